@@ -1,0 +1,52 @@
+# Two commands do everything: `make train` and `make test`. Each sets up .venv first.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+SUITE ?= mt10
+ACTORS ?= 3
+STEPS ?= 30000
+PRESET ?= laptop
+
+.PHONY: help venv train test test-all format lint types check lock clean
+.DEFAULT_GOAL := help
+
+help: ## show the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+venv: $(VENV)/.installed ## set up .venv from the locked constraints
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	@echo "installing the locked packages into $(VENV) (about two minutes the first time)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt "torch==2.13.0"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@touch $@
+
+train: venv ## train on real Meta-World (SUITE= ACTORS= STEPS= PRESET= override)
+	$(BIN)/stars-dist launch --suite $(SUITE) --actors $(ACTORS) --steps $(STEPS) --preset $(PRESET)
+
+test: venv ## the tests that fit in ten minutes
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: venv ## every test, the slow ones too
+	$(BIN)/python -m pytest
+
+format: venv ## rewrite the sources in the project's format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: venv
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: venv
+	$(BIN)/pyright
+
+check: lint types ## format, lint and types
+
+lock: venv ## write constraints.txt anew from what .venv holds
+	(echo '# Locked versions of everything the project installs; `make lock` writes this file anew.'; \
+	$(BIN)/python -m pip freeze --exclude-editable | sed -e 's/+cpu//') > constraints.txt
+
+clean: ## remove .venv and caches; runs/ stays
+	rm -rf $(VENV) *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,75 @@
+"""The result of evaluating one checkpoint on all tasks, and its statistics."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class TaskEvaluation(NamedTuple):
+    """One task over n episodes."""
+
+    name: str
+    success_rate: float
+    n: int
+    ci95: tuple[float, float]  # Wilson interval of the success rate
+    mean_return: float
+
+
+class EvaluationResult(NamedTuple):
+    """All tasks of a suite at one checkpoint."""
+
+    suite: str
+    checkpoint: str
+    env_steps: int
+    learner_steps: int
+    episodes_per_task: int
+    tasks: tuple[TaskEvaluation, ...]
+
+    @property
+    def mean_success(self) -> float:
+        return float(np.mean(self._success_rates))
+
+    @property
+    def std_across_tasks(self) -> float:
+        """Population standard deviation of the tasks' success rates."""
+        return float(np.std(self._success_rates))
+
+    @property
+    def worst_5_mean(self) -> float:
+        """Mean success of the five worst tasks, or of all where there are fewer."""
+        return float(np.mean(sorted(self._success_rates)[:5]))
+
+    @property
+    def _success_rates(self) -> list[float]:
+        return [task.success_rate for task in self.tasks]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data with the keys that `stars-dist evaluate --json` prints."""
+        return {
+            "suite": self.suite,
+            "checkpoint": self.checkpoint,
+            "env_steps": self.env_steps,
+            "learner_steps": self.learner_steps,
+            "episodes_per_task": self.episodes_per_task,
+            "mean_success": self.mean_success,
+            "std_across_tasks": self.std_across_tasks,
+            "worst_5_mean": self.worst_5_mean,
+            "tasks": [{**task._asdict(), "ci95": list(task.ci95)} for task in self.tasks],
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> EvaluationResult:
+        """What `to_json` gave; the statistics are computed anew."""
+        tasks = tuple(TaskEvaluation(**{**task, "ci95": tuple(task["ci95"])}) for task in data["tasks"])
+        fields = {key: data[key] for key in cls._fields if key != "tasks"}
+        return cls(**fields, tasks=tasks)
+
+
+def wilson_interval(successes: int, n: int) -> tuple[float, float]:
+    """95 % Wilson score interval of a success rate."""
+    from scipy.stats import binomtest  # takes 0.5 s to import; an actor never needs it
+
+    interval = binomtest(successes, n).proportion_ci(confidence_level=0.95, method="wilson")
+    return float(interval.low), float(interval.high)

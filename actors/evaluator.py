@@ -1,0 +1,134 @@
+"""Evaluates a policy by the protocol: mode action, one goal an episode, success at any step, full horizon."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actors.config import EnvironmentConfig
+from actors.environment import build_environment
+from actors.evaluation_result import TaskEvaluation, wilson_interval
+from actors.goal_environment import GoalEnvironment
+from actors.goals import prepare_goals
+from actors.policy import NumpyPolicy, PolicyWeights
+from actors.tasks import Suite
+
+Progress = Callable[[TaskEvaluation], None]
+
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def evaluate_suite(
+    weights: PolicyWeights,
+    suite: Suite,
+    *,
+    episodes: int,
+    seed: int,
+    environment: EnvironmentConfig,
+    num_processes: int = 1,
+    goals_path: Path | None = None,
+    progress: Progress = lambda _: None,
+) -> tuple[TaskEvaluation, ...]:
+    """Every task of the suite, in its order; `progress` hears of each as it is done.
+
+    The result does not depend on the number of processes; with one, all is done in the calling process.
+    """
+    policies = [NumpyPolicy(weights, (task.id,), suite.obs_dim) for task in suite.tasks]
+    with tempfile.TemporaryDirectory() as directory:
+        path = goals_path or Path(directory) / "goals.npz"
+        prepare_goals(suite, seed, path)
+        calls = [(policy, suite, i, episodes, seed, environment, path) for i, policy in enumerate(policies)]
+        run = _evaluate_here if num_processes == 1 else _evaluate_in_processes
+        return run(calls, num_processes, progress)
+
+
+def evaluate_task(
+    policy: NumpyPolicy,
+    suite: Suite,
+    task_id: int,
+    episodes: int,
+    seed: int,
+    environment: EnvironmentConfig,
+    goals_path: Path | None = None,
+) -> TaskEvaluation:
+    """One task; `policy` acts in it alone."""
+    env = build_environment(suite, task_id, seed, (), environment, goals_path)
+    try:
+        successes, returns = run_episodes(lambda obs: policy.act(obs[None])[0], env, episodes)
+    finally:
+        env.close()
+    return TaskEvaluation(
+        name=suite.tasks[task_id].name,
+        success_rate=successes / episodes,
+        n=episodes,
+        ci95=wilson_interval(successes, episodes),
+        mean_return=float(np.mean(returns)),
+    )
+
+
+def run_episodes(
+    act: Callable[[NDArray[np.float32]], NDArray[Any]], env: GoalEnvironment, episodes: int
+) -> tuple[int, list[float]]:
+    """How many episodes succeeded at any step, and the return of each; episode i has goal i.
+
+    An episode goes on after its success, so that the returns of all have the same number of steps.
+    """
+    successes, returns = 0, []
+    for episode in range(episodes):
+        obs, _ = env.reset(options={"goal": episode % len(env.goals)})
+        return_, success, truncated = 0.0, False, False
+        while not truncated:
+            obs, reward, _, truncated, info = env.step(act(obs))
+            return_ += reward
+            success = success or info["success"] > 0.0
+        successes += success
+        returns.append(return_)
+    return successes, returns
+
+
+def _evaluate_here(
+    calls: Sequence[tuple[Any, ...]], num_processes: int, progress: Progress
+) -> tuple[TaskEvaluation, ...]:
+    results = []
+    for call in calls:
+        results.append(evaluate_task(*call))
+        progress(results[-1])
+    return tuple(results)
+
+
+def _evaluate_in_processes(
+    calls: Sequence[tuple[Any, ...]], num_processes: int, progress: Progress
+) -> tuple[TaskEvaluation, ...]:
+    context = multiprocessing.get_context("spawn")
+    with (
+        _single_threaded_children(),
+        ProcessPoolExecutor(min(num_processes, len(calls)), mp_context=context) as pool,
+    ):
+        futures = [pool.submit(evaluate_task, *call) for call in calls]
+        for future in as_completed(futures):
+            progress(future.result())
+        return tuple(future.result() for future in futures)
+
+
+@contextmanager
+def _single_threaded_children() -> Iterator[None]:
+    """Processes started meanwhile use one thread: a BLAS reads these variables only when it is loaded."""
+    before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -1,0 +1,65 @@
+"""What every environment of a suite has in common: numbered goals, a horizon, float32 and no termination."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+
+class GoalEnvironment(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
+    """A Gymnasium environment whose `reset(options={"goal": i})` starts goal i, and a random goal without it.
+
+    An episode is truncated at the horizon, never terminated. `info` has `goal` and, after a step, `success`.
+    """
+
+    def __init__(self, goals: NDArray[np.float64], horizon: int, obs_dim: int, action_dim: int) -> None:
+        # Meta-World does not clip a reset's observation to its own bounds, so no finite bound would hold.
+        self.observation_space = spaces.Box(-np.inf, np.inf, (obs_dim,), np.float32)
+        self.action_space = spaces.Box(-1.0, 1.0, (action_dim,), np.float32)
+        self.goals = goals  # f64[number of goals, D]
+        self.horizon = horizon
+        self._goal = 0
+        self._steps = 0
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        super().reset(seed=seed)
+        self._goal = self._choose_goal(options or {})
+        self._steps = 0
+        return self._start(self.goals[self._goal]), {"goal": self._goal}
+
+    def step(
+        self, action: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+        """One step; past the horizon `truncated` stays true, as in Gymnasium's TimeLimit."""
+        if np.shape(action) != self.action_space.shape:
+            raise ValueError(f"action must have shape {self.action_space.shape}, got {np.shape(action)}")
+        obs, reward, info = self._advance(action)
+        self._steps += 1
+        info["goal"] = self._goal
+        return obs, reward, False, self._steps >= self.horizon, info
+
+    @abstractmethod
+    def _start(self, goal: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Begin an episode of this goal; its first observation."""
+
+    @abstractmethod
+    def _advance(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, dict[str, Any]]:
+        """One step; observation, reward and an info with `success`."""
+
+    def _choose_goal(self, options: dict[str, Any]) -> int:
+        unknown = sorted(set(options) - {"goal"})
+        if unknown:
+            raise ValueError(f"reset options must be 'goal' alone, got {unknown[0]!r}; remove it")
+        goal = options.get("goal")
+        if goal is None:
+            return int(self.np_random.integers(len(self.goals)))
+        if not isinstance(goal, int | np.integer) or not 0 <= goal < len(self.goals):
+            raise ValueError(f"goal must be a whole number from 0 to {len(self.goals) - 1}, got {goal!r}")
+        return int(goal)

@@ -1,0 +1,199 @@
+"""The policy that actors run in numpy, and the format of the weights that the learner publishes."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actors.composition import Layer, branch_layers, head_layer
+from actors.tasks import suggest
+
+POLICY_FILE = "policy.npz"
+_METADATA_KEY = "metadata"
+
+
+class PolicyWeights(NamedTuple):
+    """One published version of the actor network.
+
+    Every linear layer is a pool of K slices that a task mixes: W_tau = sum_k mix[tau, k] W_k and
+    b_tau = sum_k mix[tau, k] b_k, composed before the activation. A plain layer is K = 1 with a mix of
+    ones; a head per task is K = T with the identity. Keys of `params` (all float32):
+
+        shared/mix            [T, K]      optional branch, with
+        shared/task_vector    [T, Z]      optional: appended to the observation (identity = one-hot)
+        shared/{i}/weight     [K, in, out]
+        shared/{i}/bias       [K, out]    relu after every layer
+        unique/...                        optional branch of the same form; relu between its layers, none
+                                          after the last, whose output is divided by its Euclidean norm
+        head/mix              [T, K]
+        head/weight           [K, F, 2 A] reads [f_shared, f_unique]; mean and log std, in this order
+        head/bias             [K, 2 A]
+        log_std_bounds        [2]         log std is clipped to them
+
+    The action is tanh(mean) in the mode and tanh(mean + exp(log_std) * normal) when sampled.
+    """
+
+    version: int  # learner steps at publication
+    params: Mapping[str, NDArray[np.float32]]
+
+
+class PolicyMetadata(NamedTuple):
+    """What a policy file says about its weights."""
+
+    version: int
+    suite: str
+    tasks: tuple[str, ...]
+    obs_dim: int
+    action_dim: int
+
+
+class NumpyPolicy:
+    """One version of the weights, ready to act in E environments of given tasks with one batched forward."""
+
+    def __init__(self, weights: PolicyWeights, task_ids: Sequence[int], obs_dim: int) -> None:
+        params = weights.params
+        self.version = weights.version
+        unique, slots = np.unique(np.asarray(task_ids), return_inverse=True)
+        # Row r of task u in the padded batch [U, R, O]: environments of the same task share a product.
+        self._task_slot = slots
+        self._row_slot = np.array([np.sum(slots[:i] == slot) for i, slot in enumerate(slots)])
+        self._padded_shape = (len(unique), int(self._row_slot.max()) + 1, obs_dim)
+        self._shared = branch_layers(params, "shared", unique.tolist(), obs_dim)
+        self._unique = branch_layers(params, "unique", unique.tolist(), obs_dim)
+        self._head = head_layer(params, unique.tolist())
+        self._log_std_bounds = params["log_std_bounds"]
+
+    def act(self, obs: NDArray[np.float32], rng: np.random.Generator | None = None) -> NDArray[np.float32]:
+        """Actions f32[E, A] for observations f32[E, O]: a sample with a generator, the mode without one."""
+        mean, log_std = np.split(self._forward(obs), 2, axis=-1)
+        if rng is None:
+            return np.tanh(mean)
+        low, high = self._log_std_bounds
+        noise = rng.standard_normal(mean.shape, dtype=np.float32)
+        return np.tanh(mean + np.exp(np.clip(log_std, low, high)) * noise)
+
+    def _forward(self, obs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Mean and log std f32[E, 2 A] before any bound."""
+        padded = np.zeros(self._padded_shape, dtype=np.float32)
+        padded[self._task_slot, self._row_slot] = obs
+        features = []
+        if self._shared:
+            features.append(_relu(_mlp(padded, self._shared)))
+        if self._unique:
+            raw = _mlp(padded, self._unique)
+            norm = np.sqrt(np.square(raw).sum(axis=-1, keepdims=True))
+            features.append(raw / np.maximum(norm, np.float32(1e-12)))
+        out = _linear(np.concatenate(features, axis=-1), self._head)
+        return out[self._task_slot, self._row_slot]
+
+
+class LoadedPolicy:
+    """A trained policy for anyone's own loop: `load_policy(run).act(obs, task="reach-v3")`."""
+
+    def __init__(self, weights: PolicyWeights, metadata: PolicyMetadata) -> None:
+        self.weights = weights
+        self.metadata = metadata
+        self.tasks = metadata.tasks
+        self._by_task: dict[str, NumpyPolicy] = {}
+        self._rng = np.random.default_rng(0)
+
+    def act(self, obs: Any, task: str, deterministic: bool = True) -> NDArray[np.float32]:
+        """The action f32[A] for one observation float[O] of the named task: the mode, or a sample."""
+        row = np.asarray(obs, dtype=np.float32)
+        if row.shape != (self.metadata.obs_dim,):
+            raise ValueError(
+                f"obs must have shape ({self.metadata.obs_dim},), got {row.shape}; pass one observation"
+            )
+        if not np.isfinite(row).all():
+            raise ValueError(
+                f"obs must be finite, got {int(np.sum(~np.isfinite(row)))} NaN or infinite values"
+            )
+        return self._policy(task).act(row[None], None if deterministic else self._rng)[0]
+
+    def _policy(self, task: str) -> NumpyPolicy:
+        if task not in self.tasks:
+            raise ValueError(
+                f"task must be one that the policy was trained on, got {task!r}{suggest(task, self.tasks)}; "
+                f"its tasks are {', '.join(self.tasks)}"
+            )
+        if task not in self._by_task:
+            self._by_task[task] = NumpyPolicy(self.weights, [self.tasks.index(task)], self.metadata.obs_dim)
+        return self._by_task[task]
+
+
+def write_policy(path: Path, weights: PolicyWeights, metadata: PolicyMetadata) -> None:
+    """Write the weights and what they are; the file appears whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    text = np.array(json.dumps(metadata._asdict()))
+    with temporary.open("wb") as file:
+        np.savez(file, allow_pickle=False, **{_METADATA_KEY: text}, **dict(weights.params))
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.rename(path)
+
+
+def read_policy(path: Path) -> tuple[PolicyWeights, PolicyMetadata]:
+    """What `write_policy` wrote."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {key: file[key] for key in file.files}
+        fields = json.loads(str(arrays.pop(_METADATA_KEY)))
+        metadata = PolicyMetadata(**{**fields, "tasks": tuple(fields["tasks"])})
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"a policy file must be whole and written by this project, got {path} ({error})"
+        ) from error
+    return PolicyWeights(metadata.version, arrays), metadata
+
+
+def policy_file(run_or_checkpoint: str | Path) -> Path:
+    """The policy of a checkpoint directory, or of the newest checkpoint of a run directory."""
+    directory = Path(run_or_checkpoint)
+    if not directory.exists():
+        raise ValueError(f"a run or checkpoint must exist, got {directory}; check the path")
+    if directory.is_file():
+        return directory
+    if (directory / POLICY_FILE).is_file():
+        return directory / POLICY_FILE
+    steps = {
+        int(path.parent.name.removeprefix("step-")): path
+        for path in directory.glob(f"checkpoints/step-*/{POLICY_FILE}")
+        if path.parent.name.removeprefix("step-").isdigit()
+    }
+    if not steps:
+        raise ValueError(
+            f"a run must hold checkpoints/step-<learner_steps>/{POLICY_FILE}, or a checkpoint {POLICY_FILE} "
+            f"itself; {directory} has neither"
+        )
+    return steps[max(steps)]
+
+
+def load_policy(run_or_checkpoint: str | Path) -> LoadedPolicy:
+    """The policy of a run (its newest checkpoint) or of one checkpoint."""
+    return LoadedPolicy(*read_policy(policy_file(run_or_checkpoint)))
+
+
+def _mlp(x: NDArray[np.float32], layers: Sequence[Layer]) -> NDArray[np.float32]:
+    """Layers with relu between them and none after the last."""
+    for layer in layers[:-1]:
+        x = _relu(_linear(x, layer))
+    return _linear(x, layers[-1])
+
+
+def _linear(x: NDArray[np.float32], layer: Layer) -> NDArray[np.float32]:
+    """f32[U, R, in] -> f32[U, R, out]; one product for all tasks where they share the weight."""
+    if layer.weight.ndim == 2:
+        flat = x.reshape(-1, x.shape[-1]) @ layer.weight
+        return flat.reshape(*x.shape[:-1], -1) + layer.bias
+    return x @ layer.weight + layer.bias
+
+
+def _relu(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.maximum(x, np.float32(0.0))

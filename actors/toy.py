@@ -1,0 +1,76 @@
+"""The toy suite: point masses that are cheap to step, for tests and first experiments.
+
+A point in the square [-1, 1]^2 must reach a target. All tasks have the same observation, but each turns or
+mirrors the action in its own way before the point follows it: toy-0 and toy-1 need opposite actions in the
+same place, so that a policy which does not look at the task cannot do both. Every four tasks the target
+shrinks, the point gets slower and a drift grows.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actors.goal_environment import GoalEnvironment
+
+# How a task turns the action, as rows of a 2 x 2 matrix: straight, opposite, a quarter turn, mirrored.
+_TURNS = (
+    (1.0, 0.0, 0.0, 1.0),
+    (-1.0, 0.0, 0.0, -1.0),
+    (0.0, -1.0, 1.0, 0.0),
+    (0.0, 1.0, 1.0, 0.0),
+)
+_GOALS_KEY = 7001  # keeps the goals' random stream apart from those of the actors
+
+
+class ToyEnvironment(GoalEnvironment):
+    """Task i of the toy suite. A goal is the start and the target of the point."""
+
+    def __init__(self, task_id: int, seed: int, num_goals: int, horizon: int) -> None:
+        super().__init__(_draw_goals(task_id, seed)[:num_goals], horizon, obs_dim=6, action_dim=2)
+        level, self.turn = task_id // len(_TURNS), _TURNS[task_id % len(_TURNS)]
+        self.radius = 0.1 * 0.9**level
+        self.speed = 0.1 * 0.97**level
+        self.drift = 0.02 * (1.0 - 0.8**level)
+        self._x = self._y = self._target_x = self._target_y = 0.0
+
+    def _start(self, goal: NDArray[np.float64]) -> NDArray[np.float32]:
+        self._x, self._y, self._target_x, self._target_y = goal.tolist()
+        return self._observe()
+
+    def _advance(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, dict[str, Any]]:
+        a, b = action.tolist()
+        a, b = _clip(a), _clip(b)
+        xx, xy, yx, yy = self.turn
+        self._x = _clip(self._x + self.speed * (xx * a + xy * b) + self.drift)
+        self._y = _clip(self._y + self.speed * (yx * a + yy * b))
+        distance = self._distance()
+        success = distance <= self.radius
+        # Meta-World's scale: below 10 on the way, 10 in the target.
+        reward = 10.0 if success else 8.0 / (1.0 + 4.0 * distance * distance)
+        return self._observe(), reward, {"success": float(success)}
+
+    def _distance(self) -> float:
+        return math.hypot(self._target_x - self._x, self._target_y - self._y)
+
+    def _observe(self) -> NDArray[np.float32]:
+        x, y, target_x, target_y = self._x, self._y, self._target_x, self._target_y
+        return np.array((x, y, target_x, target_y, target_x - x, target_y - y), dtype=np.float32)
+
+
+def _draw_goals(task_id: int, seed: int) -> NDArray[np.float64]:
+    """f64[50, 4]: start and target on opposite sides of the middle, so that doing nothing never succeeds."""
+    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_GOALS_KEY, task_id)))
+    angle = rng.uniform(0.0, 2.0 * math.pi, size=50)
+    turn = rng.uniform(-0.25 * math.pi, 0.25 * math.pi, size=50)
+    near, far = rng.uniform(0.3, 0.8, size=(2, 50))
+    start = near * np.array([np.cos(angle), np.sin(angle)])
+    target = -far * np.array([np.cos(angle + turn), np.sin(angle + turn)])
+    return np.concatenate([start, target]).T
+
+
+def _clip(value: float) -> float:
+    return -1.0 if value < -1.0 else 1.0 if value > 1.0 else value

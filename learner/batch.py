@@ -1,0 +1,74 @@
+"""A sampled batch as torch tensors on the learner's device."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from replay_service.types import SampledBatch
+
+
+class TensorBatch(NamedTuple):
+    """Rows sorted by task; the numbers of rows stay on the host, where the groups are cut."""
+
+    obs: Tensor  # f32[B, O]
+    action: Tensor  # f32[B, A]
+    reward: Tensor  # f32[B]
+    next_obs: Tensor  # f32[B, O]
+    terminated: Tensor  # bool[B]
+    task_id: Tensor  # i64[B]
+    is_weight: Tensor  # f32[B]
+    rows: tuple[int, ...]  # T numbers that sum to B
+    sampled: SampledBatch  # where the rows came from; their priorities go back with it
+    copied: torch.cuda.Event | None = None  # recorded after the copies to a GPU
+
+    @property
+    def num_rows(self) -> int:
+        return self.obs.shape[0]
+
+    def wait_until_copied(self) -> None:
+        """Lets the current stream, not the host, wait for the copies."""
+        if self.copied is None:
+            return
+        stream = torch.cuda.current_stream(self.obs.device)
+        self.copied.wait(stream)
+        for column in self:
+            if isinstance(column, Tensor):
+                column.record_stream(
+                    stream
+                )  # its memory must not be reused before this stream is done with it
+
+
+class BatchCopier:
+    """Copies batches to a device: through pinned memory and on a stream of its own where that is a GPU.
+
+    Arrays from an object store are read-only, so nothing is shared with them. Pinned blocks come from torch's
+    caching host allocator, which gives one out again only after the copies from it have finished.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._is_cuda = device.type == "cuda"
+        self._stream = torch.cuda.Stream(device) if self._is_cuda else None
+
+    def __call__(self, sampled: SampledBatch) -> TensorBatch:
+        transitions = sampled.transitions
+        with torch.cuda.stream(self._stream):  # no stream: does nothing
+            columns = [self._copy(column) for column in transitions[:5]]
+            task_id = self._copy(transitions.task_id.astype(np.int64))
+            is_weight = self._copy(sampled.is_weight)
+            rows = tuple(int(count) for count in sampled.rows_per_task)
+            copied = self._stream.record_event() if self._stream else None
+        return TensorBatch(*columns, task_id, is_weight, rows, sampled, copied)  # pyright: ignore[reportCallIssue]
+
+    def _copy(self, column: NDArray) -> Tensor:
+        host = torch.empty(column.shape, dtype=_TORCH_DTYPE[column.dtype.type], pin_memory=self._is_cuda)
+        host.numpy()[...] = column
+        return host.to(self._device, non_blocking=True)
+
+
+_TORCH_DTYPE = {np.float32: torch.float32, np.bool_: torch.bool, np.int64: torch.int64}

@@ -1,0 +1,165 @@
+"""Checkpoints: directories that appear whole or not at all, and are refused when damaged.
+
+<run>/checkpoints/step-<learner_steps>/
+    learner.pt      the learner's state_dict, loaded with weights_only=True
+    policy.npz      the policy as actors run it
+    state.json      counters and the states of the run's other parts
+    manifest.json   format, learner_steps and the sha256 of each of the three
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pickle
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from actors.policy import POLICY_FILE, PolicyMetadata, write_policy
+from learner.publisher import export_policy
+from learner.sac import SacLearner
+
+FORMAT = 1
+LEARNER_FILE, STATE_FILE, MANIFEST_FILE = "learner.pt", "state.json", "manifest.json"
+_FILES = (LEARNER_FILE, POLICY_FILE, STATE_FILE)
+_TEMPORARY = ".writing-"
+
+
+class CheckpointError(ValueError):
+    """A checkpoint is missing, damaged or foreign; the message names the file and what to use instead."""
+
+
+class Checkpoint(NamedTuple):
+    path: Path
+    learner: dict[str, Any]
+    state: dict[str, Any]
+
+
+def write_checkpoint(
+    run_dir: Path, learner: SacLearner, suite: str, state: Mapping[str, Any], keep_last: int
+) -> Path:
+    """Writes the learner and `state` (JSON values) and removes all but the newest `keep_last` checkpoints."""
+    parent = run_dir / "checkpoints"
+    parent.mkdir(parents=True, exist_ok=True)
+    temporary = parent / f"{_TEMPORARY}{learner.learner_steps}"
+    for leftover in parent.glob(f"{_TEMPORARY}*"):  # of a process that was killed while it wrote
+        shutil.rmtree(leftover)
+    temporary.mkdir()
+    torch.save(learner.state_dict(), temporary / LEARNER_FILE)
+    spec = learner.spec
+    metadata = PolicyMetadata(learner.learner_steps, suite, learner.task_names, spec.obs_dim, spec.action_dim)
+    write_policy(temporary / POLICY_FILE, export_policy(learner), metadata)
+    _write_json(temporary / STATE_FILE, state)
+    hashes = {name: _sha256(temporary / name) for name in _FILES}
+    manifest = {"format": FORMAT, "learner_steps": learner.learner_steps, "sha256": hashes}
+    _write_json(temporary / MANIFEST_FILE, manifest)
+    path = parent / f"step-{learner.learner_steps}"
+    _publish(temporary, path)
+    for old in checkpoints(run_dir)[:-keep_last]:
+        shutil.rmtree(old)
+    return path
+
+
+def checkpoints(run_dir: Path) -> list[Path]:
+    """All checkpoints of a run, oldest first."""
+    found = [
+        path for path in (run_dir / "checkpoints").glob("step-*") if path.name.removeprefix("step-").isdigit()
+    ]
+    return sorted(found, key=_steps)
+
+
+def newest_checkpoint(run_dir: Path) -> Path | None:
+    """The checkpoint that a resumed run starts from; None if the run has none."""
+    return next(reversed(checkpoints(run_dir)), None)
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Checks every file against the manifest and loads the checkpoint.
+
+    Raises:
+        CheckpointError: names the damaged or foreign file, and the newest older checkpoint that is whole.
+    """
+    fault = _fault(path)
+    if fault is not None:
+        raise CheckpointError(f"{fault}; {_offer(path)}")
+    try:
+        learner = torch.load(path / LEARNER_FILE, map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
+        raise CheckpointError(f"{path / LEARNER_FILE} does not load ({error}); {_offer(path)}") from error
+    return Checkpoint(path, learner, json.loads((path / STATE_FILE).read_text()))
+
+
+def restore_learner(learner: SacLearner, path: Path) -> dict[str, Any]:
+    """Loads a checkpoint into a learner of the same configuration; returns the rest of its state."""
+    checkpoint = read_checkpoint(path)
+    try:
+        learner.load_state_dict(checkpoint.learner)
+    except (RuntimeError, KeyError, ValueError) as error:
+        first_line = str(error).splitlines()[-1].strip()
+        raise CheckpointError(
+            f"{path / LEARNER_FILE} is of a run with other networks or tasks ({first_line}); resume with the "
+            "config.yaml of its own run"
+        ) from error
+    return checkpoint.state
+
+
+def _fault(path: Path) -> str | None:
+    """What is wrong with a checkpoint's files; None if nothing is."""
+    try:
+        manifest = json.loads((path / MANIFEST_FILE).read_text())
+        version, hashes = manifest["format"], manifest["sha256"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return f"{path} is no checkpoint of this project: its {MANIFEST_FILE} is missing or unreadable"
+    if version != FORMAT:
+        return f"{path} has checkpoint format {version} and this version reads format {FORMAT}"
+    for name in _FILES:
+        if not (path / name).is_file():
+            return f"{path / name} is missing"
+        if _sha256(path / name) != hashes.get(name):
+            return f"{path / name} is damaged: its sha256 is not the one in {MANIFEST_FILE}"
+    return None
+
+
+def _offer(path: Path) -> str:
+    """The last words of an error: the checkpoint to use instead."""
+    run_dir = path.parent.parent
+    older = [other for other in checkpoints(run_dir) if other.name != path.name and _fault(other) is None]
+    if not older:
+        return f"{run_dir} holds no other whole checkpoint: start the run anew"
+    return f"use the newest other one that is whole: {older[-1]}"
+
+
+def _steps(path: Path) -> int:
+    return int(path.name.removeprefix("step-"))
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _write_json(path: Path, value: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(value, indent=1, allow_nan=False))
+
+
+def _publish(temporary: Path, path: Path) -> None:
+    """Makes the written files durable, then gives the directory its name."""
+    for name in (*_FILES, MANIFEST_FILE, "."):
+        _fsync(temporary / name)
+    if path.exists():  # the same step was saved before: by an earlier request, or before a resume
+        shutil.rmtree(path)
+    temporary.rename(path)
+    _fsync(path.parent)
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

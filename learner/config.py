@@ -1,0 +1,226 @@
+"""Configuration of the learner room: networks, SAC, the learner's loop and its checkpoints."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+
+HiddenSizes = tuple[PositiveInt, ...]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class SharedConfig(_Model):
+    """The shared trunk: one MLP for all tasks (plain), or slices that every task mixes (composed)."""
+
+    enabled: bool = Field(default=True, description="whether networks have a shared trunk")
+    kind: Literal["composed", "plain"] = Field(
+        default="composed",
+        description="composed: K slices mixed by w of the task (STARS, PaCo); plain: one MLP",
+    )
+    num_slices: int | None = Field(
+        default=None,
+        description="K, slices in the pool of a composed trunk; none: 5 up to 10 tasks, 20 above",
+    )
+    task_input: Literal["none", "one_hot"] = Field(
+        default="none", description="what the trunk's input carries of the task beside the observation"
+    )
+    slice_init: Literal["equal", "independent"] = Field(
+        default="equal",
+        description="equal: all slices start as copies of one (PaCo); independent: each drawn on its own",
+    )
+    mix_init: Literal["simplex", "normal", "uniform"] = Field(
+        default="simplex",
+        description="start of w: simplex: random, positive, sum one; normal: N(0, 1) a component; "
+        "uniform: 1/K with 10 % of noise (needs independent slices)",
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.num_slices is not None and self.num_slices < 1:
+            raise ValueError(
+                f"num_slices must be at least 1, got {self.num_slices}; use none for the suite's own"
+            )
+        if self.kind == "plain" and self.num_slices is not None:
+            raise ValueError(
+                f"num_slices belongs to a composed trunk, got {self.num_slices} with kind plain; leave "
+                "it out or use kind composed"
+            )
+        if self.kind == "composed" and self.mix_init == "uniform" and self.slice_init == "equal":
+            raise ValueError(
+                "mix_init uniform needs slices that differ, got slice_init equal: equal slices with equal w "
+                "never part; use mix_init simplex or slice_init independent"
+            )
+        return self
+
+
+class UniqueConfig(_Model):
+    """The unique branch: normalize(MLP([s, z_tau])), trained by a triplet loss beside its network's own."""
+
+    enabled: bool = Field(default=True, description="whether networks have a unique branch")
+    task_dim: PositiveInt = Field(default=16, description="components of the learnable task vector z")
+    hidden: HiddenSizes = Field(default=(256, 256), description="units of each hidden layer")
+    dim: PositiveInt = Field(default=64, description="components of the unique features")
+    triplet_weight: float = Field(
+        default=0.1, ge=0, description="weight of the triplet loss in each network's loss; 0 turns it off"
+    )
+    triplet_margin: float = Field(
+        default=0.2, gt=0, description="margin m of the triplet loss, Euclidean distance"
+    )
+    triplets_per_anchor: PositiveInt = Field(default=1, description="triplets drawn for each row of a batch")
+
+
+class NetworkConfig(_Model):
+    """The networks of actor and critics. Every method of the comparison is a setting of these fields."""
+
+    shared: SharedConfig = Field(default=SharedConfig(), description="the shared trunk")
+    unique: UniqueConfig = Field(default=UniqueConfig(), description="the unique branch")
+    head: Literal["composed", "shared", "per_task"] = Field(
+        default="composed",
+        description="output layer: composed with the trunk's w, one for all tasks, or one for each task",
+    )
+    actor_hidden: HiddenSizes = Field(
+        default=(400, 400, 400), description="units of each layer of the actor's trunk"
+    )
+    critic_hidden: HiddenSizes = Field(
+        default=(400, 400, 400), description="units of each layer of a critic's trunk"
+    )
+    critic_layer_norm: bool = Field(default=False, description="LayerNorm before every relu of the critics")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not (self.shared.enabled or self.unique.enabled):
+            raise ValueError(
+                "a network needs a branch, got shared.enabled false and unique.enabled false; enable one"
+            )
+        if self.head == "composed" and not (self.shared.enabled and self.shared.kind == "composed"):
+            raise ValueError(
+                "head composed takes its w from a composed shared trunk and there is none; use head shared "
+                "or per_task, or shared.kind composed"
+            )
+        if self.shared.enabled and not (self.actor_hidden and self.critic_hidden):
+            raise ValueError(
+                "a shared trunk needs a layer, got an empty actor_hidden or critic_hidden; use [400, 400]"
+            )
+        return self
+
+    @property
+    def triplets_enabled(self) -> bool:
+        return self.unique.enabled and self.unique.triplet_weight > 0
+
+    def num_slices(self, num_tasks: int) -> int:
+        """K of the trunk: as configured, else the paper's 5 (MT10) up to 10 tasks and 20 (MT50) above."""
+        if self.shared.kind == "plain":
+            return 1
+        return self.shared.num_slices or (5 if num_tasks <= 10 else 20)
+
+    def check_tasks(self, num_tasks: int) -> None:
+        """Raises ValueError where the configuration does not fit the number of tasks."""
+        if self.triplets_enabled and num_tasks < 2:
+            raise ValueError(
+                "a triplet loss needs at least two tasks, got 1; use --set network.unique.triplet_weight=0 "
+                "or a suite of several tasks"
+            )
+        sees_task = self.unique.enabled or self.head == "per_task"
+        if self.shared.enabled:
+            sees_task |= self.shared.kind == "composed" or self.shared.task_input == "one_hot"
+        if num_tasks > 1 and not sees_task:
+            raise ValueError(
+                f"a network must be told the task, got a plain trunk without task input for {num_tasks} "
+                "tasks; use network.shared.task_input=one_hot or network.head=per_task"
+            )
+
+
+class ExtremeLossConfig(_Model):
+    """PaCo's rule: a task whose loss explodes is masked and starts again from a mixture of the others' w."""
+
+    enabled: bool = Field(default=True, description="whether extreme tasks are masked and reset")
+    threshold: float = Field(
+        default=3e3, gt=0, description="mean critic loss of a task (both critics) that is extreme"
+    )
+
+
+class SacConfig(_Model):
+    """Soft actor-critic with a temperature for each task."""
+
+    gamma: float = Field(default=0.99, ge=0, lt=1, description="discount per environment step")
+    tau: float = Field(
+        default=0.005, gt=0, le=1, description="step of the target critics towards the critics per update"
+    )
+    learning_rate: float = Field(default=3e-4, gt=0, description="Adam's step size for actor and critics")
+    mix_learning_rate: float = Field(
+        default=1e-4, gt=0, description="Adam's step size for the mixing weights w"
+    )
+    temperature_learning_rate: float = Field(default=1e-4, gt=0, description="Adam's step size for log alpha")
+    gradient_clip_norm: float | None = Field(
+        default=1.0,
+        gt=0,
+        description="largest gradient norm of the actor, and of the critics together; none: no clipping",
+    )
+    target_entropy: float | None = Field(
+        default=None, description="entropy held by alpha, nats; none: -(action components)"
+    )
+    log_alpha_init: float = Field(default=0.0, description="start of log alpha")
+    log_alpha_min: float = Field(default=-10.0, description="lower bound of log alpha")
+    log_alpha_max: float = Field(default=0.0, description="upper bound of log alpha")
+    log_std_min: float = Field(
+        default=-10.0, description="lower bound of the policy's log standard deviation"
+    )
+    log_std_max: float = Field(default=2.0, description="upper bound of the policy's log standard deviation")
+    reward_scale: float = Field(default=1.0, gt=0, description="factor on every reward")
+    extreme_loss: ExtremeLossConfig = Field(
+        default=ExtremeLossConfig(), description="the extreme-loss rule of PaCo"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not self.log_alpha_min <= self.log_alpha_init <= self.log_alpha_max:
+            raise ValueError(
+                f"log_alpha_init must lie in [log_alpha_min, log_alpha_max], got {self.log_alpha_init} in "
+                f"[{self.log_alpha_min}, {self.log_alpha_max}]; move it between its bounds"
+            )
+        if self.log_std_min >= self.log_std_max:
+            raise ValueError(
+                f"log_std_min must be below log_std_max, got {self.log_std_min} and {self.log_std_max}; "
+                "use -10 and 2"
+            )
+        return self
+
+
+class LearnerConfig(_Model):
+    """The learner's loop."""
+
+    publish_every_updates: PositiveInt = Field(
+        default=50, description="updates between two published policies"
+    )
+    metrics_every_updates: PositiveInt = Field(
+        default=500, description="updates between two reports of metrics"
+    )
+    batches_per_call: PositiveInt = Field(default=2, description="batches drawn from the replay by one call")
+    prefetch_calls: PositiveInt = Field(
+        default=1, description="calls whose batches may wait ready while the learner works"
+    )
+    sample_timeout_s: float = Field(
+        default=1.0,
+        gt=0,
+        description="longest wait of one sampling call, seconds; priorities are sent between calls",
+    )
+    stall_timeout_s: float = Field(
+        default=1800.0, gt=0, description="longest time without a batch before the learner gives up, seconds"
+    )
+    torch_threads: PositiveInt | None = Field(
+        default=None, description="threads of torch on the CPU; none: torch's choice"
+    )
+
+
+class CheckpointConfig(_Model):
+    """When checkpoints are written and how many stay."""
+
+    every_env_steps: PositiveInt | None = Field(
+        default=None,
+        description="environment steps between two checkpoints; none: chosen for the length of the run",
+    )
+    keep_last: PositiveInt = Field(default=3, description="newest checkpoints that are kept")

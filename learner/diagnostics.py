@@ -1,0 +1,83 @@
+"""What an update leaves behind; its metrics are computed only when they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class CriticDiagnostics(NamedTuple):
+    loss: Tensor  # f32[], without the triplet loss
+    triplet_loss: Tensor  # f32[], weighted, both critics
+    gradient_norm: Tensor  # f32[], before clipping
+    value: Tensor  # f32[E, B]
+    td_error: Tensor  # f32[B], signed, mean of both critics
+    task_losses: Tensor  # f32[T], mean over the rows of each task
+
+
+class ActorDiagnostics(NamedTuple):
+    loss: Tensor
+    triplet_loss: Tensor
+    gradient_norm: Tensor
+    log_prob: Tensor  # f32[B]
+    unique: Tensor | None  # f32[B, F]
+
+
+class UpdateResult(NamedTuple):
+    """Tensors on the learner's device; reading one waits for it."""
+
+    priorities: Tensor  # f32[B], |td_error|; the replay adds its own epsilon
+    rows: tuple[int, ...]
+    critic: CriticDiagnostics
+    actor: ActorDiagnostics
+    alpha: Tensor  # f32[T], as used in this update
+    extreme_count: Tensor  # i64[T], resets of each task since the start
+
+    def metrics(self, task_names: Sequence[str]) -> dict[str, float]:
+        """Named values for `train/...`; waits for the device."""
+        scalars = {
+            "train/critic_loss": self.critic.loss,
+            "train/actor_loss": self.actor.loss,
+            "train/triplet_loss": self.critic.triplet_loss + self.actor.triplet_loss,
+            "train/critic_grad_norm": self.critic.gradient_norm,
+            "train/actor_grad_norm": self.actor.gradient_norm,
+            "train/q_mean": self.critic.value.mean(),
+            "train/q_max": self.critic.value.max(),
+            "train/entropy": -self.actor.log_prob.mean(),
+            "train/extreme_resets": self.extreme_count.sum(),
+        }
+        if self.actor.unique is not None:
+            scalars |= unique_feature_health(self.actor.unique, self.rows)
+        values = {name: float(value) for name, value in scalars.items()}
+        return values | self._task_metrics(task_names)
+
+    def _task_metrics(self, task_names: Sequence[str]) -> dict[str, float]:
+        td_abs = torch.stack([part.mean() for part in self.priorities.split(self.rows)])  # nan: no rows
+        columns = {"alpha": self.alpha, "td_abs": td_abs, "critic_loss": self.critic.task_losses}
+        return {
+            f"train/{column}/{name}": value
+            for column, tensor in columns.items()
+            for name, value, count in zip(task_names, tensor.tolist(), self.rows, strict=True)
+            if count
+        }
+
+
+def unique_feature_health(unique: Tensor, rows: tuple[int, ...]) -> dict[str, Tensor]:
+    """Signs of collapsed unique features, f32[B, F] of length one: both values near their minimum.
+
+    train/unique_effective_rank: exp(entropy of the normalised eigenvalues of the covariance), 1 to F.
+    train/unique_task_variance: variance of the tasks' mean features, 0 to 1.
+    """
+    centered = unique - unique.mean(dim=0)
+    spectrum = torch.linalg.svdvals(centered).square()
+    share = spectrum / spectrum.sum().clamp(min=1e-12)
+    means = torch.stack(
+        [part.mean(dim=0) for part, count in zip(unique.split(rows), rows, strict=True) if count]
+    )
+    return {
+        "train/unique_effective_rank": torch.special.entr(share).sum().exp(),
+        "train/unique_task_variance": means.var(dim=0, correction=0).sum(),
+    }

@@ -1,0 +1,60 @@
+"""The guard against non-finite losses: stops optimizers before their step, without waiting for the device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+STAGES = ("critic", "actor")
+
+
+class NonFiniteLossError(ArithmeticError):
+    """A loss or a gradient was not finite; no optimizer stepped on it."""
+
+
+class FiniteGuard:
+    """Latches the first non-finite loss on the device.
+
+    `tripped` is handed to the fused optimizers as their `found_inf`: while it is 1 they leave parameters and
+    moments alone, so the host may look later (on a GPU: when priorities are read) and nothing is lost.
+    """
+
+    def __init__(self, task_names: Sequence[str], device: torch.device) -> None:
+        self.tripped = torch.zeros((), device=device)  # f32: 0 or 1
+        self._task_names = task_names
+        self._record = torch.zeros(
+            2 + len(task_names), dtype=torch.float64, device=device
+        )  # step, stage, tasks
+
+    def guard(self, optimizer: torch.optim.Adam) -> torch.optim.Adam:
+        """Makes a fused optimizer obey."""
+        optimizer.found_inf = self.tripped  # pyright: ignore[reportAttributeAccessIssue] -- what GradScaler sets
+        return optimizer
+
+    def check(self, stage: str, learner_step: int, task_losses: Tensor, gradient_norm: Tensor) -> None:
+        """Call before the optimizer step. Raises at once on the CPU, where looking costs nothing."""
+        bad_task = ~task_losses.isfinite()
+        bad = bad_task.any() | ~gradient_norm.isfinite()
+        if bad.device.type == "cpu" and not bad:
+            return
+        record = torch.nn.functional.pad(bad_task.double(), (2, 0))
+        record[0], record[1] = learner_step, STAGES.index(stage)  # fills, not copies from the host
+        self._record = torch.where(bad & (self.tripped == 0), record, self._record)
+        self.tripped.copy_(torch.maximum(self.tripped, bad.to(torch.float32)))
+        if bad.device.type == "cpu":
+            self.raise_if_tripped()
+
+    def raise_if_tripped(self) -> None:
+        """Waits for the device."""
+        if not self.tripped:
+            return
+        step, stage, *bad_task = self._record.tolist()
+        names = [name for name, bad in zip(self._task_names, bad_task, strict=True) if bad]
+        what = f"loss of {', '.join(names)}" if names else "gradient"
+        raise NonFiniteLossError(
+            f"losses must be finite, got a non-finite {STAGES[int(stage)]} {what} at learner step "
+            f"{int(step)}, where nothing was learned; resume from the last checkpoint with a "
+            "lower sac.learning_rate"
+        )

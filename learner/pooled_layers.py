@@ -1,0 +1,69 @@
+"""Layers of pooled slices: a task's matrix is a mix of K slices; an ensemble dimension for twin critics.
+
+Shape suffixes: E ensemble members   B rows   T tasks   K slices   G groups of rows with a matrix of their own
+(T where tasks differ, 1 where they share it)   I in + 1   O out. The last of the I rows is the bias.
+"""
+
+# ruff: noqa: N803, N806 -- shape suffixes are capitals
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from learner.config import SharedConfig
+from learner.grouped_linear import grouped_linear
+
+
+def pooled_layer(
+    ensemble: int, slices: int, fan_in: int, fan_out: int, generator: torch.Generator, equal: bool = True
+) -> nn.Parameter:
+    """A hidden layer's pool f32[E, K, in + 1, out]: He's uniform weights, no bias, as in rainx0r/mtrl."""
+    bound = math.sqrt(6.0 / fan_in)
+    weight = torch.empty(ensemble, 1 if equal else slices, fan_in, fan_out).uniform_(
+        -bound, bound, generator=generator
+    )
+    bias = torch.zeros(ensemble, weight.shape[1], 1, fan_out)
+    return nn.Parameter(torch.cat([weight, bias], dim=2).expand(-1, slices, -1, -1).contiguous())
+
+
+def pooled_head(
+    ensemble: int, slices: int, fan_in: int, fan_out: int, generator: torch.Generator
+) -> nn.Parameter:
+    """An output layer's pool: small uniform weights and biases, slices equal so that tasks start alike."""
+    pool = torch.empty(ensemble, 1, fan_in + 1, fan_out).uniform_(-3e-3, 3e-3, generator=generator)
+    return nn.Parameter(pool.expand(-1, slices, -1, -1).contiguous())
+
+
+def initial_mix(config: SharedConfig, shape: tuple[int, int, int], generator: torch.Generator) -> Tensor:
+    """The start of w, f32[E, T, K]; see SharedConfig.mix_init and docs/algorithm.md."""
+    if config.mix_init == "normal":
+        return torch.randn(shape, generator=generator)
+    if config.mix_init == "uniform":
+        return (1 + 0.1 * torch.randn(shape, generator=generator)) / shape[-1]
+    exponential = torch.empty(shape).exponential_(generator=generator)
+    return exponential / exponential.sum(-1, keepdim=True)  # Dirichlet(1, ..., 1): uniform on the simplex
+
+
+def compose(pool_EKIO: Tensor, mix_ETK: Tensor | None) -> Tensor:
+    """The matrices of all tasks, f32[E, G, I, O]; a pool without mix holds them as they are (G = K)."""
+    if mix_ETK is None:
+        return pool_EKIO
+    return (mix_ETK @ pool_EKIO.flatten(2)).unflatten(2, pool_EKIO.shape[2:])
+
+
+def hidden_layer(x_EBF: Tensor, weight_EGIO: Tensor, rows: tuple[int, ...], layer_norm: bool) -> Tensor:
+    """relu(W_tau x + b_tau), or relu(LayerNorm(...)) without gain and offset: the next matrix has them."""
+    x_EBF = grouped_linear(x_EBF, weight_EGIO, rows)
+    if layer_norm:
+        x_EBF = F.layer_norm(x_EBF, x_EBF.shape[-1:])
+    return F.relu_(x_EBF)
+
+
+def layer_sizes(fan_in: int, hidden: Sequence[int]) -> list[tuple[int, int]]:
+    """(in, out) of each of a stack's layers."""
+    return list(zip([fan_in, *hidden], hidden, strict=False))

@@ -1,0 +1,131 @@
+"""Where the learner's batches come from: drawn ahead by a thread, or when asked in the serial mode."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+import torch
+
+from learner.batch import BatchCopier, TensorBatch
+from learner.config import LearnerConfig
+from replay_service.sampler import ReplaySampler, SampleTimeout
+
+
+class BatchSource:
+    """Draws when asked, in the caller's thread: deterministic.
+
+    It never draws more batches than `total_updates` has left, so that nothing drawn is left over at the end.
+    """
+
+    def __init__(
+        self,
+        sampler: ReplaySampler,
+        device: torch.device,
+        config: LearnerConfig,
+        is_exponent: Callable[[float], float],
+        total_updates: int,
+        learner_steps: int = 0,
+    ) -> None:
+        """`is_exponent` maps the run's progress, 0 to 1, to beta; `learner_steps` is where it goes on."""
+        self.sampler = sampler
+        self.waited_s = 0.0  # time that the learner spent without a batch, ever
+        self.blocker = "the first batch"  # what the latest call without a batch was waiting for
+        self._copier = BatchCopier(device)
+        self._config, self._is_exponent, self._total_updates = config, is_exponent, total_updates
+        self._drawn = learner_steps  # updates for which a batch was drawn
+        self._learner_steps = learner_steps
+        self._ready: deque[TensorBatch] = deque()
+
+    def next(self, learner_steps: int, timeout_s: float) -> TensorBatch | None:
+        """The next batch, or None if the replay had nothing in time.
+
+        Raises:
+            ReplayFinished: the run's transitions admit no further batch.
+        """
+        self._learner_steps = learner_steps
+        if not self._ready:
+            start = time.monotonic()
+            self._ready.extend(self._draw(timeout_s))
+            self.waited_s += time.monotonic() - start
+        return self._ready.popleft() if self._ready else None
+
+    def close(self) -> None:
+        """Nothing to end here; the prefetching source has a thread."""
+
+    def _draw(self, timeout_s: float) -> list[TensorBatch]:
+        count = min(self._config.batches_per_call, self._total_updates - self._drawn)
+        if count <= 0:
+            return []
+        exponent = self._is_exponent(self._drawn / self._total_updates)
+        try:
+            batches = self.sampler.sample(count, self._learner_steps, exponent, timeout_s)
+        except SampleTimeout as timeout:
+            self.blocker = str(timeout)
+            return []
+        self._drawn += len(batches)
+        return [self._copier(batch) for batch in batches]
+
+
+class PrefetchSource(BatchSource):
+    """Draws ahead in a thread: sampling and copying run while the learner computes.
+
+    At most `prefetch_calls` calls' worth of batches wait. What the thread raises is raised by `next` once the
+    batches before it are used up.
+    """
+
+    def __init__(
+        self,
+        sampler: ReplaySampler,
+        device: torch.device,
+        config: LearnerConfig,
+        is_exponent: Callable[[float], float],
+        total_updates: int,
+        learner_steps: int = 0,
+    ) -> None:
+        super().__init__(sampler, device, config, is_exponent, total_updates, learner_steps)
+        self._changed = threading.Condition()
+        self._error: BaseException | None = None
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="prefetch", daemon=True)
+        self._thread.start()
+
+    def next(self, learner_steps: int, timeout_s: float) -> TensorBatch | None:
+        start = time.monotonic()
+        with self._changed:
+            self._learner_steps = learner_steps
+            self._changed.wait_for(lambda: self._ready or self._error, timeout_s)
+            self.waited_s += time.monotonic() - start
+            if not self._ready and self._error is not None:
+                raise self._error
+            batch = self._ready.popleft() if self._ready else None
+            self._changed.notify_all()
+        return batch
+
+    def close(self) -> None:
+        """Ends the thread after its call under way."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            while self._wait_for_room():
+                batches = self._draw(self._config.sample_timeout_s)
+                with self._changed:
+                    self._ready.extend(batches)
+                    self._changed.notify_all()
+        except BaseException as error:
+            with self._changed:
+                self._error = error
+                self._changed.notify_all()
+
+    def _wait_for_room(self) -> bool:
+        """Blocks until another call's batches may be drawn; False when there is nothing more to draw."""
+        room = (self._config.prefetch_calls - 1) * self._config.batches_per_call
+        with self._changed:
+            self._changed.wait_for(lambda: self._closing or len(self._ready) <= room)
+            return not self._closing and self._drawn < self._total_updates

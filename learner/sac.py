@@ -1,0 +1,232 @@
+"""Multi-task soft actor-critic with the STARS extractor: from a batch to new weights and priorities."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from learner import losses
+from learner.batch import TensorBatch
+from learner.config import NetworkConfig, SacConfig
+from learner.diagnostics import ActorDiagnostics, CriticDiagnostics, UpdateResult
+from learner.extreme_loss import draw_interpolation, healthy_tasks, reset_mix
+from learner.finite_guard import FiniteGuard
+from learner.networks import (
+    ComposedWeights,
+    FeatureNetwork,
+    NetworkInput,
+    NetworkOutput,
+    actor_network,
+    critic_network,
+)
+from learner.squashed_gaussian import sample_action
+from learner.triplets import Triplets, draw_triplets, triplet_loss
+from replay_service.types import TransitionSpec
+
+
+class SacLearner:
+    """Owns the networks, their optimizers and the random stream. Nothing in a step waits for the device."""
+
+    def __init__(
+        self,
+        network: NetworkConfig,
+        sac: SacConfig,
+        spec: TransitionSpec,
+        task_names: Sequence[str],
+        device: torch.device,
+        seed: int,
+    ) -> None:
+        assert len(task_names) == spec.num_tasks
+        self.network, self.sac, self.spec, self.device = network, sac, spec, device
+        self.task_names = tuple(task_names)
+        init_seed, run_seed = (int(s) for s in np.random.SeedSequence(seed).generate_state(2))
+        init_generator = torch.Generator().manual_seed(init_seed)
+        self.generator = torch.Generator(device).manual_seed(run_seed)
+        self.actor = actor_network(network, spec, init_generator).to(device)
+        self.critic = critic_network(network, spec, init_generator).to(device)
+        self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
+        self.log_alpha = torch.full((spec.num_tasks,), sac.log_alpha_init, device=device, requires_grad=True)
+        self.guard = FiniteGuard(self.task_names, device)
+        self.actor_optimizer = self.guard.guard(_network_adam(self.actor, sac))
+        self.critic_optimizer = self.guard.guard(_network_adam(self.critic, sac))
+        self.alpha_optimizer = self.guard.guard(_adam([self.log_alpha], sac.temperature_learning_rate))
+        self.extreme_count = torch.zeros(spec.num_tasks, dtype=torch.int64, device=device)
+        self.learner_steps = 0
+
+    @property
+    def log_std_bounds(self) -> tuple[float, float]:
+        return self.sac.log_std_min, self.sac.log_std_max
+
+    @property
+    def target_entropy(self) -> float:
+        return -float(self.spec.action_dim) if self.sac.target_entropy is None else self.sac.target_entropy
+
+    def update(self, batch: TensorBatch) -> UpdateResult:
+        """One gradient step of the critics, the actor and the temperatures, and one of the target critics.
+
+        Raises:
+            NonFiniteLossError: before the optimizer step (on a GPU later, at `guard.raise_if_tripped`; the
+                weights are as they were before that step all the same).
+        """
+        alpha = self.log_alpha.detach().exp()
+        triplets = self._draw_triplets(batch)
+        actor_weights = self.actor.compose()
+        target = self._critic_target(batch, actor_weights.detach(), alpha)
+        critic, healthy = self._update_critic(batch, target, triplets)
+        actor = self._update_actor(batch, actor_weights, alpha, healthy, triplets)
+        self._update_temperatures(batch, actor.log_prob, healthy)
+        self._update_target_critic()
+        self._reset_extreme_tasks(healthy)
+        self.learner_steps += 1
+        return UpdateResult(critic.td_error.abs(), batch.rows, critic, actor, alpha, self.extreme_count)
+
+    @torch.no_grad()
+    def _critic_target(self, batch: TensorBatch, actor_weights: ComposedWeights, alpha: Tensor) -> Tensor:
+        following = NetworkInput(batch.next_obs, batch.task_id, batch.rows)
+        output = self.actor(actor_weights, following).value_EBD[0]
+        next_action, next_log_prob = sample_action(output, self.log_std_bounds, self.generator)
+        value = self.target_critic(self.target_critic.compose(), following, next_action).value_EBD.squeeze(2)
+        reward = self.sac.reward_scale * batch.reward
+        row_alpha = alpha[batch.task_id]
+        return losses.critic_target(reward, batch.terminated, value, next_log_prob, row_alpha, self.sac.gamma)
+
+    def _update_critic(
+        self, batch: TensorBatch, target: Tensor, triplets: Triplets | None
+    ) -> tuple[CriticDiagnostics, Tensor]:
+        """Steps the critics; returns also bool[T], the tasks whose loss is not extreme."""
+        output = self.critic(self.critic.compose(), _inputs(batch), batch.action)
+        value = output.value_EBD.squeeze(2)
+        td_errors = target - value
+        row_losses = losses.critic_row_losses(td_errors, batch.is_weight)
+        task_sums = losses.sum_by_task(row_losses, batch.task_id, self.spec.num_tasks)
+        rows = losses.sum_by_task(torch.ones_like(row_losses), batch.task_id, self.spec.num_tasks)
+        task_losses = (task_sums / rows.clamp(min=1)).detach()
+        rule = self.sac.extreme_loss
+        healthy = healthy_tasks(task_losses, rule.threshold if rule.enabled else None)
+        loss = losses.masked_mean(task_sums, healthy, batch.num_rows)
+        triplet = self._triplet_loss(output, triplets)
+        norm = self._step("critic", self.critic, self.critic_optimizer, loss + triplet, task_losses)
+        td_error = td_errors.detach().mean(dim=0)
+        diagnostics = CriticDiagnostics(
+            loss.detach(), triplet.detach(), norm, value.detach(), td_error, task_losses
+        )
+        return diagnostics, healthy
+
+    def _update_actor(
+        self,
+        batch: TensorBatch,
+        actor_weights: ComposedWeights,
+        alpha: Tensor,
+        healthy: Tensor,
+        triplets: Triplets | None,
+    ) -> ActorDiagnostics:
+        output = self.actor(actor_weights, _inputs(batch))
+        action, log_prob = sample_action(output.value_EBD[0], self.log_std_bounds, self.generator)
+        with torch.no_grad():
+            critic_weights = self.critic.compose()  # constants: the gradient stops at the action
+        value = self.critic(critic_weights.detach(), _inputs(batch), action).value_EBD.squeeze(2)
+        row_losses = losses.actor_row_losses(log_prob, value, alpha[batch.task_id])
+        task_sums = losses.sum_by_task(row_losses, batch.task_id, self.spec.num_tasks)
+        loss = losses.masked_mean(task_sums, healthy, batch.num_rows)
+        triplet = self._triplet_loss(output, triplets)
+        norm = self._step("actor", self.actor, self.actor_optimizer, loss + triplet, task_sums.detach())
+        unique = None if output.unique_EBF is None else output.unique_EBF[0].detach()
+        return ActorDiagnostics(loss.detach(), triplet.detach(), norm, log_prob.detach(), unique)
+
+    def _update_temperatures(self, batch: TensorBatch, log_prob: Tensor, healthy: Tensor) -> None:
+        row_losses = losses.temperature_row_losses(
+            self.log_alpha[batch.task_id], log_prob, self.target_entropy
+        )
+        task_sums = losses.sum_by_task(row_losses, batch.task_id, self.spec.num_tasks)
+        loss = losses.masked_mean(task_sums, healthy, batch.num_rows)
+        (self.log_alpha.grad,) = torch.autograd.grad(loss, [self.log_alpha])
+        self.alpha_optimizer.step()
+        with torch.no_grad():
+            self.log_alpha.clamp_(self.sac.log_alpha_min, self.sac.log_alpha_max)
+
+    @torch.no_grad()
+    def _update_target_critic(self) -> None:
+        torch._foreach_lerp_(  # pyright: ignore[reportPrivateImportUsage] -- has no public name
+            list(self.target_critic.parameters()), list(self.critic.parameters()), self.sac.tau
+        )
+
+    def _reset_extreme_tasks(self, healthy: Tensor) -> None:
+        if healthy.device.type == "cpu" and healthy.all():
+            return  # a look costs nothing here, while on a GPU it would wait
+        self.extreme_count += ~healthy
+        interpolation = draw_interpolation(healthy, self.generator)
+        reset_mix(self.actor, self.actor_optimizer, healthy, interpolation)
+        reset_mix(self.critic, self.critic_optimizer, healthy, interpolation, self.target_critic)
+
+    def _step(
+        self,
+        stage: str,
+        network: FeatureNetwork,
+        optimizer: torch.optim.Adam,
+        loss: Tensor,
+        task_losses: Tensor,
+    ) -> Tensor:
+        """Gradient, clipping, guard and optimizer step; returns the gradient's norm before clipping."""
+        optimizer.zero_grad()
+        loss.backward()
+        clip = float("inf") if self.sac.gradient_clip_norm is None else self.sac.gradient_clip_norm
+        norm = torch.nn.utils.clip_grad_norm_(network.parameters(), clip, foreach=True)
+        self.guard.check(stage, self.learner_steps + 1, task_losses, norm)
+        optimizer.step()
+        return norm
+
+    def _draw_triplets(self, batch: TensorBatch) -> Triplets | None:
+        if not self.network.triplets_enabled:
+            return None
+        per_anchor = self.network.unique.triplets_per_anchor
+        return draw_triplets(batch.task_id, self.spec.num_tasks, per_anchor, self.generator)
+
+    def _triplet_loss(self, output: NetworkOutput, triplets: Triplets | None) -> Tensor:
+        if triplets is None or output.unique_EBF is None:
+            return output.value_EBD.new_zeros(())
+        unique = self.network.unique
+        return unique.triplet_weight * triplet_loss(output.unique_EBF, triplets, unique.triplet_margin)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that the next update depends on: tensors, numbers and containers only."""
+        parts = {name: getattr(self, name).state_dict() for name in _PARTS}
+        return parts | {
+            "log_alpha": self.log_alpha.detach(),
+            "extreme_count": self.extreme_count,
+            "generator": self.generator.get_state(),
+            "learner_steps": self.learner_steps,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on bit for bit where `state_dict` was taken, on the same kind of device."""
+        for name in _PARTS:
+            getattr(self, name).load_state_dict(state[name])
+        with torch.no_grad():
+            self.log_alpha.copy_(state["log_alpha"])
+            self.extreme_count.copy_(state["extreme_count"])
+        self.generator.set_state(state["generator"])
+        self.learner_steps = state["learner_steps"]
+
+
+_PARTS = ("actor", "critic", "target_critic", "actor_optimizer", "critic_optimizer", "alpha_optimizer")
+
+
+def _inputs(batch: TensorBatch) -> NetworkInput:
+    return NetworkInput(batch.obs, batch.task_id, batch.rows)
+
+
+def _network_adam(network: FeatureNetwork, sac: SacConfig) -> torch.optim.Adam:
+    mix = [] if network.mix is None else [network.mix]
+    rest = [p for p in network.parameters() if p is not network.mix]
+    return _adam(rest, sac.learning_rate, (mix, sac.mix_learning_rate))
+
+
+def _adam(params: Sequence[Tensor], lr: float, *groups: tuple[Sequence[Tensor], float]) -> torch.optim.Adam:
+    """Fused: one pass over all parameters, and the one kind that heeds the guard's `found_inf`."""
+    listed = [(params, lr), *groups]
+    return torch.optim.Adam([{"params": p, "lr": rate} for p, rate in listed if p], fused=True)

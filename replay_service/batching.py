@@ -1,0 +1,57 @@
+"""Batching: merges the answers of all shards into batches sorted by task, with their importance weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from replay_service.types import SampledBatch, SampleInfo, ShardSample, TransitionBatch, shard_of_task
+
+
+def merge_samples(
+    answers: Sequence[ShardSample], quota: NDArray[np.int64], is_exponent: float
+) -> list[SampledBatch]:
+    """One batch for each row of quota i64[num_batches, T]; answers[s] is shard s's answer to that quota."""
+    num_batches, num_tasks = quota.shape
+    home = np.array([shard_of_task(task, len(answers)) for task in range(num_tasks)], np.int32)
+    shard = np.repeat(np.tile(home, num_batches), quota.ravel())
+    rows = [np.flatnonzero(shard == index) for index in range(len(answers))]
+
+    columns = [_interleave([answer.transitions[i] for answer in answers], rows) for i in range(6)]
+    key = _interleave([answer.key for answer in answers], rows)
+    probability = _interleave([answer.probability for answer in answers], rows)
+    table_size = _interleave([answer.table_size for answer in answers], rows)
+
+    batches = []
+    ends = np.cumsum(quota.sum(axis=1))
+    for j, end in enumerate(ends):
+        part = slice(end - quota[j].sum(), end)
+        batches.append(
+            SampledBatch(
+                TransitionBatch(*(column[part] for column in columns)),
+                importance_weights(probability[part], table_size[part], is_exponent),
+                quota[j],
+                SampleInfo(shard[part], key[part], probability[part]),
+            )
+        )
+    return batches
+
+
+def importance_weights(
+    probability: NDArray[np.float64], table_size: NDArray[np.int64], exponent: float
+) -> NDArray[np.float32]:
+    """(N P(i))^-exponent over one maximum of the whole batch; one for each task would reweight the tasks."""
+    weight = (table_size * probability) ** -exponent
+    return (weight / weight.max()).astype(np.float32)
+
+
+def _interleave(parts: Sequence[NDArray], rows: Sequence[NDArray[np.int64]]) -> NDArray:
+    """An array with parts[s] at rows[s]."""
+    if len(parts) == 1:
+        return parts[0]
+    merged = np.empty((sum(map(len, parts)), *parts[0].shape[1:]), parts[0].dtype)
+    for part, row in zip(parts, rows, strict=True):
+        merged[row] = part
+    return merged

@@ -1,0 +1,54 @@
+"""The episode history: the newest training episodes of each task, and the success rates over them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from replay_service.storage import Storage
+from replay_service.types import EpisodeEnd
+
+HISTORY = 128  # the greatest window that can be configured
+EPISODE_DTYPE = np.dtype([("return_", "f8"), ("length", "i8"), ("success", "i8"), ("weights_version", "i8")])
+
+
+class EpisodeHistory:
+    """Rings of the newest HISTORY episodes of M tasks; rates are over the newest `window` of them."""
+
+    def __init__(self, num_tables: int, window: int, storage: Storage) -> None:
+        self._window = window
+        self._episode = storage.array("episodes", (num_tables, HISTORY), EPISODE_DTYPE)
+        self._count = storage.array("episode_counts", (num_tables,), np.int64)
+        self.success_rate = np.full(num_tables, np.nan)  # f64[M], nan before the first episode
+        self.mean_return = np.full(num_tables, np.nan)  # f64[M]
+        for table in range(num_tables):
+            self._refresh(table)
+
+    @property
+    def count(self) -> NDArray[np.int64]:
+        """Episodes ever finished, i64[M]; a live view."""
+        return self._count
+
+    def write(self, table: int, count: int, newest: NDArray) -> None:
+        """Make `newest` the last of `count` episodes. Repeating it changes nothing."""
+        if len(newest):
+            self._episode[table, np.arange(count - len(newest), count) % HISTORY] = newest
+            self._count[table] = count
+            self._refresh(table)
+
+    def _refresh(self, table: int) -> None:
+        count = int(self._count[table])
+        if count:
+            newest = self._episode[table, np.arange(max(count - self._window, 0), count) % HISTORY]
+            self.success_rate[table] = newest["success"].mean()
+            self.mean_return[table] = newest["return_"].mean()
+
+
+def pack_episodes(episodes: Sequence[EpisodeEnd]) -> NDArray:
+    """The newest HISTORY of these episodes as records of EPISODE_DTYPE."""
+    return np.array(
+        [(end.return_, end.length, end.success, end.weights_version) for end in episodes[-HISTORY:]],
+        EPISODE_DTYPE,
+    )

@@ -1,0 +1,82 @@
+"""The journal: makes an insert all or nothing for a process that may be killed at any instant."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from replay_service.episode_history import EPISODE_DTYPE, HISTORY
+from replay_service.ledger import LedgerEntry
+from replay_service.storage import Storage
+from replay_service.table import COLUMNS, transition_columns
+from replay_service.types import TransitionBatch, TransitionSpec
+
+
+class Insertion(NamedTuple):
+    """Everything that storing a chunk changes, in absolute values: applying it twice is applying it once."""
+
+    table: int
+    first: int  # the table's count before
+    transitions: TransitionBatch
+    actor: int
+    ledger_entry: LedgerEntry
+    episode_count: int  # the table's episodes after
+    episodes: NDArray  # EPISODE_DTYPE[at most HISTORY]
+
+
+HEADER_DTYPE = np.dtype(
+    [(name, "i8") for name in ("table", "first", "rows", "actor", "incarnation", "next_sequence")]
+    + [("seen", "u8"), ("episode_count", "i8"), ("episodes", "i8")]
+)
+
+
+class Journal:
+    """A redo log of one insertion, in mapped files.
+
+    Order: write the insertion here; set the commit flag, one store of eight bytes; change the tables; clear
+    the flag. Killed before the flag, nothing happened and the actor sends again. Killed after it, `pending`
+    returns the insertion at the next start and it is applied anew, rows half overwritten included; the
+    actor's retry is then a duplicate.
+    """
+
+    def __init__(self, max_rows: int, spec: TransitionSpec, storage: Storage) -> None:
+        self._columns = transition_columns(storage, "journal_", (max_rows,), spec)
+        self._episodes = storage.array("journal_episodes", (HISTORY,), EPISODE_DTYPE)
+        self._header = storage.array("journal_header", (), HEADER_DTYPE)
+        self._committed = storage.array("journal_committed", (), np.int64)
+
+    def commit(self, insertion: Insertion) -> None:
+        """From the return of this call on the insertion survives a kill."""
+        rows, episodes = len(insertion.transitions.reward), len(insertion.episodes)
+        for name, column in zip(COLUMNS, self._columns, strict=True):
+            column[:rows] = getattr(insertion.transitions, name)
+        self._episodes[:episodes] = insertion.episodes
+        self._header[...] = (
+            insertion.table,
+            insertion.first,
+            rows,
+            insertion.actor,
+            *insertion.ledger_entry,
+            insertion.episode_count,
+            episodes,
+        )
+        self._committed[...] = 1
+
+    def clear(self) -> None:
+        """The insertion has been applied."""
+        self._committed[...] = 0
+
+    def pending(self) -> Insertion | None:
+        """The insertion that was committed and perhaps not applied."""
+        if not self._committed:
+            return None
+        table, first, rows, actor, incarnation, next_sequence, seen, episode_count, episodes = (
+            self._header.item()
+        )
+        transitions = TransitionBatch(
+            *(column[:rows] for column in self._columns), task_id=np.empty(0, np.int32)
+        )  # the table implies the task
+        entry = LedgerEntry(incarnation, next_sequence, seen)
+        return Insertion(table, first, transitions, actor, entry, episode_count, self._episodes[:episodes])

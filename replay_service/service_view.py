@@ -1,0 +1,44 @@
+"""The service view: what the learner's side knows of all shards, from the newest counters of each."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from replay_service.plan import ReplayPlan
+from replay_service.types import ShardStats
+
+
+class ServiceView:
+    """The shards' counters by task."""
+
+    def __init__(self, plan: ReplayPlan) -> None:
+        self._plan = plan
+        self.stats: list[ShardStats | None] = [None] * plan.num_shards
+        self.inserted = np.zeros(plan.num_tasks, np.int64)  # i64[T], transitions ever stored; never falls
+        self.size = np.zeros(plan.num_tasks, np.int64)  # i64[T]
+        self.success_rate = np.full(plan.num_tasks, np.nan)  # f64[T]
+
+    def absorb(self, shard: int, stats: ShardStats) -> bool:
+        """Take a shard's news. Returns whether the shard has lost transitions that were known before."""
+        task = stats.task_id
+        lost = bool((stats.inserted < self.inserted[task]).any())
+        self.stats[shard] = stats
+        self.inserted[task] = np.maximum(stats.inserted, self.inserted[task])
+        self.size[task] = stats.size
+        self.success_rate[task] = stats.success_rate
+        return lost
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every shard has been heard of."""
+        return all(stats is not None for stats in self.stats)
+
+    @property
+    def cold_tasks(self) -> list[int]:
+        """The tasks whose tables hold less than the warm-up."""
+        return np.flatnonzero(self.size < self._plan.warmup_steps).tolist()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether every task has used up its step budget."""
+        return bool((self.inserted >= self._plan.steps_per_task).all())

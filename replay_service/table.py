@@ -1,0 +1,189 @@
+"""The tables of a shard: for each of its tasks a ring of transitions with their priorities."""
+
+from __future__ import annotations
+
+import time
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from replay_service.config import SamplingConfig
+from replay_service.storage import Storage
+from replay_service.sum_tree import SumTree
+from replay_service.types import TransitionBatch, TransitionSpec
+
+COUNTER_DTYPE = np.dtype(
+    [
+        ("first_key", "i8"),  # key of the first transition; 0 marks a table that was never used
+        ("count", "i8"),  # transitions stored since then
+        ("lost", "i8"),  # transitions stored before then, by a process whose content is lost
+        ("sampled", "i8"),
+        ("stale", "i8"),
+        ("max_priority", "f8"),  # the greatest priority ever set; 0 before the first
+    ]
+)
+COLUMNS = ("obs", "action", "reward", "next_obs", "terminated")
+
+
+class Draw(NamedTuple):
+    """Rows drawn from the tables, masses and sizes as they were at the draw. n rows."""
+
+    transitions: TransitionBatch
+    key: NDArray[np.int64]  # i64[n]
+    probability: NDArray[np.float64]  # f64[n], P(i) within its table
+    table_size: NDArray[np.int64]  # i64[n]
+
+
+class TableEmpty(LookupError):  # noqa: N818 - as queue.Empty
+    """Rows were asked of a table that holds none."""
+
+
+class Tables:
+    """Rings of `capacity` slots, one for each task, drawn from together.
+
+    The c-th transition of a table (from 0) has the key first_key + c and lies in slot c % capacity, so a
+    key is live iff it is one of the newest `size` ones: any other is stale, whoever owns its slot by now.
+    first_key comes from the clock, so that a key drawn before a loss of the table never names a later row.
+
+        P(i) = (p_i + epsilon)^alpha / sum over the table,    rows are drawn independently, with replacement
+    """
+
+    def __init__(
+        self,
+        task_id: NDArray[np.int32],
+        spec: TransitionSpec,
+        capacity: int,
+        sampling: SamplingConfig,
+        storage: Storage,
+    ) -> None:
+        self.task_id = task_id  # i32[M]
+        self.capacity = capacity
+        self._alpha = sampling.priority_exponent
+        self._epsilon = sampling.priority_epsilon
+        num_tables = len(task_id)
+        self._columns = transition_columns(storage, "", (num_tables, capacity), spec)
+        self._flat = tuple(column.reshape(-1, *column.shape[2:]) for column in self._columns)
+        self._priority = storage.array("priority", (num_tables, capacity), np.float64)  # f64[M, capacity]
+        self._counter = storage.array("tables", (num_tables,), COUNTER_DTYPE)
+        clock_key = (
+            (int(time.time()) << 24) // capacity * capacity
+        )  # 16 M inserts a second would catch up with it
+        unused = self._counter["first_key"] == 0
+        self._counter["first_key"][unused] = max(clock_key, capacity)
+        self._tree = SumTree(num_tables, capacity)
+        self._rebuild_tree()
+
+    @property
+    def inserted(self) -> NDArray[np.int64]:
+        """Transitions ever stored, lost ones included, i64[M]."""
+        return self._counter["count"] + self._counter["lost"]
+
+    @property
+    def count(self) -> NDArray[np.int64]:
+        """Transitions stored since the table was created, i64[M]; a live view."""
+        return self._counter["count"]
+
+    @property
+    def size(self) -> NDArray[np.int64]:
+        """Transitions held now, i64[M]."""
+        return np.minimum(self._counter["count"], self.capacity)
+
+    @property
+    def sampled(self) -> NDArray[np.int64]:
+        return self._counter["sampled"].copy()
+
+    @property
+    def stale_updates(self) -> int:
+        return int(self._counter["stale"].sum())
+
+    @property
+    def priority_mass(self) -> NDArray[np.float64]:
+        return self._tree.total.copy()
+
+    def adopt_inserted(self, inserted: NDArray[np.int64]) -> None:
+        """Count transitions that a lost predecessor of these tables had stored; may be repeated."""
+        self._counter["lost"] = np.maximum(self._counter["lost"], inserted)
+
+    def insert(self, table: int, first: int, transitions: TransitionBatch) -> None:
+        """Store rows as the ones from `first` on, at the table's greatest priority; may be repeated."""
+        rows = len(transitions.reward)
+        start = first % self.capacity
+        priority = self._max_priority(table)
+        self._fill(table, start, priority, transitions, slice(0, min(rows, self.capacity - start)))
+        if start + rows > self.capacity:
+            self._fill(table, 0, priority, transitions, slice(self.capacity - start, rows))
+        self._counter["count"][table] = first + rows
+
+    def sample(self, quota: NDArray[np.int64], rng: np.random.Generator) -> Draw:
+        """Draw quota[j, m] rows of table m for batch j, i64[num_batches, M], in order of batch and table."""
+        num_batches, num_tables = quota.shape
+        size, total, per_table = self.size, self._tree.total, quota.sum(axis=0)
+        if np.any((per_table > 0) & (size == 0)):
+            empty = self.task_id[(per_table > 0) & (size == 0)].tolist()
+            raise TableEmpty(
+                f"a table must hold rows to be sampled, got none for tasks {empty}; insert first"
+            )
+        table = np.repeat(np.tile(np.arange(num_tables), num_batches), quota.ravel())
+        mass, table_size = total[table], size[table]
+        slot = self._tree.find(table, rng.random(len(table)) * mass)
+        np.minimum(slot, table_size - 1, out=slot)  # rounding may point past the rows in use
+        self._counter["sampled"] += per_table
+        row = table * self.capacity + slot
+        columns = (np.take(column, row, axis=0) for column in self._flat)
+        return Draw(
+            TransitionBatch(*columns, task_id=self.task_id[table]),
+            self._newest_key(table, slot),
+            self._tree.get(table, slot) / mass,
+            table_size,
+        )
+
+    def update_priorities(
+        self, table: NDArray[np.int64], key: NDArray[np.int64], priority: NDArray[np.float64]
+    ) -> int:
+        """Set the priorities of the named rows; drops, counts and returns the number of stale ones."""
+        count = key - self._counter["first_key"][table]
+        newest = self._counter["count"][table]
+        live = (count >= np.maximum(newest - self.capacity, 0)) & (count < newest)
+        np.add.at(self._counter["stale"], table[~live], 1)
+        table, slot, priority = table[live], count[live] % self.capacity, priority[live]
+        np.maximum.at(self._counter["max_priority"], table, priority)
+        self._priority[table, slot] = priority
+        self._tree.set(table, slot, self._mass(priority))
+        return len(live) - len(table)
+
+    def _fill(
+        self, table: int, start: int, priority: float, transitions: TransitionBatch, rows: slice
+    ) -> None:
+        slots = slice(start, start + rows.stop - rows.start)
+        for name, column in zip(COLUMNS, self._columns, strict=True):
+            column[table, slots] = getattr(transitions, name)[rows]
+        self._priority[table, slots] = priority
+        self._tree.set_range(table, start, np.full(rows.stop - rows.start, self._mass(np.float64(priority))))
+
+    def _max_priority(self, table: int) -> float:
+        return float(self._counter["max_priority"][table]) or 1.0
+
+    def _mass(self, priority):
+        return (priority + self._epsilon) ** self._alpha
+
+    def _newest_key(self, table: NDArray[np.int64], slot: NDArray[np.int64]) -> NDArray[np.int64]:
+        last = self._counter["count"][table] - 1
+        return self._counter["first_key"][table] + last - (last - slot) % self.capacity
+
+    def _rebuild_tree(self) -> None:
+        for table, size in enumerate(self.size):
+            self._tree.set_range(table, 0, self._mass(self._priority[table, :size]))
+
+
+def transition_columns(
+    storage: Storage, prefix: str, shape: tuple[int, ...], spec: TransitionSpec
+) -> tuple[NDArray, ...]:
+    """Arrays for the columns of transitions in the order of COLUMNS; the table implies the task."""
+    return (
+        storage.array(f"{prefix}obs", (*shape, spec.obs_dim), np.float32),
+        storage.array(f"{prefix}action", (*shape, spec.action_dim), np.float32),
+        storage.array(f"{prefix}reward", shape, np.float32),
+        storage.array(f"{prefix}next_obs", (*shape, spec.obs_dim), np.float32),
+        storage.array(f"{prefix}terminated", shape, np.bool_),
+    )

@@ -1,0 +1,116 @@
+"""Transports: how a call reaches a shard, in this process or through Ray.
+
+Ray is imported where it is used, so that a run in one process does not pay for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from replay_service.shard import Shard
+
+
+class ShardUnavailable(Exception):  # noqa: N818 - a state that passes
+    """The shard does not answer now, and it is open whether the call was carried out; call again."""
+
+
+class Pending(Protocol):
+    """A call under way."""
+
+    def done(self) -> bool: ...
+
+    def result(self, timeout_s: float) -> Any:
+        """The answer; raises ShardUnavailable, TimeoutError, or what the shard raised."""
+        ...
+
+
+class Transport(Protocol):
+    """Calls to the shards of one service. Arrays of an answer may be read-only."""
+
+    is_concurrent: bool  # whether the caller goes on while the call is carried out
+
+    def submit(self, shard: int, method: str, *args: Any) -> Pending: ...
+
+
+class LocalTransport:
+    """Shards in this process; a call is carried out at once, in the caller's thread."""
+
+    is_concurrent = False
+
+    def __init__(self, shards: Sequence[Shard]) -> None:
+        self._shards = shards
+
+    def submit(self, shard: int, method: str, *args: Any) -> Pending:
+        try:
+            return _Answer(getattr(self._shards[shard], method)(*args), None)
+        except Exception as error:
+            return _Answer(None, error)
+
+
+class _Answer:
+    def __init__(self, value: Any, error: Exception | None) -> None:
+        self._value = value
+        self._error = error
+
+    def done(self) -> bool:
+        return True
+
+    def result(self, timeout_s: float) -> Any:
+        if self._error is not None:
+            raise self._error
+        return self._value
+
+
+class RayTransport:
+    """Shards that are Ray actors of `ray_shard_class`. Arrays of an answer are read-only: copy to write."""
+
+    is_concurrent = True
+
+    def __init__(self, handles: Sequence[Any]) -> None:
+        self._handles = handles
+
+    def submit(self, shard: int, method: str, *args: Any) -> Pending:
+        call = getattr(self._handles[shard], method)
+        if method != "insert":
+            call = call.options(concurrency_group="learner")
+        return _RayCall(shard, call.remote(*args))
+
+
+class _RayCall:
+    def __init__(self, shard: int, reference: Any) -> None:
+        self._shard = shard
+        self._reference = reference
+
+    def done(self) -> bool:
+        import ray
+
+        return bool(ray.wait([self._reference], timeout=0)[0])
+
+    def result(self, timeout_s: float) -> Any:
+        import ray
+        import ray.exceptions
+
+        try:
+            return ray.get(self._reference, timeout=timeout_s)
+        except ray.exceptions.GetTimeoutError:
+            raise TimeoutError(f"shard {self._shard} did not answer within {timeout_s:.1f} s") from None
+        except ray.exceptions.ActorUnavailableError as error:  # restarting; the handle stays good
+            raise ShardUnavailable(f"shard {self._shard} is restarting or out of reach") from error
+        except (
+            ray.exceptions.ActorDiedError
+        ) as error:  # also what a call under way gets when its process is killed
+            raise ShardUnavailable(f"shard {self._shard} died under the call") from error
+
+
+def ray_shard_class(max_waiting_inserts: int) -> Any:
+    """Shard as a Ray actor class; set further options with `.options`.
+
+    Inserts that wait for the limiter have threads of their own, so that they never stand in the way of the
+    sampler; give one for each chunk that actors may have under way at a shard.
+    """
+    import ray
+
+    # ray's stubs do not know concurrency_groups
+    decorate: Any = ray.remote(concurrency_groups={"learner": 2}, max_concurrency=max_waiting_inserts)  # type: ignore[call-overload]
+    return decorate(Shard)

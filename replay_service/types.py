@@ -1,0 +1,128 @@
+"""What a transition is, and the records that cross the replay service's boundary.
+
+Dimension key, used in every shape comment of the project:
+    B batch   T tasks   O observation   A action   M tasks of a shard   K knowledge slices   F features
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class TransitionSpec:
+    """The sizes that every transition of a run agrees on."""
+
+    num_tasks: int
+    obs_dim: int
+    action_dim: int
+
+
+class TransitionBatch(NamedTuple):
+    """Transitions as columns. `terminated` is no time limit; `next_obs` is then the final observation."""
+
+    obs: NDArray[np.float32]  # f32[B, O]
+    action: NDArray[np.float32]  # f32[B, A]
+    reward: NDArray[np.float32]  # f32[B]
+    next_obs: NDArray[np.float32]  # f32[B, O]
+    terminated: NDArray[np.bool_]  # bool[B]
+    task_id: NDArray[np.int32]  # i32[B]
+
+
+class EpisodeEnd(NamedTuple):
+    """One finished training episode."""
+
+    task_id: int
+    return_: float
+    length: int
+    success: bool
+    weights_version: int
+
+
+class ChunkId(NamedTuple):
+    """Names a chunk once and for all: a retry carries the same id and is recognised as one."""
+
+    actor: int
+    incarnation: int  # counts the processes of this actor
+    sequence: int  # counts this incarnation's chunks of this task, from 0
+
+
+class Chunk(NamedTuple):
+    """What an actor sends in one call: transitions of one task, and the episodes that ended in them."""
+
+    id: ChunkId
+    transitions: TransitionBatch  # B >= 1, one task only
+    episodes: tuple[EpisodeEnd, ...]
+    weights_version: int  # of the policy that acted
+
+
+class InsertStatus(StrEnum):
+    STORED = "stored"
+    DUPLICATE = "duplicate"  # this chunk was stored before; nothing is stored twice
+    WAIT = "wait"  # the limiter did not admit it before the deadline; send the same chunk again
+    CLOSED = (
+        "closed"  # the task's step budget is used up, or a newer incarnation took over; nothing is stored
+    )
+
+
+class InsertAck(NamedTuple):
+    status: InsertStatus
+    learner_steps: int  # newest count that the shard heard from the learner: bounds the policy lag
+
+
+class ShardStats(NamedTuple):
+    """A shard's counters; they ride back on every sample response. M is the number of tasks of the shard."""
+
+    task_id: NDArray[np.int32]  # i32[M], ascending
+    capacity: int  # slots per task
+    inserted: NDArray[np.int64]  # i64[M], transitions ever stored; never falls
+    size: NDArray[np.int64]  # i64[M], transitions held now
+    sampled: NDArray[np.int64]  # i64[M], transitions ever drawn
+    priority_mass: NDArray[np.float64]  # f64[M]
+    episodes: NDArray[np.int64]  # i64[M], episodes ever finished
+    success_rate: NDArray[np.float64]  # f64[M], over the last episodes of the task; nan before the first
+    mean_return: NDArray[np.float64]  # f64[M], over the same episodes; nan before the first
+    stale_updates: int  # priorities that arrived after their transition was overwritten
+    duplicate_chunks: int
+    policy_lag_mean: float  # learner steps behind, mean over the latest chunks; nan before the first
+    policy_lag_max: float
+    incarnation: int  # counts the starts of this shard's process on its directory
+    learner_steps: int
+
+
+class ShardSample(NamedTuple):
+    """One shard's answer to one call: for each requested batch its rows, sorted by task."""
+
+    transitions: TransitionBatch  # B rows of all requested batches, batch after batch
+    key: NDArray[np.int64]  # i64[B]
+    probability: NDArray[np.float64]  # f64[B], P(i) within the task at the draw
+    table_size: NDArray[np.int64]  # i64[B], N of the task at the draw
+    rows_per_batch: NDArray[np.int64]  # i64[number of batches]
+    stats: ShardStats
+
+
+class SampleInfo(NamedTuple):
+    """What names the rows of a batch when their new priorities come back."""
+
+    shard: NDArray[np.int32]  # i32[B]
+    key: NDArray[np.int64]  # i64[B]
+    probability: NDArray[np.float64]  # f64[B]
+
+
+class SampledBatch(NamedTuple):
+    """A batch ready to learn from. Rows are sorted by task."""
+
+    transitions: TransitionBatch
+    is_weight: NDArray[np.float32]  # f32[B], one maximum over the whole batch
+    rows_per_task: NDArray[np.int64]  # i64[T], the quota of each task; sums to B
+    info: SampleInfo
+
+
+def shard_of_task(task_id: int, num_shards: int) -> int:
+    """A task lives on exactly one shard: tasks are dealt round-robin."""
+    return task_id % num_shards

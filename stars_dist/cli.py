@@ -1,0 +1,49 @@
+"""The command line: `stars-dist launch | resume | evaluate | tasks`.
+
+Bad input is one line on standard error and exit code 2. Ray, torch and Meta-World are imported by the
+commands that need them, so that help and errors answer at once.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from stars_dist import __version__
+from stars_dist.commands.evaluate import evaluate
+from stars_dist.commands.launch import launch
+from stars_dist.commands.resume import resume
+from stars_dist.commands.tasks import tasks
+
+app = typer.Typer(
+    help="Distributed multi-task reinforcement learning: STARS on Meta-World.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(launch)
+app.command()(resume)
+app.command()(evaluate)
+app.command()(tasks)
+
+
+@app.callback(invoke_without_command=True)
+def root(version: bool = typer.Option(False, "--version", help="Show the version.")) -> None:
+    if version:
+        print(f"stars-dist {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Runs the program and exits with its code: 0 done, 1 failed, 2 bad input, 130 interrupted."""
+    try:
+        code = app(standalone_mode=False)
+    except typer.TyperException as error:
+        print(f"error: {' '.join(error.format_message().split())}", file=sys.stderr)
+        code = error.exit_code
+    except (typer.Abort, KeyboardInterrupt):
+        code = 130
+    sys.exit(code)

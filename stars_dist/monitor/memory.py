@@ -1,0 +1,22 @@
+"""Memory of a local run: the proportional share (PSS) of this process and everything below it."""
+
+from __future__ import annotations
+
+import psutil
+
+
+def process_tree_gib() -> float:
+    """GiB of this process and its descendants; shared pages are counted once over all of them."""
+    this = psutil.Process()
+    return sum(map(_pss_bytes, [this, *this.children(recursive=True)])) / 2**30
+
+
+def _pss_bytes(process: psutil.Process) -> int:
+    try:
+        return process.memory_full_info().pss
+    except (
+        psutil.NoSuchProcess,
+        psutil.AccessDenied,
+        AttributeError,
+    ):  # gone meanwhile; or no PSS on this system
+        return 0

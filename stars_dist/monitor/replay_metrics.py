@@ -1,0 +1,55 @@
+"""Metrics from the shards' counters: what the tasks achieve in rollouts and how the replay service is doing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from replay_service.types import ShardStats
+
+Values = dict[str, float]
+
+
+def env_steps(stats: Sequence[ShardStats]) -> int:
+    """Total environment steps: transitions ever stored, over all shards."""
+    return int(sum(shard.inserted.sum() for shard in stats))
+
+
+def tasks_with_data(stats: Sequence[ShardStats]) -> int:
+    """How many tasks have a first transition."""
+    return int(sum((shard.inserted > 0).sum() for shard in stats))
+
+
+def mean_success(stats: Sequence[ShardStats]) -> float:
+    """Mean over the tasks of the success in their newest training episodes; nan before the first episode."""
+    rates = np.concatenate([shard.success_rate for shard in stats])
+    return float(np.nanmean(rates)) if np.isfinite(rates).any() else float("nan")
+
+
+def replay_metrics(stats: Sequence[ShardStats], task_names: Sequence[str]) -> Values:
+    """Values by their metric names; a task without an episode has no success or return yet."""
+    lags = np.array([shard.policy_lag_mean for shard in stats])
+    values: Values = {
+        "perf/policy_lag_mean": float(np.nanmean(lags)) if np.isfinite(lags).any() else 0.0,
+        "perf/policy_lag_max": float(max(shard.policy_lag_max for shard in stats)),
+        "replay/stale_updates": float(sum(shard.stale_updates for shard in stats)),
+        "replay/duplicate_chunks": float(sum(shard.duplicate_chunks for shard in stats)),
+        "replay/size": float(sum(shard.size.sum() for shard in stats)),
+    }
+    for shard in stats:
+        for row, task_id in enumerate(shard.task_id):
+            values |= _task_values(shard, row, task_names[int(task_id)])
+    return values
+
+
+def _task_values(shard: ShardStats, row: int, name: str) -> Values:
+    values: Values = {
+        f"replay/inserted/{name}": float(shard.inserted[row]),
+        f"replay/sampled/{name}": float(shard.sampled[row]),
+        f"replay/priority_mass/{name}": float(shard.priority_mass[row]),
+    }
+    if shard.episodes[row]:
+        values[f"rollout/success/{name}"] = float(shard.success_rate[row])
+        values[f"rollout/return/{name}"] = float(shard.mean_return[row])
+    return values

@@ -1,0 +1,143 @@
+"""The monitor of a run: gathers what actors, shards and learner tell, records it and keeps the console talking."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+
+import numpy as np
+
+from actors.evaluation_result import EvaluationResult
+from actors.rollout import ActorStats
+from learner.loop import LearnerReport
+from replay_service.types import ShardStats
+from stars_dist.config import RunConfig
+from stars_dist.monitor import replay_metrics
+from stars_dist.monitor.console import Console
+from stars_dist.monitor.evaluation_metrics import evaluation_metrics
+from stars_dist.monitor.memory import process_tree_gib
+from stars_dist.monitor.recorder import Recorder
+
+RECORD_PERIOD_S = 5.0
+
+
+class RunMonitor:
+    """Holds the newest word of every process. Recording is by the clock, or by `record` in serial mode."""
+
+    def __init__(self, config: RunConfig, recorder: Recorder, console: Console) -> None:
+        self.actors_alive = 0
+        self.peak_memory_gib = 0.0
+        self.learner_steps = 0
+        self._config, self._recorder, self._console = config, recorder, console
+        self._plan = config.replay_plan()
+        self._task_names = config.load_suite().task_names
+        self._actors: dict[int, ActorStats] = {}
+        self._shards: dict[int, ShardStats] = {}
+        self._restarts: Counter[str] = Counter()
+        self._started = self._recorded_at = time.monotonic()
+        self._recorded_steps: int | None = None
+        self._steps_per_s = 0.0
+        self._updates_per_s = 0.0
+        self._all_tasks_have_data = False
+
+    @property
+    def env_steps(self) -> int:
+        return replay_metrics.env_steps(list(self._shards.values()))
+
+    def say(self, text: str) -> None:
+        """Prints a line for the person who watches."""
+        self._console.line(text)
+
+    def hear_actor(self, stats: ActorStats) -> None:
+        self._actors[stats.actor] = stats
+
+    def hear_shard(self, index: int, stats: ShardStats) -> None:
+        self._shards[index] = stats
+        if not self._all_tasks_have_data and self._tasks_with_data == self._plan.num_tasks:
+            self._all_tasks_have_data = True
+            seconds = self._console.elapsed_s
+            self.say(f"first transitions of all {self._plan.num_tasks} tasks {seconds:.1f} s after the start")
+
+    def hear_learner(self, learner_steps: int, reports: tuple[LearnerReport, ...]) -> None:
+        self.learner_steps = learner_steps
+        for report in reports:
+            self._updates_per_s = report.values.get("perf/updates_per_s", 0.0)
+            self._recorder.write(report.env_steps, report.learner_steps, report.values)
+
+    def hear_evaluation(self, result: EvaluationResult) -> None:
+        self._recorder.write(result.env_steps, result.learner_steps, evaluation_metrics(result))
+        self.say(
+            f"evaluation at {result.env_steps:,} steps: mean success {result.mean_success:.2f}, "
+            f"worst 5 {result.worst_5_mean:.2f}, std across tasks {result.std_across_tasks:.2f}"
+        )
+
+    def count_restart(self, kind: str) -> None:
+        """Counts a restarted process; `kind` is actor, shard or learner."""
+        self._restarts[kind] += 1
+
+    def tick(self) -> None:
+        """Refreshes the console, and records when it is time."""
+        self.show_progress()
+        if time.monotonic() - self._recorded_at >= RECORD_PERIOD_S:
+            self.record()
+
+    def show_progress(self) -> None:
+        self._console.progress(self._progress())
+
+    def record(self) -> None:
+        """Records the newest word of everything; nothing before the first shard was heard."""
+        if len(self._shards) < self._plan.num_shards:
+            return
+        now, steps = time.monotonic(), self.env_steps
+        if self._recorded_steps is not None and now > self._recorded_at:
+            self._steps_per_s = (steps - self._recorded_steps) / (now - self._recorded_at)
+        self._recorded_at, self._recorded_steps = now, steps
+        values = replay_metrics.replay_metrics(list(self._shards.values()), self._task_names) | self._perf()
+        self._recorder.write(steps, self.learner_steps, values)
+
+    def _perf(self) -> dict[str, float]:
+        memory = process_tree_gib()
+        self.peak_memory_gib = max(self.peak_memory_gib, memory)
+        values = {
+            "perf/env_steps_per_s": self._steps_per_s,
+            "perf/actors_alive": float(self.actors_alive),
+            "perf/memory_gib": memory,
+            "perf/samples_per_insert": self._samples_per_insert(),
+        }
+        values |= {f"perf/restarts/{kind}": float(count) for kind, count in self._restarts.items()}
+        return values | {f"perf/actor/{name}": share for name, share in self.actor_shares().items()}
+
+    def actor_shares(self) -> dict[str, float]:
+        """Mean over the actors of the shares of their time: environment, policy, sending, waiting."""
+        shares = [stats.shares() for stats in self._actors.values()]
+        return (
+            {name: float(np.mean([share[name] for share in shares])) for name in shares[0]} if shares else {}
+        )
+
+    def _samples_per_insert(self) -> float:
+        """Rows learned from for each transition inserted after the warm-up; nan before."""
+        inserted = self.env_steps - self._plan.warmup_steps * self._plan.num_tasks
+        return self.learner_steps * self._plan.batch_size / inserted if inserted > 0 else float("nan")
+
+    @property
+    def _tasks_with_data(self) -> int:
+        return replay_metrics.tasks_with_data(list(self._shards.values()))
+
+    def _progress(self) -> str:
+        actors = f"actors {self.actors_alive}/{self._config.actors.num_actors}"
+        if not self._all_tasks_have_data:
+            return f"starting: {actors} ready, {self._tasks_with_data}/{self._plan.num_tasks} tasks have transitions"
+        steps, total = self.env_steps, self._config.total_steps
+        phase = "training" if self.learner_steps else "warming up"
+        success = replay_metrics.mean_success(list(self._shards.values()))
+        return (
+            f"{phase} {steps:,}/{total:,} steps ({100 * steps // total} %), {self._steps_per_s:.0f} steps/s, "
+            f"{self._updates_per_s:.1f} updates/s, update {self.learner_steps:,}/{self._config.total_updates:,}, "
+            f"success {success:.2f}, {actors}{self._time_left(steps)}"
+        )
+
+    def _time_left(self, steps: int) -> str:
+        if not self.learner_steps or self._steps_per_s <= 0:
+            return ""
+        seconds = max(0, self._config.total_steps - steps) / self._steps_per_s
+        return f", about {seconds / 60:.0f} min left" if seconds >= 90 else f", about {seconds:.0f} s left"

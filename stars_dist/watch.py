@@ -1,0 +1,119 @@
+"""A watch over one process: whether it runs, how often it failed, when it may start again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import ray
+import ray.exceptions
+
+from stars_dist.launch import Supervised, kill
+
+MAX_FAILURES = 3  # in a row, without progress in between
+BACKOFF_S = 2.0  # before the second start after a failure without progress; doubles
+
+
+Kind = Literal["actor", "learner"]
+
+
+class RunFailedError(RuntimeError):
+    """The run cannot go on; the message says who failed, why, where the log is and what to do next."""
+
+
+class Watch:
+    """Starts a process again when it dies, and gives up when it keeps failing without getting anywhere."""
+
+    def __init__(
+        self, kind: Kind, name: str, start: Callable[[int], Supervised], failures_log: Path, incarnation: int
+    ) -> None:
+        self.kind: Kind = kind
+        self.name = name
+        self.incarnation = incarnation
+        self.is_finished = False
+        self.is_ready = False  # it has answered since its start
+        self.process: Supervised | None = None
+        self._start = start
+        self._failures_log = failures_log
+        self._failures_in_a_row = 0
+        self._start_at = 0.0
+
+    @property
+    def is_running(self) -> bool:
+        return self.process is not None
+
+    @property
+    def is_alive(self) -> bool:
+        return self.is_running and self.is_ready
+
+    def tend(self) -> None:
+        """Starts the process when it is due."""
+        if not self.is_running and not self.is_finished and time.monotonic() >= self._start_at:
+            self.process = self._start(self.incarnation)
+
+    def ended(self) -> str | None:
+        """Takes the end of `run`: a finished process has no cause, a failed one returns it and will be restarted.
+
+        Raises:
+            RunFailedError: it failed several times in a row without progress, or with an error of its own that a
+                restart does not mend.
+        """
+        assert self.process is not None
+        try:
+            ray.get(self.process.run)
+        except ray.exceptions.RayError as error:
+            return self._failed(error)
+        self.is_finished = True
+        self._forget()
+        return None
+
+    def made_progress(self) -> None:
+        """The process has done something since its start, so the next failure counts as the first."""
+        self._failures_in_a_row = 0
+
+    def end(self) -> None:
+        """Kills the process for good."""
+        self.is_finished = True
+        if self.process is not None:
+            kill(self.process)
+            self._forget()
+
+    def _failed(self, error: ray.exceptions.RayError) -> str:
+        cause = describe(error)
+        self._log(cause, error)
+        if self.process is not None:
+            kill(self.process)
+        self._forget()
+        if self.kind == "learner" and isinstance(error, ray.exceptions.RayTaskError):
+            # From the same checkpoint and data it would fail again; a killed process is another matter.
+            raise RunFailedError(f"{self.name} failed: {cause}; log {self._failures_log}")
+        self._failures_in_a_row += 1
+        if self._failures_in_a_row >= MAX_FAILURES:
+            raise RunFailedError(
+                f"{self.name} failed {MAX_FAILURES} times in a row: {cause}; log {self._failures_log}"
+            )
+        self.incarnation += 1
+        self._start_at = time.monotonic() + (BACKOFF_S ** (self._failures_in_a_row - 1) - 1)
+        return cause
+
+    def _log(self, cause: str, error: Exception) -> None:
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S")
+        with self._failures_log.open("a", encoding="utf-8") as log:
+            log.write(f"{stamp} {self.name}, incarnation {self.incarnation}: {cause}\n{error}\n\n")
+
+    def _forget(self) -> None:
+        self.process = None
+        self.is_ready = False
+
+
+def describe(error: BaseException) -> str:
+    """One line that says what happened to a process."""
+    if isinstance(error, ray.exceptions.RayTaskError):
+        cause: Any = error.cause
+        return f"{type(cause).__name__}: {cause}".splitlines()[0]
+    lines = str(error).strip().splitlines()
+    if isinstance(error, ray.exceptions.ActorDiedError) and "creation task" not in lines[0]:
+        return "its process died"
+    return lines[-1].strip()

@@ -1,0 +1,290 @@
+"""The rollout worker on toy tasks; what it sends is compared with stepping by hand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+from actors.assignment import Assignment
+from actors.config import ActorsConfig, EnvironmentConfig
+from actors.environment import build_environment
+from actors.policy import NumpyPolicy, PolicyWeights
+from actors.rollout import RolloutWorker
+from actors.tasks import parse_suite
+from replay_service.config import ReplayConfig, SamplingConfig
+from replay_service.plan import ReplayPlan
+from replay_service.shard import Shard
+from replay_service.transport import LocalTransport
+from replay_service.types import EpisodeEnd, TransitionBatch, TransitionSpec
+from replay_service.writer import ReplayWriter
+
+MakeWeights = Callable[..., PolicyWeights]
+SUITE = parse_suite("toy:4", horizon=20)
+ENVIRONMENT = EnvironmentConfig(horizon=20)
+
+
+class Sent(NamedTuple):
+    transitions: TransitionBatch
+    episodes: tuple[EpisodeEnd, ...]
+    weights_version: int
+
+
+class RecordingWriter:
+    """Keeps every chunk; which tasks are ready or closed is set from outside."""
+
+    def __init__(self, task_ids: tuple[int, ...]) -> None:
+        self.chunks: list[Sent] = []
+        self.acknowledged_steps = 0  # what the next acknowledgement says
+        self.learner_steps = 0
+        self.open_tasks = list(dict.fromkeys(task_ids))
+        self.waiting_tasks: set[int] = set()
+
+    @property
+    def closed(self) -> bool:
+        return not self.open_tasks
+
+    def ready_tasks(self, timeout_s: float = 0.0) -> list[int]:
+        return [task for task in self.open_tasks if task not in self.waiting_tasks]
+
+    def write(
+        self, transitions: TransitionBatch, episodes: Sequence[EpisodeEnd], weights_version: int
+    ) -> None:
+        self.chunks.append(Sent(transitions, tuple(episodes), weights_version))
+        self.learner_steps = self.acknowledged_steps
+
+
+class Weights:
+    """A source of weights that counts how often it was asked."""
+
+    def __init__(self, *versions: PolicyWeights) -> None:
+        self.upcoming = list(versions)
+        self.asked: list[int | None] = []
+
+    def __call__(self, known_version: int | None) -> PolicyWeights | None:
+        self.asked.append(known_version)
+        return self.upcoming.pop(0) if self.upcoming else None
+
+
+def worker_of(
+    weights: Weights, task_ids: tuple[int, ...] = (0, 1), incarnation: int = 0, **config: Any
+) -> tuple[RolloutWorker, RecordingWriter]:
+    writer = RecordingWriter(task_ids)
+    assignment = Assignment(0, incarnation, SUITE, task_ids, seed=1)
+    actors = ActorsConfig(chunk_steps=30, weights_poll_s=0.001, **config)
+    return RolloutWorker(assignment, actors, ENVIRONMENT, writer, weights), writer
+
+
+def acknowledge(writer: RecordingWriter, learner_steps: int) -> None:
+    """What the writer hears from now on."""
+    writer.acknowledged_steps = writer.learner_steps = learner_steps
+
+
+def test_chunks_hold_what_stepping_by_hand_gives() -> None:
+    worker, writer = worker_of(Weights())
+    assert worker.collect_chunk() == 2
+    assert worker.collect_chunk() == 2
+    assert [chunk.transitions.task_id[0] for chunk in writer.chunks] == [0, 1, 0, 1]
+    for slot, task_id in enumerate((0, 1)):
+        env = build_environment(SUITE, task_id, 1, (0, 0, slot), ENVIRONMENT)
+        obs, _ = env.reset()
+        returns, return_ = [], 0.0
+        for chunk in writer.chunks[slot::2]:
+            rows = zip(*chunk.transitions, strict=True)
+            for row_obs, action, reward, next_obs, terminated, row_task in rows:
+                np.testing.assert_array_equal(row_obs, obs)
+                obs, expected_reward, _, truncated, _ = env.step(action)
+                np.testing.assert_array_equal(next_obs, obs)  # the final observation too
+                assert reward == np.float32(expected_reward)
+                assert (terminated, row_task) == (False, task_id)
+                return_ += expected_reward
+                if truncated:
+                    returns.append(return_)
+                    return_ = 0.0
+                    obs, _ = env.reset()
+        episodes = [episode for chunk in writer.chunks[slot::2] for episode in chunk.episodes]
+        assert [episode.return_ for episode in episodes] == returns
+        assert [episode.length for episode in episodes] == [20, 20, 20]
+
+
+def test_random_actions_until_the_first_update_then_the_policys(make_weights: MakeWeights) -> None:
+    weights = Weights(make_weights(version=0), make_weights(version=7))
+    worker, writer = worker_of(weights)
+    worker.collect_chunk()
+    worker.collect_chunk()
+    worker.collect_chunk()
+    assert weights.asked == [None, 0, 7]
+    assert [chunk.weights_version for chunk in writer.chunks] == [0, 0, 7, 7, 7, 7]
+    rng = np.random.default_rng(np.random.SeedSequence(1, spawn_key=(9001, 0, 0)))
+    uniform = np.stack([rng.uniform(-1, 1, (2, 2)).astype(np.float32) for _ in range(30)])
+    for slot in (0, 1):
+        np.testing.assert_array_equal(writer.chunks[slot].transitions.action, uniform[:, slot])
+    policy = NumpyPolicy(make_weights(version=7), (0, 1), SUITE.obs_dim)
+    for row in range(30):
+        obs = np.stack([writer.chunks[2 + slot].transitions.obs[row] for slot in (0, 1)])
+        actions = policy.act(obs, rng)
+        for slot in (0, 1):
+            np.testing.assert_array_equal(writer.chunks[2 + slot].transitions.action[row], actions[slot])
+
+
+def test_the_untrained_policy_acts_if_configured(make_weights: MakeWeights) -> None:
+    worker, writer = worker_of(Weights(make_weights(version=0)), warmup_actions="policy")
+    worker.collect_chunk()
+    first = writer.chunks[0].transitions
+    rng = np.random.default_rng(np.random.SeedSequence(1, spawn_key=(9001, 0, 0)))
+    obs = np.stack([chunk.transitions.obs[0] for chunk in writer.chunks])
+    expected = NumpyPolicy(make_weights(version=0), (0, 1), SUITE.obs_dim).act(obs, rng)[0]
+    np.testing.assert_array_equal(first.action[0], expected)
+
+
+def test_only_tasks_that_the_limiter_lets_go_on_are_stepped(make_weights: MakeWeights) -> None:
+    worker, writer = worker_of(Weights(make_weights(version=3)))
+    sent = []
+    for waiting in (set(), {0}, {0, 1}, {1}, set()):
+        writer.waiting_tasks = waiting
+        sent.append(worker.collect_chunk())
+    assert sent == [2, 1, 0, 1, 2]
+    assert [chunk.transitions.task_id[0] for chunk in writer.chunks] == [0, 1, 1, 0, 0, 1]
+    assert worker.stats().env_steps == 6 * 30
+    # The policy of the tasks that go on acts, also when they are others than before.
+    policy = NumpyPolicy(make_weights(version=3), (1,), SUITE.obs_dim)
+    rng = np.random.default_rng(np.random.SeedSequence(1, spawn_key=(9001, 0, 0)))
+    rng.standard_normal((30, 2, 2), dtype=np.float32)
+    second = writer.chunks[2].transitions
+    np.testing.assert_array_equal(second.action[0], policy.act(second.obs[:1], rng)[0])
+
+
+def test_run_ends_when_all_tasks_are_closed() -> None:
+    worker, writer = worker_of(Weights())
+    writer.open_tasks = [1]
+    assert worker.collect_chunk() == 1
+    assert not worker.finished
+    writer.open_tasks = []
+    worker.run(lambda: False)
+    assert worker.finished
+    assert len(writer.chunks) == 1
+
+
+def test_run_ends_when_told_to() -> None:
+    worker, writer = worker_of(Weights())
+    worker.run(lambda: len(writer.chunks) >= 6)
+    assert len(writer.chunks) == 6
+
+
+def test_an_actor_past_the_lag_waits_for_newer_weights(make_weights: MakeWeights) -> None:
+    weights = Weights(make_weights(version=100))
+    worker, writer = worker_of(weights, max_policy_lag=8)
+    acknowledge(writer, 108)
+    assert worker.collect_chunk() == 2  # a lag of exactly the bound is allowed
+    acknowledge(writer, 109)
+    stops = iter([False, False, True])
+    assert worker.collect_chunk(should_stop=lambda: next(stops)) == 0
+    assert len(writer.chunks) == 2
+    assert worker.stats().waiting_s > 0.0
+    weights.upcoming.append(make_weights(version=105))
+    assert worker.collect_chunk() == 2
+    assert writer.chunks[-1].weights_version == 105
+
+
+def test_a_wait_for_weights_has_a_deadline() -> None:
+    worker, writer = worker_of(Weights(), max_policy_lag=8, weights_deadline_s=0.02)
+    acknowledge(writer, 50)
+    with pytest.raises(
+        TimeoutError, match=r"holds version None, the learner is at step 50, max_policy_lag is 8"
+    ):
+        worker.collect_chunk()
+
+
+def test_a_learner_that_went_back_is_not_waited_for(make_weights: MakeWeights) -> None:
+    weights = Weights(make_weights(version=100), make_weights(version=60))
+    worker, writer = worker_of(weights, max_policy_lag=8, weights_deadline_s=0.02)
+    acknowledge(writer, 105)
+    assert worker.collect_chunk() == 2
+    assert worker.collect_chunk() == 2  # with version 60, while the shards still report the old count
+    acknowledge(writer, 61)
+    assert worker.collect_chunk() == 2
+    acknowledge(writer, 69)  # from here on the bound holds again
+    with pytest.raises(TimeoutError, match="learner is at step 69"):
+        worker.collect_chunk()
+
+
+def test_no_bound_no_wait(make_weights: MakeWeights) -> None:
+    worker, writer = worker_of(Weights(make_weights(version=1)), max_policy_lag=None)
+    acknowledge(writer, 10**9)
+    assert worker.collect_chunk() == 2
+
+
+def actions_of(incarnation: int) -> np.ndarray:
+    worker, writer = worker_of(Weights(), incarnation=incarnation)
+    worker.collect_chunk()
+    return np.stack([chunk.transitions.action for chunk in writer.chunks])
+
+
+def test_the_same_seed_gives_the_same_chunks_and_a_restarted_actor_others() -> None:
+    np.testing.assert_array_equal(actions_of(0), actions_of(0))
+    assert not np.array_equal(actions_of(0), actions_of(1))
+
+
+def test_one_task_may_have_several_environments() -> None:
+    worker, writer = worker_of(Weights(), (2, 2))
+    worker.collect_chunk()
+    first, second = (chunk.transitions for chunk in writer.chunks)
+    assert not np.array_equal(first.obs[0], second.obs[0])  # different goals drawn
+
+
+def test_a_state_gives_random_streams_and_counters_back(make_weights: MakeWeights) -> None:
+    worker, writer = worker_of(Weights(make_weights()))
+    worker.collect_chunk()
+    state = json.loads(json.dumps(worker.state_dict()))
+    chunks = []
+    for _ in range(2):
+        other, other_writer = worker_of(Weights(make_weights()), incarnation=1)
+        other.load_state_dict(state)
+        assert (other.stats().env_steps, other.stats().ended_episodes) == (60, 2)
+        other.collect_chunk()
+        chunks.append(other_writer.chunks[0].transitions)
+    np.testing.assert_array_equal(chunks[0].action, chunks[1].action)
+    np.testing.assert_array_equal(chunks[0].obs, chunks[1].obs)
+    assert not np.array_equal(chunks[0].action, writer.chunks[0].transitions.action)
+
+
+def test_stats(make_weights: MakeWeights) -> None:
+    worker, _ = worker_of(Weights(make_weights(version=2)))
+    assert set(worker.stats().shares().values()) == {0.0}
+    worker.collect_chunk()
+    stats = worker.stats()
+    assert (stats.actor, stats.incarnation, stats.env_steps, stats.ended_episodes) == (0, 0, 60, 2)
+    assert (stats.failed_episodes, stats.weights_version) == (0, 2)
+    assert sum(stats.shares().values()) == pytest.approx(1.0)
+    assert list(stats.shares()) == ["environment", "policy", "sending", "waiting"]
+
+
+def test_the_replay_service_stores_what_an_actor_sends(make_weights: MakeWeights) -> None:
+    """The real writer and a real shard, in this process; the budget of the run ends the actor."""
+    plan = ReplayPlan(
+        TransitionSpec(4, SUITE.obs_dim, SUITE.action_dim),
+        ReplayConfig(storage="memory", num_shards=1, warmup_steps_per_task=100, capacity_per_task=1000),
+        SamplingConfig(),
+        total_steps=480,
+        chunk_steps=30,
+        batches_per_call=1,
+        seed=1,
+    )
+    shard = Shard(0, plan)
+    task_ids = (0, 1, 2, 3)
+    writer = ReplayWriter(plan, LocalTransport([shard]), 0, 0, task_ids)
+    worker = RolloutWorker(
+        Assignment(0, 0, SUITE, task_ids, seed=1),
+        ActorsConfig(chunk_steps=30),
+        ENVIRONMENT,
+        writer,
+        Weights(make_weights(version=3)),
+    )
+    while not worker.finished:
+        worker.collect_chunk()
+    stats = shard.stats()
+    assert stats.inserted.tolist() == [120, 120, 120, 120]
+    assert stats.episodes.tolist() == [6, 6, 6, 6]

@@ -1,0 +1,68 @@
+"""Contradictions in the learner's configuration are refused with rule, value and remedy."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from learner.config import (
+    CheckpointConfig,
+    LearnerConfig,
+    NetworkConfig,
+    SacConfig,
+    SharedConfig,
+    UniqueConfig,
+)
+
+BAD = {
+    "no slices": (SharedConfig, {"num_slices": 0}, "at least 1, got 0"),
+    "slices of a plain trunk": (SharedConfig, {"kind": "plain", "num_slices": 4}, "kind plain"),
+    "equal slices, equal w": (SharedConfig, {"mix_init": "uniform"}, "never part"),
+    "no branch": (
+        NetworkConfig,
+        {"shared": {"enabled": False}, "unique": {"enabled": False}, "head": "shared"},
+        "needs a branch",
+    ),
+    "composed head, plain trunk": (NetworkConfig, {"shared": {"kind": "plain"}}, "head shared or per_task"),
+    "composed head, no trunk": (NetworkConfig, {"shared": {"enabled": False}}, "head shared or per_task"),
+    "trunk without layers": (NetworkConfig, {"actor_hidden": []}, "needs a layer"),
+    "unknown key": (NetworkConfig, {"width": 400}, "Extra inputs"),
+    "margin": (UniqueConfig, {"triplet_margin": 0.0}, "greater than 0"),
+    "alpha bounds": (SacConfig, {"log_alpha_init": 1.0}, "log_alpha_init must lie"),
+    "std bounds": (SacConfig, {"log_std_min": 3.0}, "log_std_min must be below"),
+    "gamma": (SacConfig, {"gamma": 1.0}, "less than 1"),
+    "clip norm": (SacConfig, {"gradient_clip_norm": 0.0}, "greater than 0"),
+    "nan": (SacConfig, {"learning_rate": float("nan")}, "finite"),
+    "batches": (LearnerConfig, {"batches_per_call": 0}, "greater than 0"),
+    "keep none": (CheckpointConfig, {"keep_last": 0}, "greater than 0"),
+}
+
+
+@pytest.mark.parametrize(("model", "values", "message"), BAD.values(), ids=BAD.keys())
+def test_contradiction_is_refused(model: type[BaseModel], values: dict, message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        model.model_validate(values)
+
+
+@pytest.mark.parametrize(("tasks", "slices"), [(1, 5), (10, 5), (11, 20), (50, 20)])
+def test_slices_follow_the_paper(tasks: int, slices: int) -> None:
+    assert NetworkConfig().num_slices(tasks) == slices
+    assert NetworkConfig(shared=SharedConfig(num_slices=7)).num_slices(tasks) == 7
+
+
+def test_triplets_of_one_task_say_what_to_do() -> None:
+    with pytest.raises(ValueError, match=r"two tasks, got 1; use --set network.unique.triplet_weight=0"):
+        NetworkConfig().check_tasks(1)
+    NetworkConfig(unique=UniqueConfig(triplet_weight=0.0)).check_tasks(1)
+
+
+def test_network_must_see_the_task() -> None:
+    blind = {"shared": {"kind": "plain"}, "unique": {"enabled": False}, "head": "shared"}
+    NetworkConfig.model_validate(blind).check_tasks(1)
+    with pytest.raises(ValueError, match="told the task"):
+        NetworkConfig.model_validate(blind).check_tasks(2)
+
+
+def test_every_field_is_described() -> None:
+    for model in (NetworkConfig, SharedConfig, UniqueConfig, SacConfig, LearnerConfig, CheckpointConfig):
+        assert all(field.description for field in model.model_fields.values())

@@ -1,0 +1,124 @@
+"""Networks equal a plain implementation: row by row, member by member, with the explicit sum over K."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from learner.batch import TensorBatch
+from learner.config import SharedConfig
+from learner.networks import FeatureNetwork, NetworkInput, actor_network, critic_network
+from learner.pooled_layers import compose, initial_mix
+from replay_service.types import TransitionSpec
+from tests.learner.conftest import ACTION_DIM, METHODS, OBS_DIM, SMALL, method_config
+from tests.learner.plain_reference import row_output
+
+SPEC = TransitionSpec(3, OBS_DIM, ACTION_DIM)
+ROWS = (2, 5, 3)
+
+
+def _distinct(network: FeatureNetwork) -> FeatureNetwork:
+    """Parameters away from their symmetric start, or a wrong mix would not show."""
+    generator = torch.Generator().manual_seed(7)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator))
+    return network
+
+
+def _evaluate(
+    network: FeatureNetwork, batch: TensorBatch, action: Tensor | None
+) -> tuple[Tensor, Tensor | None]:
+    inputs = NetworkInput(batch.obs, batch.task_id, batch.rows)
+    return network(network.compose(), inputs, action)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("build", [actor_network, critic_network])
+def test_equals_plain_rows(method: str, build: Callable[..., FeatureNetwork], make_batch: Callable) -> None:
+    batch = make_batch(ROWS)
+    network = _distinct(build(method_config(method), SPEC, torch.Generator().manual_seed(0)))
+    action = batch.action if build is critic_network else None
+    value, unique = _evaluate(network, batch, action)
+    for member in range(network.shape.ensemble):
+        for row, task in enumerate(batch.task_id.tolist()):
+            row_action = None if action is None else action[row]
+            expected, expected_unique = row_output(network, member, batch.obs[row], row_action, task)
+            torch.testing.assert_close(value[member, row], expected, rtol=1e-4, atol=1e-5)
+            if expected_unique is not None and unique is not None:
+                torch.testing.assert_close(unique[member, row], expected_unique, rtol=1e-4, atol=1e-5)
+    assert (unique is not None) == network.config.unique.enabled
+
+
+def test_ensemble_equals_two_critics(make_batch: Callable) -> None:
+    """The twin critics as one batched product give what two critics of one member each give."""
+    batch = make_batch(ROWS)
+    twin = _distinct(critic_network(SMALL, SPEC, torch.Generator().manual_seed(0)))
+    value, _ = _evaluate(twin, batch, batch.action)
+    assert not torch.allclose(value[0], value[1])
+    single_shape = twin.shape._replace(ensemble=1)
+    for member in range(2):
+        single = FeatureNetwork(SMALL, single_shape, SPEC, torch.Generator())
+        single.load_state_dict({k: v[member : member + 1] for k, v in twin.state_dict().items()})
+        torch.testing.assert_close(_evaluate(single, batch, batch.action)[0][0], value[member])
+
+
+def test_one_code_path_for_one_task_and_many(make_batch: Callable) -> None:
+    """A task's rows give the same values alone and among the rows of other tasks."""
+    network = _distinct(critic_network(SMALL, SPEC, torch.Generator().manual_seed(0)))
+    batch = make_batch(ROWS)
+    value, _ = _evaluate(network, batch, batch.action)
+    part = slice(2, 7)
+    alone = NetworkInput(batch.obs[part], batch.task_id[part], (0, 5, 0))
+    torch.testing.assert_close(
+        network(network.compose(), alone, batch.action[part]).value_EBD, value[:, part]
+    )
+
+
+def test_detached_weights_pass_gradients_to_the_action_only(make_batch: Callable) -> None:
+    network, batch = critic_network(SMALL, SPEC, torch.Generator().manual_seed(0)), make_batch(ROWS)
+    action = batch.action.clone().requires_grad_()
+    inputs = NetworkInput(batch.obs, batch.task_id, batch.rows)
+    network(network.compose().detach(), inputs, action).value_EBD.sum().backward()
+    assert action.grad is not None and action.grad.abs().sum() > 0
+    assert all(parameter.grad is None for parameter in network.parameters())
+
+
+def test_slices_start_equal_and_part_with_training() -> None:
+    network = actor_network(SMALL, SPEC, torch.Generator().manual_seed(0))
+    assert network.mix is not None
+    for pool in network.shared:
+        assert torch.equal(pool[:, 0], pool[:, 1])
+    pool = network.shared[0]
+    compose(pool, network.mix)[0, 0].sum().backward()
+    assert pool.grad is not None and not torch.allclose(pool.grad[:, 0], pool.grad[:, 1])
+
+
+def test_simplex_mix_keeps_the_scale_of_equal_slices() -> None:
+    mix = initial_mix(SharedConfig(), (2, 50, 20), torch.Generator().manual_seed(0))
+    torch.testing.assert_close(mix.sum(-1), torch.ones(2, 50))
+    assert mix.min() > 0 and mix.std() > 0.02
+
+
+def test_independent_slices_differ() -> None:
+    config = SMALL.model_copy(update={"shared": SharedConfig(num_slices=3, slice_init="independent")})
+    network = actor_network(config, SPEC, torch.Generator().manual_seed(0))
+    assert not torch.equal(network.shared[0][:, 0], network.shared[0][:, 1])
+
+
+@pytest.mark.parametrize(
+    ("method", "absent"),
+    [
+        ("shared-only", ("task_vector", "unique")),
+        ("unique-only", ("mix", "shared")),
+        ("mtsac", ("mix", "task_vector", "unique")),
+        ("mtmhsac", ("mix", "task_vector", "unique")),
+    ],
+)
+def test_branches_left_out_have_no_parameters(method: str, absent: tuple[str, ...]) -> None:
+    network = actor_network(method_config(method), SPEC, torch.Generator())
+    names = {name.split(".")[0] for name, _ in network.named_parameters()}
+    assert not names & set(absent)

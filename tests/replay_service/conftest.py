@@ -1,0 +1,68 @@
+"""Builders of plans, transitions and chunks; every column of a transition tells its serial number."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from replay_service.config import ReplayConfig, SamplingConfig
+from replay_service.plan import ReplayPlan
+from replay_service.types import Chunk, ChunkId, EpisodeEnd, TransitionBatch, TransitionSpec
+
+OBS_DIM, ACTION_DIM = 5, 2
+
+
+def _plan(
+    num_tasks: int = 2,
+    replay: dict[str, Any] | None = None,
+    sampling: dict[str, Any] | None = None,
+    **sizes: int,
+) -> ReplayPlan:
+    replay = {"storage": "memory", "capacity_per_task": 32, "warmup_steps_per_task": 8} | (replay or {})
+    sampling = {"batch_size_per_task": 4} | (sampling or {})
+    sizes = {"total_steps": 100_000 * num_tasks, "chunk_steps": 4, "batches_per_call": 2, "seed": 0} | sizes
+    spec = TransitionSpec(num_tasks, OBS_DIM, ACTION_DIM)
+    return ReplayPlan(spec, ReplayConfig(**replay), SamplingConfig(**sampling), **sizes)
+
+
+def _transitions(task: int, rows: int, first: int = 0) -> TransitionBatch:
+    """Rows with serial numbers from `first` on; any column of any row tells the serial number."""
+    serial = np.arange(first, first + rows, dtype=np.float32)
+    return TransitionBatch(
+        obs=serial[:, None] + np.linspace(0, 0.5, OBS_DIM, dtype=np.float32),
+        action=serial[:, None] + np.linspace(0, 0.25, ACTION_DIM, dtype=np.float32),
+        reward=serial + np.float32(0.125 * task),
+        next_obs=-serial[:, None] - np.linspace(0, 0.5, OBS_DIM, dtype=np.float32),
+        terminated=serial % 3 == 0,
+        task_id=np.full(rows, task, np.int32),
+    )
+
+
+def _chunk(
+    task: int,
+    rows: int,
+    sequence: int = 0,
+    *,
+    first: int = 0,
+    actor: int = 0,
+    incarnation: int = 0,
+    episodes: int = 0,
+) -> Chunk:
+    ends = tuple(EpisodeEnd(task, float(i), 10, i % 2 == 0, 0) for i in range(episodes))
+    return Chunk(ChunkId(actor, incarnation, sequence), _transitions(task, rows, first), ends, 0)
+
+
+@pytest.fixture
+def make_plan() -> Callable[..., ReplayPlan]:
+    return _plan
+
+
+@pytest.fixture
+def make_transitions() -> Callable[..., TransitionBatch]:
+    return _transitions
+
+
+@pytest.fixture
+def make_chunk() -> Callable[..., Chunk]:
+    return _chunk

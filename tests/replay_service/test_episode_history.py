@@ -1,0 +1,35 @@
+"""Success rates over the newest episodes."""
+
+import numpy as np
+import pytest
+
+from replay_service.episode_history import HISTORY, EpisodeHistory, pack_episodes
+from replay_service.storage import Storage
+from replay_service.types import EpisodeEnd
+
+
+def ends(successes: list[bool], first_return: float = 0.0) -> list[EpisodeEnd]:
+    return [EpisodeEnd(0, first_return + i, 10, success, 0) for i, success in enumerate(successes)]
+
+
+def test_nan_before_the_first_episode() -> None:
+    history = EpisodeHistory(2, 20, Storage(None))
+    history.write(1, 1, pack_episodes(ends([True])))
+    np.testing.assert_array_equal(history.success_rate, [np.nan, 1.0])
+
+
+def test_only_the_window_counts() -> None:
+    history = EpisodeHistory(1, 3, Storage(None))
+    history.write(0, 4, pack_episodes(ends([True, True, True, False])))
+    assert history.success_rate[0] == pytest.approx(2 / 3)
+    assert history.mean_return[0] == 2.0
+    history.write(0, 6, pack_episodes(ends([False, False], 4.0)))
+    assert history.success_rate[0] == 0.0 and history.mean_return[0] == 4.0
+
+
+def test_a_repeated_write_changes_nothing_and_more_than_the_history_wraps() -> None:
+    history = EpisodeHistory(1, 128, Storage(None))
+    newest = pack_episodes(ends([False] * 50 + [True] * HISTORY))
+    for _ in range(2):
+        history.write(0, 178, newest)
+    assert history.count[0] == 178 and history.success_rate[0] == 1.0

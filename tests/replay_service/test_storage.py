@@ -1,0 +1,52 @@
+"""Named arrays in memory and in files."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from replay_service.storage import Storage
+
+
+def test_memory_arrays_start_as_zeros() -> None:
+    assert Storage(None).array("a", (2, 3), np.float32).sum() == 0
+
+
+def test_mapped_arrays_keep_their_content_and_are_plain_npy_files(tmp_path: Path) -> None:
+    storage = Storage(tmp_path, {"shard": 0})
+    storage.array("a", (2, 3), np.int64)[1] = 7
+    storage.close()
+    assert np.load(tmp_path / "a.npy", mmap_mode="r").tolist() == [[0, 0, 0], [7, 7, 7]]
+    assert Storage(tmp_path, {"shard": 0}).array("a", (2, 3), np.int64)[1].tolist() == [7, 7, 7]
+
+
+def test_a_file_cut_short_in_its_creation_is_created_again(tmp_path: Path) -> None:
+    (tmp_path / "a.partial").write_bytes(b"half a header")
+    assert Storage(tmp_path).array("a", (2,), np.int64).tolist() == [0, 0]
+
+
+def test_another_shape_is_refused(tmp_path: Path) -> None:
+    storage = Storage(tmp_path)
+    storage.array("a", (2,), np.int64)
+    with pytest.raises(ValueError, match=r"must hold float64\[3\], got int64\[2\]; resume with"):
+        storage.array("a", (3,), np.float64)
+
+
+def test_another_layout_is_refused_and_leaves_the_directory_free(tmp_path: Path) -> None:
+    Storage(tmp_path, {"capacity": 10}).close()
+    with pytest.raises(ValueError, match=r"capacity of .* must stay 10, got 20"):
+        Storage(tmp_path, {"capacity": 20})
+    Storage(tmp_path, {"capacity": 10}).close()
+
+
+def test_a_directory_has_one_process(tmp_path: Path) -> None:
+    storage = Storage(tmp_path)
+    with pytest.raises(ValueError, match="must have one process"):
+        Storage(tmp_path)
+    storage.close()
+    Storage(tmp_path).close()
+
+
+def test_files_greater_than_the_disk_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"must fit on the disk, got 1000000\.0 GB"):
+        Storage(tmp_path).array("a", (10**15,), np.int8)

@@ -1,0 +1,84 @@
+"""Task shares and whole-row quotas."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from replay_service.config import TaskPriorityConfig
+from replay_service.task_priority import task_probability, task_quotas
+
+
+@pytest.mark.parametrize(
+    ("success_rate", "expected"),
+    [
+        pytest.param([0.0, np.nan], [0.5, 0.5], id="uniform until every task has an episode"),
+        pytest.param([0.3, 0.3], [0.5, 0.5], id="equal tasks"),
+        pytest.param([0.5, 0.7], [0.6, 0.4], id="proportional inside the bounds: 0.6 to 0.4"),
+        pytest.param([0.0, 1.0], [0.75, 0.25], id="solved task at the low bound"),
+        pytest.param([1.0, 1.0, 1.0, 0.0], [0.5 / 3] * 3 + [0.5], id="hard task at the high bound"),
+        pytest.param([1.0, 0.0, 0.0, 0.0], [0.125] + [0.875 / 3] * 3, id="low bound, the rest shares"),
+    ],
+)
+def test_shares(success_rate: list[float], expected: list[float]) -> None:
+    share = task_probability(np.array(success_rate), TaskPriorityConfig())
+    np.testing.assert_allclose(share, expected, rtol=1e-12)
+
+
+def test_disabled_is_uniform() -> None:
+    share = task_probability(np.array([0.0, 1.0]), TaskPriorityConfig(enabled=False))
+    assert share.tolist() == [0.5, 0.5]
+
+
+@settings(deadline=None, derandomize=True)
+@given(
+    success_rate=st.lists(st.floats(0, 1), min_size=1, max_size=50),
+    low=st.floats(0.01, 1),
+    high=st.floats(1, 10),
+    offset=st.floats(1e-3, 2),
+)
+def test_bounds_hold_after_renormalising(
+    success_rate: list[float], low: float, high: float, offset: float
+) -> None:
+    rates = np.array(success_rate)
+    config = TaskPriorityConfig(clip_low=low, clip_high=high, offset=offset)
+    share = task_probability(rates, config) * len(rates)
+    assert share.sum() == pytest.approx(len(rates), rel=1e-12)
+    assert share.min() >= low * (1 - 1e-9) and share.max() <= high * (1 + 1e-9)
+    assert np.all(np.diff(share[np.argsort(rates)]) <= 1e-9)  # a better task never gets more
+    inside = (share > low * (1 + 1e-9)) & (share < high * (1 - 1e-9))
+    ratio = share[inside] / (1 - rates[inside] + offset)
+    np.testing.assert_allclose(ratio, ratio[:1].repeat(len(ratio)), rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("share", "batch", "floor", "expected"),
+    [
+        pytest.param([0.1] * 10, 1280, 2, [128] * 10, id="even"),
+        pytest.param([0.5, 0.3, 0.2], 10, 0, [5, 3, 2], id="whole shares"),
+        pytest.param([0.55, 0.25, 0.2], 10, 0, [6, 2, 2], id="largest remainder, ties to the first task"),
+        pytest.param([0.98, 0.01, 0.01], 10, 2, [6, 2, 2], id="floor, paid by the greatest"),
+        pytest.param([0.4, 0.4, 0.2], 6, 2, [2, 2, 2], id="floor fills the batch"),
+        pytest.param([1 / 3] * 3, 10, 0, [4, 3, 3], id="thirds"),
+    ],
+)
+def test_quotas(share: list[float], batch: int, floor: int, expected: list[int]) -> None:
+    assert task_quotas(np.array(share), batch, floor).tolist() == expected
+
+
+@settings(deadline=None, derandomize=True)
+@given(weight=st.lists(st.floats(1e-3, 1), min_size=1, max_size=50), per_task=st.integers(2, 200))
+def test_quotas_sum_to_the_batch_keep_the_floor_and_stay_within_a_row(
+    weight: list[float], per_task: int
+) -> None:
+    share = np.array(weight) / sum(weight)
+    batch = per_task * len(share)
+    quota = task_quotas(share, batch, 2)
+    assert quota.sum() == batch and quota.min() >= 2
+    free = task_quotas(share, batch, 0)
+    assert np.all(np.abs(free - share * batch) < 1)
+
+
+def test_a_floor_that_does_not_fit_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"must fit the batch, got 3 rows for each of 4 tasks in 10"):
+        task_quotas(np.full(4, 0.25), 10, 3)

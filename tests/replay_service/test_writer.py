@@ -1,0 +1,198 @@
+"""The actor's client with shards in this process."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from replay_service.plan import ReplayPlan
+from replay_service.shard import Shard
+from replay_service.transport import LocalTransport, Pending, ShardUnavailable
+from replay_service.types import TransitionBatch
+from replay_service.writer import ReplayWriter
+
+MakePlan = Callable[..., ReplayPlan]
+MakeTransitions = Callable[..., TransitionBatch]
+
+
+def open_shards(plan: ReplayPlan, insert_limit: int = 10**9) -> list[Shard]:
+    shards = [Shard(index, plan) for index in range(plan.num_shards)]
+    for shard in shards:
+        shard.poll(0, insert_limit)
+    return shards
+
+
+def test_chunks_go_to_the_shards_of_their_tasks(
+    make_plan: MakePlan, make_transitions: MakeTransitions
+) -> None:
+    plan = make_plan(3, {"num_shards": 2})
+    shards = open_shards(plan)
+    writer = ReplayWriter(plan, LocalTransport(shards), 0, 0, [0, 1, 2])
+    for task, rows in ((0, 4), (1, 3), (2, 2), (0, 4)):
+        writer.write(make_transitions(task, rows), (), 0)
+    assert writer.unacknowledged == 0
+    assert [shard.stats().inserted.tolist() for shard in shards] == [[8, 2], [3]]
+
+
+def test_a_task_at_its_limit_keeps_two_chunks_and_does_not_hold_up_another(
+    make_plan: MakePlan, make_transitions: MakeTransitions
+) -> None:
+    plan = make_plan()
+    shard = open_shards(plan, insert_limit=10)[0]
+    writer = ReplayWriter(plan, LocalTransport([shard]), 0, 0, [0, 1])
+    writer.write(make_transitions(0, 4), (), 0)
+    writer.write(make_transitions(0, 4), (), 0)
+    for _ in range(2):
+        writer.write(make_transitions(0, 4), (), 0)
+    assert writer.unacknowledged == 2
+    assert writer.ready_tasks() == [1]
+    writer.write(make_transitions(1, 4), (), 0)
+    assert shard.stats().inserted.tolist() == [8, 4]
+    shard.poll(7, 12)
+    assert writer.ready_tasks() == [0, 1]
+    assert (writer.unacknowledged, writer.learner_steps) == (1, 7)
+    assert not writer.flush(0.0)
+    shard.poll(8, 16)
+    assert writer.flush(0.0)
+    assert shard.stats().inserted.tolist() == [16, 4]
+
+
+def test_writing_on_a_full_task_gives_up_at_the_deadline_and_names_what_it_waits_for(
+    make_plan: MakePlan, make_transitions: MakeTransitions
+) -> None:
+    plan = make_plan(replay={"insert_deadline_s": 0.05, "max_unacknowledged_chunks": 1})
+    writer = ReplayWriter(plan, LocalTransport(open_shards(plan, insert_limit=0)), 4, 0, [0])
+    writer.write(make_transitions(0, 8), (), 0)
+    writer.write(make_transitions(0, 4), (), 0)
+    with pytest.raises(TimeoutError, match=r"actor 4 gave up .* unacknowledged by task \{0: 1\}"):
+        writer.write(make_transitions(0, 4), (), 0)
+
+
+def test_closed_when_all_tasks_have_used_up_their_budgets(
+    make_plan: MakePlan, make_transitions: MakeTransitions
+) -> None:
+    plan = make_plan(total_steps=20)
+    shard = open_shards(plan)[0]
+    writer = ReplayWriter(plan, LocalTransport([shard]), 0, 0, [0, 1])
+    for _ in range(4):
+        writer.write(make_transitions(0, 4), (), 0)
+    assert not writer.closed and writer.ready_tasks() == [1]
+    for _ in range(4):
+        writer.write(make_transitions(1, 4), (), 0)
+    assert writer.closed and writer.ready_tasks() == []
+    assert shard.stats().inserted.tolist() == [12, 12]
+
+
+def test_an_actor_that_counts_from_zero_again_is_not_taken_for_its_predecessor(
+    make_plan: MakePlan, make_transitions: MakeTransitions
+) -> None:
+    """A resumed run starts its actors as incarnation 0 on the ledgers of the run before."""
+    plan = make_plan()
+    shard = open_shards(plan)[0]
+    for _ in range(2):
+        writer = ReplayWriter(plan, LocalTransport([shard]), 0, 0, [0])
+        writer.write(make_transitions(0, 4), (), 0)
+    assert shard.stats().inserted.tolist() == [8, 0]
+    assert shard.stats().duplicate_chunks == 0
+
+
+def test_what_a_shard_refuses_is_raised_and_not_sent_again(
+    make_plan: MakePlan, make_transitions: MakeTransitions
+) -> None:
+    plan = make_plan()
+    writer = ReplayWriter(plan, LocalTransport(open_shards(plan)), 3, 0, [0])
+    bad = make_transitions(0, 4)
+    bad.reward[2] = np.nan
+    with pytest.raises(ValueError, match="actor 3, task 0: reward must be finite"):
+        writer.write(bad, (), 0)
+    assert writer.unacknowledged == 0
+
+
+def test_another_actors_task_is_refused(make_plan: MakePlan, make_transitions: MakeTransitions) -> None:
+    plan = make_plan()
+    writer = ReplayWriter(plan, LocalTransport(open_shards(plan)), 3, 0, [0])
+    with pytest.raises(ValueError, match=r"actor 3 must write its tasks \[0\], got task 1"):
+        writer.write(make_transitions(1, 4), (), 0)
+
+
+class LateTransport:
+    """Calls that stay under way until they are let through, in any order; the first attempts are lost."""
+
+    is_concurrent = True
+
+    def __init__(self, shard: Shard, lost: int) -> None:
+        self._shard = shard
+        self._lost = lost
+        self.under_way: list[LateCall] = []
+
+    def submit(self, shard: int, method: str, *args: Any) -> Pending:
+        call = LateCall(lambda: getattr(self._shard, method)(*args))
+        if method == "insert":
+            self.under_way.append(call)
+        else:
+            call.let_through()
+        return call
+
+    def let_through(self, order: list[int]) -> None:
+        calls, self.under_way = self.under_way, []
+        for index in order:
+            if self._lost:
+                self._lost -= 1
+                calls[index].lose()
+            else:
+                calls[index].let_through()
+
+
+class LateCall:
+    def __init__(self, carry_out: Callable[[], Any]) -> None:
+        self._carry_out = carry_out
+        self._answer: Any = None
+        self._lost = False
+
+    def let_through(self) -> None:
+        self._answer = self._carry_out()
+
+    def lose(self) -> None:
+        self._carry_out()
+        self._lost = True
+
+    def done(self) -> bool:
+        return self._lost or self._answer is not None
+
+    def result(self, timeout_s: float) -> Any:
+        if self._lost:
+            raise ShardUnavailable("shard 0 died after it stored the chunk")
+        return self._answer
+
+
+def test_chunks_that_overtake_each_other_or_lose_their_answer_are_stored_once(
+    make_plan: MakePlan, make_transitions: MakeTransitions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("replay_service.writer.RETRY_PERIOD_S", 0.0)
+    plan = make_plan(replay={"max_unacknowledged_chunks": 4})
+    shard = open_shards(plan)[0]
+    transport = LateTransport(shard, lost=2)
+    writer = ReplayWriter(plan, transport, 0, 0, [0])
+    for sequence in range(4):
+        writer.write(make_transitions(0, 4, 4 * sequence), (), 0)
+    assert writer.unacknowledged == 4 and writer.ready_tasks() == []
+    transport.let_through([2, 0, 3, 1])
+    assert not writer.flush(0.0)  # hears two answers and that two are lost
+    assert not writer.flush(0.0)  # sends those again
+    transport.let_through([1, 0])
+    assert writer.flush(0.0)
+    assert shard.stats().inserted.tolist() == [16, 0]
+    assert shard.stats().duplicate_chunks == 2
+
+
+def test_a_shard_that_never_answers_does_not_make_chunks_pile_up(
+    make_plan: MakePlan, make_transitions: MakeTransitions
+) -> None:
+    plan = make_plan(replay={"insert_deadline_s": 0.05})
+    transport = LateTransport(open_shards(plan)[0], lost=0)
+    writer = ReplayWriter(plan, transport, 4, 0, [0])
+    for _ in range(2):
+        writer.write(make_transitions(0, 4), (), 0)
+    with pytest.raises(TimeoutError, match=r"actor 4 gave up .* unacknowledged by task \{0: 2\}"):
+        writer.write(make_transitions(0, 4), (), 0)

@@ -1,0 +1,147 @@
+"""Whole runs by the command line on the toy suite: in one process, and on a Ray cluster of this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+COMMAND = [sys.executable, "-c", "from stars_dist.cli import main; main()"]
+SHORT = ["--suite", "toy:4", "--preset", "laptop", "--eval-episodes", "2"]
+
+
+def stars_dist(*arguments: str | Path, timeout_s: float = 200) -> subprocess.CompletedProcess[str]:
+    command = [*COMMAND, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout_s)
+
+
+def metrics(run: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def untimed(run: Path) -> list[dict[str, float]]:
+    keys = ("perf/", "wall_time_s")
+    return [{k: v for k, v in line.items() if not k.startswith(keys)} for line in metrics(run)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["launch", "--suite", "mt11"], "did you mean 'mt1"),
+        (["launch", "--suite", "reach-v3,puhs-v3"], "did you mean 'push-v3'"),
+        (["launch", "--actors", "0"], "--actors must be greater than or equal to 1, got 0"),
+        (["launch", "--steps", "-1"], "--steps must be greater than or equal to 1, got -1"),
+        (["launch", "--shards", "99"], "got 99 shards for 10 tasks; use --shards 10"),
+        (["launch", "--actors", "many"], "--actors must be a valid integer, got many"),
+        (["resume", "nowhere"], "nowhere"),
+        (["evaluate", "nowhere"], "nowhere"),
+    ],
+)
+def test_bad_input_exits_2_with_one_line(arguments: list[str], message: str, tmp_path: Path) -> None:
+    done = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_dry_run_writes_nothing(tmp_path: Path) -> None:
+    done = stars_dist("launch", *SHORT, "--dry-run", "--run-dir", tmp_path / "run")
+    assert done.returncode == 0
+    assert "every_env_steps" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_serial_runs_with_one_seed_are_identical_and_resumable(tmp_path: Path) -> None:
+    hashes = []
+    for name in ("a", "b"):
+        done = stars_dist("launch", *SHORT, "--serial", "--steps", "2800", "--run-dir", tmp_path / name)
+        assert done.returncode == 0, done.stderr
+        found = re.search(r"sha256 of the weights: (\w{64})", done.stdout)
+        assert found
+        hashes.append(found[1])
+    assert hashes[0] == hashes[1]
+    assert untimed(tmp_path / "a") == untimed(tmp_path / "b")
+    again = stars_dist("launch", *SHORT, "--serial", "--steps", "2800", "--run-dir", tmp_path / "a")
+    assert again.returncode == 2
+    assert "holds a run" in again.stderr
+    resumed = stars_dist("resume", tmp_path / "a", "--steps", "3600")
+    assert resumed.returncode == 0, resumed.stderr
+    last = metrics(tmp_path / "a")[-1]
+    assert (last["env_steps"], last["learner_steps"]) == (3600, 400)
+
+
+@pytest.mark.cluster
+def test_distributed_run_keeps_its_ratio_and_can_be_resumed_and_evaluated(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    steps = ("--steps", "4000", "--actors", "3", "--address", "local")
+    done = stars_dist("launch", *SHORT, *steps, "--run-dir", run)
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert json.loads((run / "evaluation.json").read_text())["learner_steps"] == 500  # (4000 - 4 * 500) / 4
+    resumed = stars_dist("resume", run, "--steps", "4800", "--address", "local")
+    assert resumed.returncode == 0, resumed.stderr + resumed.stdout
+    assert "every acknowledged transition" in resumed.stdout
+    evaluated = stars_dist("evaluate", run, "--episodes", "3", "--json", "--actors", "2")
+    result = json.loads(evaluated.stdout)
+    assert (result["learner_steps"], result["env_steps"]) == (700, 4800)
+    assert [task["n"] for task in result["tasks"]] == [3, 3, 3, 3]
+    events = EventAccumulator(str(run), size_guidance={"scalars": 0})
+    events.Reload()
+    tags = set(events.Tags()["scalars"])
+    assert {"eval/mean_success", "rollout/return/toy-3", "train/critic_loss", "sampling/quota/toy-0"} <= tags
+    points = [event.step for event in events.Scalars("perf/samples_per_insert")]
+    assert points == sorted(points)
+
+
+@pytest.mark.cluster
+def test_interrupt_saves_and_killed_processes_come_back(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    steps = ("--steps", "40000", "--actors", "2", "--address", "local")
+    arguments = ["launch", *SHORT, *steps, "--checkpoint-every", "400", "--run-dir", str(run)]
+    process = subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE, text=True, env={**os.environ})
+    try:
+        wait_for(lambda: any((run / "checkpoints").glob("step-*")), 90)
+        victims = {
+            name: child_named(process.pid, name) for name in ("RolloutProcess", "Shard", "LearnerProcess")
+        }
+        for victim in victims.values():
+            victim.kill()
+        wait_for(lambda: all(child_named(process.pid, n) not in victims.values() for n in victims), 60)
+        before = len(metrics(run))
+        wait_for(lambda: len(metrics(run)) > before + 5, 60)
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=90)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert f"stars-dist resume {run}" in output
+    assert "shard 0 was restarted" in output
+    assert not [p for p in psutil.process_iter(["cmdline"]) if str(run) in " ".join(p.info["cmdline"] or [])]
+
+
+def child_named(pid: int, name: str) -> psutil.Process:
+    children = psutil.Process(pid).children(recursive=True)
+    found = [child for child in children if f"ray::{name}" in " ".join(child.cmdline())]
+    wait_for(lambda: bool(found), 1)
+    return found[0]
+
+
+def wait_for(condition, timeout_s: float) -> None:
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            if condition():
+                return
+        except (psutil.Error, FileNotFoundError, IndexError, AssertionError):
+            pass
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.2)
