@@ -1,4 +1,4 @@
-"""The command line: `stars-dist launch | resume | evaluate | tasks`.
+"""The command line: `stars-dist launch | resume | evaluate | tasks | bench`.
 
 Bad input is one line on standard error and exit code 2. Ray, torch and Meta-World are imported by the
 commands that need them, so that help and errors answer at once.
@@ -11,6 +11,7 @@ import sys
 import typer
 
 from stars_dist import __version__
+from stars_dist.commands.bench import bench
 from stars_dist.commands.evaluate import evaluate
 from stars_dist.commands.launch import launch
 from stars_dist.commands.resume import resume
@@ -18,7 +19,6 @@ from stars_dist.commands.tasks import tasks
 
 app = typer.Typer(
     help="Distributed multi-task reinforcement learning: STARS on Meta-World.",
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -28,13 +28,18 @@ app.command()(launch)
 app.command()(resume)
 app.command()(evaluate)
 app.command()(tasks)
+app.add_typer(bench, name="bench")
 
 
 @app.callback(invoke_without_command=True)
-def root(version: bool = typer.Option(False, "--version", help="Show the version.")) -> None:
+def root(
+    context: typer.Context, version: bool = typer.Option(False, "--version", help="Show the version.")
+) -> None:
     if version:
         print(f"stars-dist {__version__}")
         raise typer.Exit
+    if context.invoked_subcommand is None:
+        print(context.get_help())
 
 
 def main() -> None:

@@ -1,0 +1,16 @@
+"""`stars-dist bench`: programs that measure, each with its ratios from one run."""
+
+from __future__ import annotations
+
+import typer
+
+bench = typer.Typer(
+    help="Measure a part of the system; ratios come from one run.",
+    rich_markup_mode=None,
+)
+
+
+@bench.callback(invoke_without_command=True)
+def which(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        print(context.get_help())
