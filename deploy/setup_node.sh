@@ -43,10 +43,6 @@ fi
 # setuptools would pack modules that have been deleted since the last installation out of its build directory.
 rm -rf "$SOURCE/build"
 PIP_INSTALL=("$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --constraint "$SOURCE/constraints.txt")
-if [ "$1" = cpu ]; then
-    # The same torch without the several GB of CUDA libraries, which no actor loads. Nothing else from this index.
-    "${PIP_INSTALL[@]}" --no-deps --index-url https://download.pytorch.org/whl/cpu torch
-fi
 "${PIP_INSTALL[@]}" "$SOURCE"
 
 LINE="source $SOURCE/deploy/node_env.sh"

@@ -8,12 +8,14 @@ import ray
 
 from actors.evaluation_result import EvaluationResult
 from actors.goals import prepare_goals
+from stars_dist.commands.bad_input import reading_input
 from stars_dist.config import RunConfig
 from stars_dist.evaluation_schedule import EvaluationSchedule
-from stars_dist.launch import Cluster, connect, place
+from stars_dist.launch import Cluster, Placement, place
 from stars_dist.monitor.console import Console
 from stars_dist.monitor.run_monitor import RunMonitor
-from stars_dist.resume_point import prepare_start
+from stars_dist.ray_connection import connect
+from stars_dist.resume_point import Begin, Start
 from stars_dist.rollout_parts import GOALS_FILE
 from stars_dist.run_directory import RunDirectory
 from stars_dist.supervisor import Supervisor
@@ -22,41 +24,63 @@ INCARNATIONS_A_START = 10_000  # a resumed run's actors count on from here, so t
 
 
 def train_distributed(
-    run: RunDirectory, config: RunConfig, console: Console, is_resumed: bool, interrupted: threading.Event
+    run: RunDirectory,
+    config: RunConfig,
+    console: Console,
+    begin: Begin,
+    interrupted: threading.Event,
 ) -> EvaluationResult | None:
-    """Trains to the step budget and evaluates; None if interrupted, with a checkpoint written."""
-    start = prepare_start(run, config, console, is_resumed)
+    """Trains to the step budget and evaluates; None if interrupted, with a checkpoint written.
+
+    `begin` makes the run's first entries once the cluster is known to carry it.
+    """
     console.phase(f"starting Ray ({config.address})")
-    is_own_cluster = connect(config.address)
+    with reading_input():
+        is_own_cluster = connect(config.address)
     try:
-        placement = place(config, ray.cluster_resources())
+        with reading_input():
+            placement = place(config, ray.cluster_resources())
         where = "on this machine" if is_own_cluster else "on the running cluster"
         console.line(f"Ray runs {where} with {placement.cluster_cpus:g} cores")
         if placement.shares_cores:
             console.line(f"{config.actors.num_actors} actors share {placement.cluster_cpus:g} cores")
-        console.phase("computing the tasks' goals")
-        prepare_goals(config.load_suite(), config.seed, run.path / GOALS_FILE)
-        monitor = RunMonitor(config, start.recorder, console)
-        starts = len(run.read_provenance()["resumes"])
-        console.phase("starting actors, shards and learner")
-        cluster = Cluster(config, run, placement)
-        supervisor = Supervisor(config, run, cluster, monitor, starts * INCARNATIONS_A_START)
-        schedule = EvaluationSchedule(config, run, cluster, monitor, start.env_steps)
-        is_complete = supervisor.run(interrupted, schedule)
-        console.phase("saving a checkpoint")
-        schedule.cancel()
-        supervisor.stop()
-        monitor.record()
-        console.line(_summary(config, monitor))
-        if not is_complete:
-            return None
-        result = schedule.evaluate_now(console, interrupted, max(1, int(placement.cluster_cpus)))
-        if result is not None:
-            monitor.hear_evaluation(result)
-        return result
+        start = begin(console)
+        try:
+            return _train(run, config, console, start, placement, interrupted)
+        finally:
+            start.recorder.close()
     finally:
-        start.recorder.close()
         ray.shutdown()
+
+
+def _train(
+    run: RunDirectory,
+    config: RunConfig,
+    console: Console,
+    start: Start,
+    placement: Placement,
+    interrupted: threading.Event,
+) -> EvaluationResult | None:
+    console.phase("computing the tasks' goals")
+    prepare_goals(config.load_suite(), config.seed, run.path / GOALS_FILE)
+    monitor = RunMonitor(config, start.recorder, console)
+    starts = len(run.read_provenance()["resumes"])
+    console.phase("starting actors, shards and learner")
+    cluster = Cluster(config, run, placement)
+    supervisor = Supervisor(config, run, cluster, monitor, starts * INCARNATIONS_A_START)
+    schedule = EvaluationSchedule(config, run, cluster, monitor, start.env_steps)
+    is_complete = supervisor.run(interrupted, schedule)
+    console.phase("saving a checkpoint")
+    schedule.cancel()
+    supervisor.stop()
+    monitor.record()
+    console.line(_summary(config, monitor))
+    if not is_complete:
+        return None
+    result = schedule.evaluate_now(console, interrupted, max(1, int(placement.cluster_cpus)))
+    if result is not None:
+        monitor.hear_evaluation(result)
+    return result
 
 
 def _summary(config: RunConfig, monitor: RunMonitor) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -40,36 +39,6 @@ class Supervised(NamedTuple):
 
     handle: Any
     run: Any  # reference that is done when `run` has returned or failed
-
-
-def connect(address: str) -> bool:
-    """Joins a Ray cluster or starts a local one; returns whether it was started here.
-
-    Raises:
-        ValueError: no cluster answers at the address.
-    """
-    quiet: dict[str, Any] = {
-        "log_to_driver": False,
-        "logging_level": logging.ERROR,
-        "namespace": "stars-dist",
-    }
-    if address == "auto":
-        try:
-            ray.init(address="auto", **quiet)
-            return False
-        except ConnectionError:
-            address = "local"
-    if address == "local":
-        ray.init(address="local", include_dashboard=False, **quiet)
-        return True
-    try:
-        ray.init(address=address, **quiet)
-    except (ConnectionError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(
-            f"--address must name a running Ray cluster, got '{address}' ({reason}); use auto"
-        ) from None
-    return False
 
 
 def place(config: RunConfig, resources: Mapping[str, float]) -> Placement:

@@ -38,7 +38,7 @@ def preset_layer(preset: str) -> Layer:
         path = Path(preset)
         if not path.is_file():
             raise ValueError(f"a preset file must exist, got '{preset}'; presets by name: {_listed()}")
-        return Layer(f"preset {preset}", _parse_mapping(path.read_text(), preset))
+        return Layer(f"preset {preset}", _parse_mapping(path.read_bytes(), preset))
     if preset not in preset_names():
         raise ValueError(
             f"unknown preset '{preset}'{_did_you_mean(preset, preset_names())}; use {_listed()} or FILE.yaml"
@@ -106,10 +106,10 @@ def _put(merged: dict[str, Any], key: tuple[str, ...], value: object) -> None:
     merged[key[-1]] = value
 
 
-def _parse_mapping(text: str, name: str) -> dict[str, Any]:
+def _parse_mapping(text: str | bytes, name: str) -> dict[str, Any]:
     try:
         values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         where = getattr(error, "problem_mark", None)
         line = f" at line {where.line + 1}" if where else ""
         raise ValueError(f"a preset must be YAML, {name} does not parse{line}; mend the file") from None

@@ -19,10 +19,13 @@ from stars_dist.config import RunConfig
 
 
 def choose_device(device: str) -> torch.device:
-    """`auto` is a GPU where there is one."""
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(device)
+    """`auto` is a GPU where there is one; ValueError for `cuda` without one."""
+    has_gpu = torch.cuda.is_available()
+    if device == "cuda" and not has_gpu:
+        raise ValueError(
+            "device cuda needs a GPU that torch can use, it finds none; use --device cpu or auto"
+        )
+    return torch.device("cuda" if has_gpu and device != "cpu" else "cpu")
 
 
 class LearnerParts:

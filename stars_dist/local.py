@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import torch
@@ -21,12 +22,13 @@ from learner.prefetch import BatchSource
 from learner.publisher import export_policy
 from replay_service.shard import Shard
 from replay_service.transport import LocalTransport
+from stars_dist.commands.bad_input import reading_input
 from stars_dist.config import RunConfig
 from stars_dist.evaluation_schedule import EvaluationClock
-from stars_dist.learner_parts import LearnerParts
+from stars_dist.learner_parts import LearnerParts, choose_device
 from stars_dist.monitor.console import Console
 from stars_dist.monitor.run_monitor import RunMonitor
-from stars_dist.resume_point import prepare_start
+from stars_dist.resume_point import Begin
 from stars_dist.rollout_parts import GOALS_FILE, build_assignment, build_worker
 from stars_dist.run_directory import RunDirectory
 from stars_dist.weight_store import WeightStore
@@ -131,21 +133,23 @@ class SerialRun:
 
 
 def train_serially(
-    run: RunDirectory, config: RunConfig, console: Console, is_resumed: bool, interrupted: threading.Event
+    run: RunDirectory, config: RunConfig, console: Console, begin: Begin, interrupted: threading.Event
 ) -> EvaluationResult | None:
     """Trains to the step budget and evaluates; None if interrupted."""
-    prepare_goals(config.load_suite(), config.seed, run.path / GOALS_FILE)
-    start = prepare_start(run, config, console, is_resumed)
-    monitor = RunMonitor(config, start.recorder, console)
-    serial = SerialRun(config, run, monitor, start.checkpoint)
-    console.phase("training in one process")
+    with reading_input():
+        choose_device(config.device)
+    start = begin(console)
     try:
-        if not serial.train(interrupted):
-            return None
-        result = serial.evaluate(config.evaluation.final_episodes_per_task)
-        monitor.hear_evaluation(result)
-        console.line(f"sha256 of the weights: {serial.weights_hash()}")
-        return result
+        console.phase("computing the tasks' goals")
+        prepare_goals(config.load_suite(), config.seed, run.path / GOALS_FILE)
+        monitor = RunMonitor(config, start.recorder, console)
+        with closing(SerialRun(config, run, monitor, start.checkpoint)) as serial:
+            console.phase("training in one process")
+            if not serial.train(interrupted):
+                return None
+            result = serial.evaluate(config.evaluation.final_episodes_per_task)
+            monitor.hear_evaluation(result)
+            console.line(f"sha256 of the weights: {serial.weights_hash()}")
+            return result
     finally:
-        serial.close()
         start.recorder.close()

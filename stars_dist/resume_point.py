@@ -39,10 +39,12 @@ class Start(NamedTuple):
     recorder: Recorder
 
 
-def prepare_start(run: RunDirectory, config: RunConfig, console: Console, is_resumed: bool) -> Start:
+Begin = Callable[[Console], Start]
+"""Makes a start's first entries in the run directory; called once it is known that the run can start."""
+
+
+def resumed_start(run: RunDirectory, config: RunConfig, console: Console) -> Start:
     """Finds where the run goes on and says what is restored and what is not."""
-    if not is_resumed:
-        return Start(None, 0, Recorder(run.path))
     point = resume_point(run.path, console.line)
     if point is None:
         console.line("no checkpoint yet: learner and counters start anew")
@@ -60,6 +62,5 @@ def prepare_start(run: RunDirectory, config: RunConfig, console: Console, is_res
     console.line("not restored: episodes that were under way; they begin anew")
     env_steps = point.env_steps if point else 0
     # The mapped replay counts on from its own steps, at or after those of the checkpoint.
-    return Start(
-        point.checkpoint if point else None, env_steps, Recorder(run.path, None if is_kept else env_steps)
-    )
+    recorder = Recorder(run.path, None if is_kept else env_steps)
+    return Start(point.checkpoint if point else None, env_steps, recorder)

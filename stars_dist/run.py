@@ -8,16 +8,21 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import typer
 
 from actors.evaluation_result import EvaluationResult
 from stars_dist import __version__
+from stars_dist.commands.bad_input import reading_input
 from stars_dist.config import RunConfig
 from stars_dist.layers import ResolvedConfig
 from stars_dist.monitor.console import Console
 from stars_dist.provenance import provenance, this_start
 from stars_dist.run_directory import RunDirectory, write_whole
+
+if TYPE_CHECKING:  # these import torch, which takes seconds
+    from stars_dist.resume_point import Begin, Start
 
 EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
 
@@ -26,24 +31,36 @@ def start_new(run: RunDirectory, resolved: ResolvedConfig) -> None:
     """Makes the run directory and trains.
 
     Raises:
+        BadInput: the machine or the cluster cannot carry the run; nothing was written.
         typer.Exit: with 130 after Ctrl-C, with 1 after a failure that restarts did not mend.
     """
-    console = _introduce(run, resolved.config)
-    run.path.mkdir(parents=True, exist_ok=True)
-    run.lock()
-    run.write_config(resolved.config)
-    run.write_provenance(provenance(resolved.config.seed, resolved.origins))
-    _train(run, resolved.config, console, is_resumed=False)
+
+    def begin(console: Console) -> Start:
+        from stars_dist.monitor.recorder import Recorder
+        from stars_dist.resume_point import Start
+
+        with reading_input():
+            run.create()
+        run.write_config(resolved.config)
+        run.write_provenance(provenance(resolved.config.seed, resolved.origins))
+        return Start(None, 0, Recorder(run.path))
+
+    _train(run, resolved.config, begin)
 
 
 def resume(run: RunDirectory, config: RunConfig) -> None:
     """Goes on with a run that ended; `config` may have more steps than before. Raises as `start_new`."""
-    console = _introduce(run, config)
-    run.write_config(config)
-    record = run.read_provenance()
-    record["resumes"].append(this_start())
-    run.write_provenance(record)
-    _train(run, config, console, is_resumed=True)
+
+    def begin(console: Console) -> Start:
+        from stars_dist.resume_point import resumed_start
+
+        run.write_config(config)
+        record = run.read_provenance()
+        record["resumes"].append(this_start())
+        run.write_provenance(record)
+        return resumed_start(run, config, console)
+
+    _train(run, config, begin)
 
 
 def _introduce(run: RunDirectory, config: RunConfig) -> Console:
@@ -54,7 +71,8 @@ def _introduce(run: RunDirectory, config: RunConfig) -> Console:
     return console
 
 
-def _train(run: RunDirectory, config: RunConfig, console: Console, is_resumed: bool) -> None:
+def _train(run: RunDirectory, config: RunConfig, begin: Begin) -> None:
+    console = _introduce(run, config)
     console.phase("loading torch")  # seconds on a cold disk
     from stars_dist.distributed import train_distributed
     from stars_dist.local import train_serially
@@ -63,7 +81,7 @@ def _train(run: RunDirectory, config: RunConfig, console: Console, is_resumed: b
     train = train_serially if config.serial else train_distributed
     with _interruptible() as interrupted:
         try:
-            result = train(run, config, console, is_resumed, interrupted)
+            result = train(run, config, console, begin, interrupted)
         except RunFailedError as error:
             console.close()
             typer.echo(f"error: {error}; then: stars-dist resume {run.path}", err=True)

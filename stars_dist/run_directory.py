@@ -55,9 +55,11 @@ class RunDirectory:
                 f"a new run needs a directory without one, {run.path} holds a run; "
                 f"use `stars-dist resume {run.path}` or another --run-dir"
             )
-        if run.path.exists() and not run.path.is_dir():
+        nearest = next(place for place in (run.path, *run.path.absolute().parents) if place.exists())
+        if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+            what = "no directory that can be written to" if nearest.is_dir() else "a file"
             raise ValueError(
-                f"a run directory must be a directory, {run.path} is a file; use another --run-dir"
+                f"a run needs a directory to write to, {nearest} is {what}; use another --run-dir"
             )
         return run
 
@@ -74,6 +76,16 @@ class RunDirectory:
                 f"a run directory must hold config.yaml, {path} does not; use a directory that launch made"
             )
         return run
+
+    def create(self) -> None:
+        """Makes the directory and takes it; ValueError where that cannot be."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ValueError(
+                f"a run directory must be one that can be made, got {self.path} ({error}); use another --run-dir"
+            ) from None
+        self.lock()
 
     def lock(self) -> None:
         """Takes the directory for this process until `unlock`; another live process's claim is a ValueError."""

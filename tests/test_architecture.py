@@ -19,6 +19,7 @@ MAY_IMPORT = {
         "stars_dist/launch.py",
         "stars_dist/poll.py",
         "stars_dist/processes.py",
+        "stars_dist/ray_connection.py",
         "stars_dist/supervisor.py",
         "stars_dist/watch.py",
     },

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import typer
@@ -29,15 +30,14 @@ def evaluate(
         for name, value in (("--episodes", episodes), ("--actors", actors)):
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
-        checkpoint = policy_file(target).parent
-        weights, _ = read_policy(checkpoint / "policy.npz")
+        file = policy_file(target)
+        weights, _ = read_policy(file)
+        checkpoint = file.resolve().parent
         config = RunDirectory.existing(checkpoint.parent.parent).read_config()
-        state = json.loads((checkpoint / "state.json").read_text())
+        env_steps = _env_steps(checkpoint)
     suite = config.load_suite()
-    import sys
-
     console = Console(sys.stderr)
-    console.phase(f"evaluating {checkpoint}: {episodes} episodes for each of {len(suite.tasks)} tasks")
+    console.phase(f"evaluating {file.parent}: {episodes} episodes for each of {len(suite.tasks)} tasks")
     done: list[str] = []
 
     def progress(task: object) -> None:
@@ -54,7 +54,14 @@ def evaluate(
         progress=progress,
     )
     console.close()
-    result = EvaluationResult(
-        suite.name, str(checkpoint), state["env_steps"], weights.version, episodes, tasks
-    )
+    result = EvaluationResult(suite.name, str(file.parent), env_steps, weights.version, episodes, tasks)
     print(json.dumps(result.to_json()) if as_json else evaluation_table(result))
+
+
+def _env_steps(checkpoint: Path) -> int:
+    try:
+        return int(json.loads((checkpoint / "state.json").read_text())["env_steps"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise ValueError(
+            f"a checkpoint must hold a whole state.json, {checkpoint} does not; use another checkpoint"
+        ) from None

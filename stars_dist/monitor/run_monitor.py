@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, deque
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from stars_dist.monitor.memory import process_tree_gib
 from stars_dist.monitor.recorder import Recorder
 
 RECORD_PERIOD_S = 5.0
+RATE_RECORDS = 7  # records that env_steps_per_s is taken over: steps arrive in whole chunks of every task
 
 
 class RunMonitor:
@@ -34,8 +35,8 @@ class RunMonitor:
         self._actors: dict[int, ActorStats] = {}
         self._shards: dict[int, ShardStats] = {}
         self._restarts: Counter[str] = Counter()
-        self._started = self._recorded_at = time.monotonic()
-        self._recorded_steps: int | None = None
+        self._recorded_at = time.monotonic()
+        self._recent: deque[tuple[float, int]] = deque(maxlen=RATE_RECORDS)  # time and steps of records
         self._steps_per_s = 0.0
         self._updates_per_s = 0.0
         self._all_tasks_have_data = False
@@ -89,9 +90,10 @@ class RunMonitor:
         if len(self._shards) < self._plan.num_shards:
             return
         now, steps = time.monotonic(), self.env_steps
-        if self._recorded_steps is not None and now > self._recorded_at:
-            self._steps_per_s = (steps - self._recorded_steps) / (now - self._recorded_at)
-        self._recorded_at, self._recorded_steps = now, steps
+        self._recorded_at = now
+        self._recent.append((now, steps))
+        first_time, first_steps = self._recent[0]
+        self._steps_per_s = (steps - first_steps) / max(now - first_time, 1e-9)
         values = replay_metrics.replay_metrics(list(self._shards.values()), self._task_names) | self._perf()
         self._recorder.write(steps, self.learner_steps, values)
 

@@ -1,0 +1,60 @@
+"""The connection to Ray: joins the cluster that the user means, or starts one for this run alone."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from typing import Any
+
+import ray
+from ray._private.utils import read_ray_address
+
+ANSWER_TIMEOUT_S = 5.0
+
+
+def connect(address: str) -> bool:
+    """Joins a Ray cluster or starts a local one; returns whether it was started here.
+
+    `auto` joins the cluster that RAY_ADDRESS names or that `ray start` left running on this machine. Ray's own
+    "auto" would also join the private cluster of any other run here, and end with it.
+
+    Raises:
+        ValueError: no cluster answers at the address.
+    """
+    if address == "auto":
+        address = os.environ.get("RAY_ADDRESS") or _started_cluster() or "local"
+    options: dict[str, Any] = {
+        "log_to_driver": False,
+        "logging_level": logging.ERROR,
+        "namespace": "stars-dist",
+    }
+    if address == "local":
+        ray.init(address="local", include_dashboard=False, **options)
+        return True
+    refusal = _refusal(address)
+    if refusal is not None:
+        raise ValueError(
+            f"--address must name a running Ray cluster as HOST:PORT, got '{address}' ({refusal}); "
+            "use auto or local"
+        )
+    ray.init(address=address, **options)
+    return False
+
+
+def _started_cluster() -> str | None:
+    """The cluster of the last `ray start` on this machine, if it still runs."""
+    address = read_ray_address()
+    return address if address and _refusal(address) is None else None
+
+
+def _refusal(address: str) -> str | None:
+    """Why nobody answers at host:port; None if somebody does. Ray itself would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if not port.isdecimal():
+        return "no port"
+    try:
+        with socket.create_connection((host, int(port)), timeout=ANSWER_TIMEOUT_S):
+            return None
+    except (OSError, OverflowError) as error:
+        return str(error)
