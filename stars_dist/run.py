@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ if TYPE_CHECKING:  # these import torch, which takes seconds
     from stars_dist.resume_point import Begin, Start
 
 EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
+TOLD_BY_US = "worker processes have been started|A worker died or was killed"  # lines of Ray that we say better
 
 
 def start_new(run: RunDirectory, resolved: ResolvedConfig) -> None:
@@ -73,6 +75,7 @@ def _introduce(run: RunDirectory, config: RunConfig) -> Console:
 
 def _train(run: RunDirectory, config: RunConfig, begin: Begin) -> None:
     console = _introduce(run, config)
+    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", TOLD_BY_US)  # Ray reads it when it is imported
     console.phase("loading torch")  # seconds on a cold disk
     from stars_dist.distributed import train_distributed
     from stars_dist.local import train_serially
