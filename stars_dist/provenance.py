@@ -15,9 +15,9 @@ from typing import Any
 PACKAGES = ("stars-dist", "ray", "torch", "numpy", "metaworld", "mujoco", "gymnasium", "tensorboard")
 
 
-def provenance(seed: int, origins: Mapping[str, str]) -> dict[str, Any]:
+def provenance(seed: int, presets: str, origins: Mapping[str, str]) -> dict[str, Any]:
     """The record of a launch: command, commit, versions, seed, and where each value that is no default came from."""
-    return this_start() | {"seed": seed, "origins": dict(origins), "resumes": []}
+    return this_start() | {"seed": seed, "presets": presets, "origins": dict(origins), "resumes": []}
 
 
 def this_start() -> dict[str, Any]:

@@ -26,11 +26,13 @@ if TYPE_CHECKING:  # these import torch, which takes seconds
     from stars_dist.resume_point import Begin, Start
 
 EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
-TOLD_BY_US = "worker processes have been started|A worker died or was killed"  # lines of Ray that we say better
+TOLD_BY_US = (
+    "worker processes have been started|A worker died or was killed"  # lines of Ray that we say better
+)
 
 
-def start_new(run: RunDirectory, resolved: ResolvedConfig) -> None:
-    """Makes the run directory and trains.
+def start_new(run: RunDirectory, resolved: ResolvedConfig, presets: str) -> None:
+    """Makes the run directory and trains; `presets` names the method in reports.
 
     Raises:
         BadInput: the machine or the cluster cannot carry the run; nothing was written.
@@ -44,7 +46,7 @@ def start_new(run: RunDirectory, resolved: ResolvedConfig) -> None:
         with reading_input():
             run.create()
         run.write_config(resolved.config)
-        run.write_provenance(provenance(resolved.config.seed, resolved.origins))
+        run.write_provenance(provenance(resolved.config.seed, presets, resolved.origins))
         return Start(None, 0, Recorder(run.path))
 
     _train(run, resolved.config, begin)

@@ -79,7 +79,7 @@ def launch(  # numbers arrive as text: the configuration checks them and names r
         return
     from stars_dist.run import start_new
 
-    start_new(run, resolved)
+    start_new(run, resolved, label)
 
 
 def _show(resolved: ResolvedConfig, path: Path) -> None:

@@ -1,0 +1,86 @@
+"""A report as Markdown: the methods side by side, every task of every seed, and the command of each run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from stars_dist.report.finished_run import FinishedRun
+from stars_dist.report.statistics import (
+    Estimate,
+    Scores,
+    interquartile_mean,
+    mean,
+    std_across_tasks,
+    stratified_bootstrap,
+    welch_p_value,
+    worst_task,
+)
+
+Methods = Mapping[str, Sequence[FinishedRun]]
+
+
+def report_page(title: str, methods: Methods, picture: str, command: str) -> str:
+    """The whole page; the first method is the one that the others are compared with."""
+    lines = [f"# {title}", "", f"Written by `{command}`.", "", *_setting(methods), ""]
+    lines += [*_summary(methods), "", f"![learning curves, one line a seed]({picture})", ""]
+    lines += [*_tasks(methods), "", *_runs(methods)]
+    return "\n".join(lines) + "\n"
+
+
+def scores(runs: Sequence[FinishedRun]) -> Scores:
+    """Final success rates f64[S, T]."""
+    return np.array([[task.success_rate for task in run.evaluation.tasks] for run in runs])
+
+
+def _setting(methods: Methods) -> list[str]:
+    run = next(iter(methods.values()))[0]
+    versions = ", ".join(f"{name} {version}" for name, version in run.versions.items())
+    return [
+        f"Suite `{run.evaluation.suite}`; final evaluation of {run.evaluation.episodes_per_task} episodes a task, mode "
+        "action, success at any step. Intervals: 95 %, stratified bootstrap over the seeds of each task. "
+        f"p: Welch's test on the seeds' means against the first row. {versions}."
+    ]
+
+
+def _summary(methods: Methods) -> Iterator[str]:
+    yield "| method | seeds | mean | IQM | worst task | std across tasks | p | minutes |"
+    yield "| --- | --- | --- | --- | --- | --- | --- | --- |"
+    first = scores(next(iter(methods.values())))
+    for index, (method, runs) in enumerate(methods.items()):
+        table = scores(runs)
+        estimates = [
+            _interval(stratified_bootstrap(table, s)) for s in (mean, interquartile_mean, worst_task)
+        ]
+        p_value = welch_p_value(first, table) if index else float("nan")
+        minutes = ", ".join(f"{run.minutes:.1f}" for run in runs)
+        yield (
+            f"| {method} | {len(runs)} | {' | '.join(estimates)} | {std_across_tasks(table):.2f} "
+            f"| {'' if math.isnan(p_value) else f'{p_value:.2f}'} | {minutes} |"
+        )
+
+
+def _tasks(methods: Methods) -> Iterator[str]:
+    names = next(iter(methods.values()))[0].evaluation.tasks
+    yield f"| method | seed | {' | '.join(task.name for task in names)} |"
+    yield "| --- " * (len(names) + 2) + "|"
+    for method, runs in methods.items():
+        for run in runs:
+            rates = " | ".join(f"{task.success_rate:.2f}" for task in run.evaluation.tasks)
+            yield f"| {method} | {run.seed} | {rates} |"
+
+
+def _runs(methods: Methods) -> Iterator[str]:
+    yield "| method | seed | commit | command |"
+    yield "| --- | --- | --- | --- |"
+    for method, runs in methods.items():
+        for run in runs:
+            yield f"| {method} | {run.seed} | {(run.commit or 'unknown')[:12]} | `{run.command}` |"
+
+
+def _interval(estimate: Estimate) -> str:
+    if math.isnan(estimate.low):
+        return f"{estimate.value:.3f}"
+    return f"{estimate.value:.3f} ({estimate.low:.3f} to {estimate.high:.3f})"

@@ -1,0 +1,58 @@
+"""`stars-dist report` on finished toy runs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+COMMAND = [sys.executable, "-c", "from stars_dist.cli import main; main()"]
+
+
+def stars_dist(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=200)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two seeds of one method and one of another, in one process each."""
+    directory = tmp_path_factory.mktemp("runs")
+    short = ("launch", "--suite", "toy:2", "--steps", "600", "--eval-episodes", "2", "--serial")
+    paths = []
+    for presets, seed in ((("stars", "laptop"), 1), (("stars", "laptop"), 2), (("mtsac", "laptop"), 1)):
+        paths.append(directory / f"{presets[0]}-{seed}")
+        flags = [flag for preset in presets for flag in ("--preset", preset)]
+        done = stars_dist(*short, *flags, "--seed", str(seed), "--run-dir", paths[-1])
+        assert done.returncode == 0, done.stderr
+    return paths
+
+
+def test_a_report_groups_seeds_by_method_and_keeps_the_raw_figures(runs: list[Path], tmp_path: Path) -> None:
+    page = tmp_path / "docs" / "toy.md"
+    done = stars_dist("report", *runs, "--out", page, "--title", "Toy")
+    assert done.returncode == 0, done.stderr
+    text = page.read_text()
+    assert "| stars+laptop | 2 |" in text and "| mtsac+laptop | 1 |" in text
+    assert text.count("`stars-dist launch --suite toy:2") + text.count("launch --suite toy:2") >= 3
+    assert page.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+    raw = json.loads(page.with_suffix(".json").read_text())
+    assert [(run["method"], run["seed"]) for run in raw] == [
+        ("stars+laptop", 1),
+        ("stars+laptop", 2),
+        ("mtsac+laptop", 1),
+    ]
+    assert all(run["evaluation"]["tasks"][0]["n"] == 2 for run in raw)
+
+
+def test_unfinished_runs_and_wrong_names_are_refused(runs: list[Path], tmp_path: Path) -> None:
+    cases = [
+        (["report", tmp_path, "--out", "x.md"], "must hold config.yaml"),
+        (["report", runs[0], "--out", "x.txt"], "--out must name a .md file"),
+    ]
+    for arguments, message in cases:
+        done = stars_dist(*arguments)
+        assert done.returncode == 2
+        assert message in done.stderr
