@@ -80,6 +80,23 @@ def test_serial_runs_with_one_seed_are_identical_and_resumable(tmp_path: Path) -
     assert (last["env_steps"], last["learner_steps"]) == (3600, 400)
 
 
+def test_interrupted_serial_run_saves_and_goes_on(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    arguments = ["launch", *SHORT, "--serial", "--steps", "40000", "--run-dir", str(run)]
+    process = subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE, text=True)
+    try:
+        wait_for(lambda: metrics(run)[-1]["learner_steps"] > 0, 90)
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert f"stars-dist resume {run}" in output
+    assert [path.name for path in (run / "checkpoints").iterdir()] == [
+        f"step-{int(metrics(run)[-1]['learner_steps'])}"
+    ]
+
+
 @pytest.mark.cluster
 def test_distributed_run_keeps_its_ratio_and_can_be_resumed_and_evaluated(tmp_path: Path) -> None:
     run = tmp_path / "run"
@@ -141,7 +158,7 @@ def wait_for(condition, timeout_s: float) -> None:
         try:
             if condition():
                 return
-        except (psutil.Error, FileNotFoundError, IndexError, AssertionError):
+        except (psutil.Error, FileNotFoundError, IndexError, AssertionError, ValueError):
             pass
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.2)
