@@ -38,7 +38,13 @@ def connect(address: str) -> bool:
             f"--address must name a running Ray cluster as HOST:PORT, got '{address}' ({refusal}); "
             "use auto or local"
         )
-    ray.init(address=address, **options)
+    try:
+        ray.init(address=address, **options)
+    except (ConnectionError, RuntimeError) as error:
+        raise ValueError(
+            f"--address must name a Ray cluster that lets this process in, got '{address}' ({error}); "
+            "set RAY_AUTH_MODE as the cluster has it, and use the same Ray and Python version"
+        ) from None
     return False
 
 
