@@ -1,6 +1,6 @@
 """One evaluation of a network as a single operation of autograd: both branches and the head."""
 
-# ruff: noqa: N815 -- shape suffixes are capitals
+# ruff: noqa: N806, N815 -- shape suffixes are capitals
 
 from __future__ import annotations
 
