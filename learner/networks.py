@@ -182,5 +182,7 @@ def actor_network(config: NetworkConfig, spec: TransitionSpec, generator: torch.
 
 def critic_network(config: NetworkConfig, spec: TransitionSpec, generator: torch.Generator) -> FeatureNetwork:
     """The twin critics Q(s, a) as one ensemble of two."""
-    shape = NetworkShape(2, spec.action_dim, 1, config.critic_hidden, config.critic_layer_norm)
+    shape = NetworkShape(
+        2, spec.action_dim, 1, config.critic_layers(spec.num_tasks), config.critic_layer_norm
+    )
     return FeatureNetwork(config, shape, spec, generator)
