@@ -196,6 +196,15 @@ class SacLearner:
         unique = self.network.unique
         return unique.triplet_weight * triplet_loss(output.unique_EBF, triplets, unique.triplet_margin)
 
+    def gradient_metrics(self) -> dict[str, float]:
+        """The unique branch's share of the newest actor gradient's norm; waits for the device."""
+        actor = self.actor
+        if actor.task_vector is None or not self.learner_steps:
+            return {}
+        own = torch.stack([_grad_norm(p) for p in (actor.task_vector, *actor.unique)])
+        whole = torch.stack([_grad_norm(p) for p in actor.parameters()])
+        return {"train/unique_gradient_share": float(own.norm() / whole.norm().clamp(min=1e-30))}
+
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next update depends on: tensors, numbers and containers only."""
         parts = {name: getattr(self, name).state_dict() for name in _PARTS}
@@ -222,6 +231,11 @@ _PARTS = ("actor", "critic", "target_critic", "actor_optimizer", "critic_optimiz
 
 def _inputs(batch: TensorBatch) -> NetworkInput:
     return NetworkInput(batch.obs, batch.task_id, batch.rows)
+
+
+def _grad_norm(parameter: Tensor) -> Tensor:
+    assert parameter.grad is not None, "every parameter has a gradient after an update"
+    return parameter.grad.norm()
 
 
 def _network_adam(network: FeatureNetwork, sac: SacConfig) -> torch.optim.Adam:

@@ -110,9 +110,8 @@ def test_composition_and_its_gradient_equal_the_sum_over_slices() -> None:
     generator = torch.Generator().manual_seed(3)
     pool = torch.randn(2, 4, 3, 5, generator=generator, requires_grad=True)
     mix = torch.randn(2, 3, 4, generator=generator, requires_grad=True)
-    expected = torch.stack(
-        [sum(mix[:, t, k, None, None] * pool[:, k] for k in range(4)) for t in range(3)], 1
-    )  # pyright: ignore
+    tasks = [torch.stack([mix[:, t, k, None, None] * pool[:, k] for k in range(4)]).sum(0) for t in range(3)]
+    expected = torch.stack(tasks, dim=1)
     composed = torch.empty(2, 3, 3, 5)
     compose(pool.detach(), mix.detach(), composed)
     torch.testing.assert_close(composed, expected.detach())
