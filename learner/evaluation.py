@@ -49,7 +49,7 @@ class _Evaluate(torch.autograd.Function):
         ctx.set_materialize_grads(False)
         operands = Operands(flat[0], flat[1], flat[2 : 2 + depth], flat[2 + depth : -1], flat[-1])
         ctx.tape = _Tape(setting, operands)
-        return ctx.tape.value_EBD, ctx.tape.unique_EBF
+        return ctx.tape.outputs()
 
     @staticmethod
     @once_differentiable
@@ -71,7 +71,6 @@ class _Tape:
         state = obs if operands.action is None else torch.cat([obs, operands.action], dim=1)
         self._shared: list[LayerTape] = []
         self._unique: list[LayerTape] = []
-        self.unique_EBF: Tensor | None = None
         self._shared_input = BranchInput(state, shared_task, groups)
         self._unique_input = BranchInput(obs if operands.shared else state, operands.unique_task_ETZ, groups)
         if operands.shared:
@@ -80,15 +79,19 @@ class _Tape:
         if operands.unique:
             out = self._features_EBI[..., self._shared_width : -1]
             self._unique = branch.forward(self._unique_input, operands.unique, out, layer_norm, True)
-            self.unique_EBF = out.contiguous()
-        self.value_EBD = product(self._features_EBI, head, groups.rows)
+
+    def outputs(self) -> tuple[Tensor, Tensor | None]:
+        """Made anew and not kept: an output holds the tape, and a cycle through autograd is never freed."""
+        unique = self._features_EBI[..., self._shared_width : -1].contiguous() if self._unique else None
+        return product(self._features_EBI, self._operands.head_EGIO, self._rows), unique
 
     def backward(
         self, grad_value: Tensor | None, grad_unique: Tensor | None, needs_action: bool, needs_weights: bool
     ) -> tuple[Tensor | None, ...]:
         """Gradients in the order of the flattened operands."""
         if grad_value is None:
-            grad_value = torch.zeros_like(self.value_EBD)
+            features = self._features_EBI
+            grad_value = features.new_zeros(*features.shape[:2], self._operands.head_EGIO.shape[3])
         head, action = self._operands.head_EGIO, self._operands.action
         columns = (
             slice(self._obs_dim, self._obs_dim + action.shape[1])

@@ -56,6 +56,7 @@ def _introduce(run: RunDirectory, config: RunConfig) -> Console:
 
 def _train(run: RunDirectory, config: RunConfig, console: Console, is_resumed: bool) -> None:
     console.phase("loading torch")  # seconds on a cold disk
+    from learner.finite_guard import NonFiniteLossError
     from stars_dist.distributed import train_distributed
     from stars_dist.local import train_serially
     from stars_dist.watch import RunFailedError
@@ -64,7 +65,7 @@ def _train(run: RunDirectory, config: RunConfig, console: Console, is_resumed: b
     with _interruptible() as interrupted:
         try:
             result = train(run, config, console, is_resumed, interrupted)
-        except RunFailedError as error:
+        except (RunFailedError, NonFiniteLossError) as error:
             console.close()
             typer.echo(f"error: {error}; then: stars-dist resume {run.path}", err=True)
             raise typer.Exit(EXIT_FAILED) from error
