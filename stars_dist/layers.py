@@ -170,8 +170,9 @@ def _one_line(error: ErrorDetails, origins: Mapping[str, str]) -> str:
     if error["type"] == "extra_forbidden":
         return f"unknown key '{key}'{_did_you_mean(path[-1], _fields_at(path[:-1]))}{_set_by(origin)}"
     if error["type"] == "value_error":
-        presets = {o: None for k, o in origins.items() if k.startswith(f"{key}.") and o.startswith("preset ")}
-        return error["msg"].removeprefix("Value error, ") + _set_by(", ".join(presets))
+        below = list(dict.fromkeys(o for k, o in origins.items() if k.startswith(f"{key}.")))
+        message = error["msg"].removeprefix("Value error, ")
+        return message + (_set_by(", ".join(below)) if len(below) > 1 else "")  # who contradicts whom
     if error["type"] in ("model_type", "dict_type", "model_attributes_type"):
         return f"{key} must be a mapping of keys to values, got {error['input']!r}{_set_by(origin)}"
     rule = error["msg"].replace("Input should be", "must be").split(", unable")[0]

@@ -13,7 +13,7 @@ from learner.config import SharedConfig
 from learner.networks import FeatureNetwork, NetworkInput, actor_network, critic_network
 from learner.pooled_layers import compose, initial_mix, set_pool_grad
 from replay_service.types import TransitionSpec
-from tests.learner.conftest import ACTION_DIM, METHODS, OBS_DIM, SMALL, method_config
+from tests.learner.conftest import ACTION_DIM, OBS_DIM, SMALL, VARIANTS, method_config
 from tests.learner.plain_reference import row_output
 
 SPEC = TransitionSpec(3, OBS_DIM, ACTION_DIM)
@@ -36,7 +36,7 @@ def _evaluate(
     return network(network.compose(), inputs, action)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", VARIANTS)
 @pytest.mark.parametrize("build", [actor_network, critic_network])
 def test_equals_plain_rows(method: str, build: Callable[..., FeatureNetwork], make_batch: Callable) -> None:
     batch = make_batch(ROWS)
