@@ -2,8 +2,8 @@
 
 A point in the square [-1, 1]^2 must reach a target. All tasks have the same observation, but each turns or
 mirrors the action in its own way before the point follows it: toy-0 and toy-1 need opposite actions in the
-same place, so that a policy which does not look at the task cannot do both. Every four tasks the target
-shrinks, the point gets slower and a drift grows.
+same place, so that a policy which does not look at the task cannot do both. Every task is harder than the one
+before: its target is smaller, its point slower and drifting, and its reward says less far from the target.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ _TURNS = (
     (0.0, -1.0, 1.0, 0.0),
     (0.0, 1.0, 1.0, 0.0),
 )
+_HARDEST = 5  # from here on tasks are equally hard
 _GOALS_KEY = 7001  # keeps the goals' random stream apart from those of the actors
 
 
@@ -31,10 +32,11 @@ class ToyEnvironment(GoalEnvironment):
 
     def __init__(self, task_id: int, seed: int, num_goals: int, horizon: int) -> None:
         super().__init__(_draw_goals(task_id, seed)[:num_goals], horizon, obs_dim=6, action_dim=2)
-        level, self.turn = task_id // len(_TURNS), _TURNS[task_id % len(_TURNS)]
-        self.radius = 0.1 * 0.9**level
+        level, self.turn = min(task_id, _HARDEST), _TURNS[task_id % len(_TURNS)]
+        self.radius = 0.12 * 0.8**level
         self.speed = 0.1 * 0.97**level
         self.drift = 0.02 * (1.0 - 0.8**level)
+        self.sharpness = 4.0 * 2.5**level
         self._x = self._y = self._target_x = self._target_y = 0.0
 
     def _start(self, goal: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -50,7 +52,7 @@ class ToyEnvironment(GoalEnvironment):
         distance = self._distance()
         success = distance <= self.radius
         # Meta-World's scale: below 10 on the way, 10 in the target.
-        reward = 10.0 if success else 8.0 / (1.0 + 4.0 * distance * distance)
+        reward = 10.0 if success else 8.0 / (1.0 + self.sharpness * distance * distance)
         return self._observe(), reward, {"success": float(success)}
 
     def _distance(self) -> float:

@@ -85,10 +85,15 @@ class NetworkConfig(_Model):
     actor_hidden: HiddenSizes = Field(
         default=(400, 400, 400), description="units of each layer of the actor's trunk"
     )
-    critic_hidden: HiddenSizes = Field(
-        default=(400, 400, 400), description="units of each layer of a critic's trunk"
+    critic_hidden: HiddenSizes | None = Field(
+        default=(400, 400, 400),
+        description="units of each layer of a critic's trunk; none: three of 1024 up to 10 tasks, of 2048 above",
     )
     critic_layer_norm: bool = Field(default=False, description="LayerNorm before every relu of the critics")
+    match_parameters: str | None = Field(
+        default=None,
+        description="preset whose parameter count the hidden layers are widened to when a run is configured",
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -101,7 +106,7 @@ class NetworkConfig(_Model):
                 "head composed takes its w from a composed shared trunk and there is none; use head shared "
                 "or per_task, or shared.kind composed"
             )
-        if self.shared.enabled and not (self.actor_hidden and self.critic_hidden):
+        if self.shared.enabled and () in (self.actor_hidden, self.critic_hidden):
             raise ValueError(
                 "a shared trunk needs a layer, got an empty actor_hidden or critic_hidden; use [400, 400]"
             )
@@ -116,6 +121,12 @@ class NetworkConfig(_Model):
         if self.shared.kind == "plain":
             return 1
         return self.shared.num_slices or (5 if num_tasks <= 10 else 20)
+
+    def critic_layers(self, num_tasks: int) -> tuple[int, ...]:
+        """Units of each layer of a critic's trunk: as configured, else those of the large critics."""
+        if self.critic_hidden is not None:
+            return self.critic_hidden
+        return (1024,) * 3 if num_tasks <= 10 else (2048,) * 3
 
     def check_tasks(self, num_tasks: int) -> None:
         """Raises ValueError where the configuration does not fit the number of tasks."""

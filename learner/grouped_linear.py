@@ -1,97 +1,77 @@
-"""The grouped linear layer: rows sorted by task, every task with its own matrix, no padding."""
+"""Products of rows with the matrix of their task: rows sorted by task, no padding, and no gradient of their own.
+
+Every x carries a last column of ones and every matrix its bias as the last row, so that a layer is one product,
+x @ W, and its bias needs no operation forward or backward.
+"""
 
 # ruff: noqa: N803 -- shape suffixes are capitals
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
-
-def grouped_linear(x_EBI: Tensor, weight_EGIO: Tensor, rows: tuple[int, ...]) -> Tensor:
-    """Multiplies each group of rows with its own matrix and adds its bias.
-
-    Args:
-        x_EBI: f32[E, B, in], rows sorted by group.
-        weight_EGIO: f32[E, G, in + 1, out]; the last row of a matrix is its bias.
-        rows: number of rows of each group, known on the host; sums to B. A single group takes all rows.
-
-    Returns:
-        f32[E, B, out].
-    """
-    if weight_EGIO.shape[1] == 1:
-        rows = (x_EBI.shape[1],)
-    return _GroupedLinear.apply(x_EBI, weight_EGIO, rows)  # pyright: ignore[reportReturnType] -- apply is untyped
+Rows = tuple[int, ...]  # number of rows of each group, known on the host; they sum to B
 
 
-class _GroupedLinear(torch.autograd.Function):
-    """Writes every group's product straight into its place: slicing and joining would copy it again.
-
-    Groups of one size are one batched product; ragged groups are a product each, which costs a CPU nothing.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, rows: tuple[int, ...]) -> Tensor:
-        ctx.save_for_backward(x, weight)
-        ctx.rows = rows
-        matrices, biases = _matrices(weight)
-        out = x.new_empty(*x.shape[:2], weight.shape[-1])
-        if _is_even(rows):
-            torch.baddbmm(biases[:, None], _even(x, rows), matrices, out=_even(out, rows))
-            return out
-        groups = zip(_parts(x, rows), matrices.unbind(), biases.unbind(), _parts(out, rows), strict=True)
-        for x_group, matrix, bias, out_group in groups:
-            torch.addmm(bias, x_group, matrix, out=out_group)
-        return out
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
-        x, weight = ctx.saved_tensors
-        grad, rows = grads[0].contiguous(), ctx.rows
-        grad_x = _input_grad(grad, weight, rows) if ctx.needs_input_grad[0] else None
-        grad_weight = _weight_grad(grad, x, weight, rows) if ctx.needs_input_grad[1] else None
-        return grad_x, grad_weight, None
+def product(x_EBI: Tensor, weight_EGIO: Tensor, rows: Rows) -> Tensor:
+    """x @ W of each row's group, f32[E, B, O]. A single group takes all rows; x may be expanded over E."""
+    out = x_EBI.new_empty(*x_EBI.shape[:2], weight_EGIO.shape[3])
+    _multiply(x_EBI, weight_EGIO.flatten(0, 1), out, _rows_of(weight_EGIO, x_EBI, rows))
+    return out
 
 
-def _input_grad(grad: Tensor, weight: Tensor, rows: tuple[int, ...]) -> Tensor:
-    matrices, _ = _matrices(weight)
-    grad_x = grad.new_empty(*grad.shape[:2], matrices.shape[1])
+def input_grad(grad_EBO: Tensor, weight_EGIO: Tensor, rows: Rows) -> Tensor:
+    """grad @ W^T of each row's group, f32[E, B, I]."""
+    out = grad_EBO.new_empty(*grad_EBO.shape[:2], weight_EGIO.shape[2])
+    _multiply(grad_EBO, weight_EGIO.flatten(0, 1).mT, out, _rows_of(weight_EGIO, grad_EBO, rows))
+    return out
+
+
+def weight_grad(x_EBI: Tensor, grad_EBO: Tensor, out_EGIO: Tensor, rows: Rows) -> None:
+    """Writes x^T @ grad of each group's rows; zeros for a group without rows."""
+    rows = _rows_of(out_EGIO, x_EBI, rows)
+    matrices = out_EGIO.flatten(0, 1)
     if _is_even(rows):
-        torch.bmm(_even(grad, rows), matrices.mT, out=_even(grad_x, rows))
-        return grad_x
-    groups = zip(_parts(grad, rows), matrices.mT.unbind(), _parts(grad_x, rows), strict=True)
-    for grad_group, transposed, out_group in groups:
-        torch.mm(grad_group, transposed, out=out_group)
-    return grad_x
+        torch.bmm(_even(x_EBI, rows).mT, _even(grad_EBO, rows), out=matrices)
+        return
+    groups = zip(_parts(x_EBI, rows), _parts(grad_EBO, rows), matrices.unbind(), strict=True)
+    for x_group, grad_group, matrix in groups:
+        torch.mm(x_group.t(), grad_group, out=matrix)
 
 
-def _weight_grad(grad: Tensor, x: Tensor, weight: Tensor, rows: tuple[int, ...]) -> Tensor:
-    grad_weight = torch.empty_like(weight)
-    matrices, biases = _matrices(grad_weight)
-    groups = zip(_parts(x, rows), _parts(grad, rows), matrices.unbind(), biases.unbind(), strict=True)
-    for x_group, grad_group, matrix, bias in groups:
-        torch.mm(x_group.t(), grad_group, out=matrix)  # of no rows: zeros
-        torch.sum(grad_group, 0, out=bias)
-    return grad_weight
+def group_sums(grad_EBO: Tensor, rows: Rows) -> Tensor:
+    """Sums over the rows of each group, f32[E, G, O]."""
+    if _is_even(rows):
+        return _even(grad_EBO, rows).sum(1).unflatten(0, (-1, len(rows)))
+    sums = grad_EBO.new_empty(grad_EBO.shape[0], len(rows), grad_EBO.shape[2])
+    for part, out in zip(_parts(grad_EBO, rows), sums.flatten(0, 1).unbind(), strict=True):
+        torch.sum(part, 0, out=out)
+    return sums
 
 
-def _matrices(weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Views of the matrices f32[E * G, in, out] and the biases f32[E * G, out]."""
-    flat = weight.flatten(0, 1)
-    return flat[:, :-1], flat[:, -1]
+def _multiply(x: Tensor, matrices: Tensor, out: Tensor, rows: Rows) -> None:
+    """Groups of one size are one batched product; ragged groups are a product each, into their place."""
+    if _is_even(rows):
+        torch.bmm(_even(x, rows), matrices, out=_even(out, rows))
+        return
+    for x_group, matrix, out_group in zip(_parts(x, rows), matrices.unbind(), _parts(out, rows), strict=True):
+        torch.mm(x_group, matrix, out=out_group)
 
 
-def _parts(x: Tensor, rows: tuple[int, ...]) -> tuple[Tensor, ...]:
-    """The rows of every ensemble member and group, in the order of `_matrices`."""
-    return torch.split_with_sizes(x.reshape(-1, x.shape[2]), rows * x.shape[0])
+def _rows_of(weight_EGIO: Tensor, x_EBI: Tensor, rows: Rows) -> Rows:
+    return (x_EBI.shape[1],) if weight_EGIO.shape[1] == 1 else rows
 
 
-def _is_even(rows: tuple[int, ...]) -> bool:
+def _is_even(rows: Rows) -> bool:
     return min(rows) == max(rows)
 
 
-def _even(x: Tensor, rows: tuple[int, ...]) -> Tensor:
+def _even(x: Tensor, rows: Rows) -> Tensor:
     """[E, B, F] as [E * G, rows, F]."""
     return x.reshape(x.shape[0] * len(rows), rows[0], x.shape[2])
+
+
+def _parts(x: Tensor, rows: Rows) -> list[Tensor]:
+    """The rows of every ensemble member and group, in the order of the flattened matrices."""
+    return [part for member in x.unbind() for part in member.split_with_sizes(rows)]

@@ -160,7 +160,7 @@ class LearnerLoop:
         self._saved_at = self.learner_steps
 
     def _report(self, result: UpdateResult) -> None:
-        values = result.metrics(self._learner.task_names)
+        values = result.metrics(self._learner.task_names) | self._learner.gradient_metrics()
         now, waited_s, steps = time.monotonic(), self._source.waited_s, self.learner_steps
         elapsed_s = max(now - self._report_clock, 1e-9)
         values["perf/updates_per_s"] = (steps - self._report_steps) / elapsed_s

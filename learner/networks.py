@@ -1,18 +1,19 @@
 """The networks of actor and critics: shared trunk, unique branch and head, for all tasks in one batch."""
 
-# ruff: noqa: N806, N815 -- shape suffixes are capitals
+# ruff: noqa: N815 -- shape suffixes are capitals
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from learner.branch import Groups
 from learner.config import NetworkConfig
-from learner.grouped_linear import grouped_linear
-from learner.pooled_layers import compose, hidden_layer, initial_mix, layer_sizes, pooled_head, pooled_layer
+from learner.evaluation import Operands, Setting, evaluate
+from learner.pooled_layers import compose, initial_mix, layer_sizes, pooled_head, pooled_layer, set_pool_grad
 from replay_service.types import TransitionSpec
 
 
@@ -40,18 +41,34 @@ class NetworkOutput(NamedTuple):
 
 
 class ComposedWeights(NamedTuple):
-    """Every layer's matrices for all tasks: composed once, good until the next optimizer step."""
+    """Every layer's matrices for all tasks: composed once, good until the next call of `compose`."""
 
+    task_vector_ETZ: Tensor | None
     shared: tuple[Tensor, ...]  # f32[E, G, in + 1, out] each
     unique: tuple[Tensor, ...]
-    head: Tensor
-    task_vector_ETZ: Tensor | None
+    head_EGIO: Tensor
 
-    def detach(self) -> ComposedWeights:
-        """The same values as constants: no gradient reaches the network through them."""
-        vector = None if self.task_vector_ETZ is None else self.task_vector_ETZ.detach()
-        shared, unique = (tuple(w.detach() for w in branch) for branch in (self.shared, self.unique))
-        return ComposedWeights(shared, unique, self.head.detach(), vector)
+    def flat(self) -> list[Tensor]:
+        vector = [] if self.task_vector_ETZ is None else [self.task_vector_ETZ]
+        return [*vector, *self.shared, *self.unique, self.head_EGIO]
+
+    def like(self, flat: Sequence[Tensor]) -> ComposedWeights:
+        """Tensors in the order of `flat` in their places."""
+        first, depth = len(flat) - len(self.shared) - len(self.unique) - 1, len(self.shared)
+        vector = flat[0] if first else None
+        return ComposedWeights(
+            vector, tuple(flat[first : first + depth]), tuple(flat[first + depth : -1]), flat[-1]
+        )
+
+    def leaves(self) -> ComposedWeights:
+        """The same values for a gradient to be asked for; without this they are constants."""
+
+        def leaf(tensor: Tensor) -> Tensor:
+            return tensor.detach().requires_grad_()
+
+        vector = None if self.task_vector_ETZ is None else leaf(self.task_vector_ETZ)
+        shared, unique = (tuple(map(leaf, branch)) for branch in (self.shared, self.unique))
+        return ComposedWeights(vector, shared, unique, leaf(self.head_EGIO))
 
 
 class FeatureNetwork(nn.Module):
@@ -77,6 +94,9 @@ class FeatureNetwork(nn.Module):
             features += self._build_unique(spec, generator)
         slices = {"composed": config.num_slices(spec.num_tasks), "shared": 1, "per_task": spec.num_tasks}
         self.head = pooled_head(shape.ensemble, slices[config.head], features, shape.outputs, generator)
+        self._composed: tuple[
+            Tensor, ...
+        ] = ()  # where `compose` writes: fresh memory would cost as much again
 
     def _build_shared(self, spec: TransitionSpec, generator: torch.Generator) -> int:
         shape, shared = self.shape, self.config.shared
@@ -98,42 +118,60 @@ class FeatureNetwork(nn.Module):
             self.unique.append(pooled_layer(shape.ensemble, 1, *sizes, generator))
         return unique.dim
 
+    @torch.no_grad()
     def compose(self) -> ComposedWeights:
-        """Mixes the pools into the matrices of all tasks."""
-        shared = tuple(compose(pool, self.mix) for pool in self.shared)
-        head = compose(self.head, self.mix if self.config.head == "composed" else None)
-        return ComposedWeights(shared, tuple(self.unique), head, self.task_vector)
+        """Mixes the pools into the matrices of all tasks, as constants; overwrites what it returned before."""
+        pools = self._pools
+        matrices = (
+            tuple(pool.detach() for pool in pools) if self.mix is None else self._mixed(pools, self.mix)
+        )
+        head = matrices[-1] if self.config.head == "composed" else self.head.detach()
+        vector = None if self.task_vector is None else self.task_vector.detach()
+        unique = tuple(pool.detach() for pool in self.unique)
+        return ComposedWeights(vector, matrices[: len(self.shared)], unique, head)
+
+    @property
+    def _pools(self) -> tuple[Tensor, ...]:
+        """What w mixes, where there is a w."""
+        return (*self.shared, self.head) if self.config.head == "composed" else tuple(self.shared)
+
+    def _mixed(self, pools: tuple[Tensor, ...], mix: Tensor) -> tuple[Tensor, ...]:
+        if not self._composed:
+            tasks = self.num_tasks
+            self._composed = tuple(p.new_empty(p.shape[0], tasks, *p.shape[2:]) for p in pools)
+        for pool, out in zip(pools, self._composed, strict=True):
+            compose(pool, mix, out)
+        return self._composed
+
+    @torch.no_grad()
+    def set_gradients(self, gradient: ComposedWeights) -> None:
+        """Every parameter's `grad` from the gradient of the composed weights."""
+        if self.task_vector is not None:
+            self.task_vector.grad = gradient.task_vector_ETZ
+        for pool, grad in zip(self.unique, gradient.unique, strict=True):
+            pool.grad = grad
+        if self.config.head != "composed":
+            self.head.grad = gradient.head_EGIO
+        matrices = (*gradient.shared, gradient.head_EGIO)[: len(self._pools)]
+        if self.mix is None:
+            for pool, grad in zip(self._pools, matrices, strict=True):
+                pool.grad = grad
+            return
+        mix = self.mix
+        mix_grads = [set_pool_grad(g, pool, mix) for g, pool in zip(matrices, self._pools, strict=True)]
+        mix.grad = torch.stack(mix_grads).sum(0)
 
     def forward(
         self, weights: ComposedWeights, batch: NetworkInput, action: Tensor | None = None
     ) -> NetworkOutput:
         """Evaluates all members on all rows; `action` f32[B, A] in a critic."""
-        state = batch.obs if action is None else torch.cat([batch.obs, action], dim=1)
-        features, unique = [], None
-        if weights.shared:
-            features.append(self._shared_features(weights, batch, state))
-            state = batch.obs
-        if weights.unique:
-            unique = self._unique_features(weights, batch, state)
-            features.append(unique)
-        joined = features[0] if len(features) == 1 else torch.cat(features, dim=2)
-        return NetworkOutput(grouped_linear(joined, weights.head, batch.rows), unique)
+        groups = Groups(batch.task_id, batch.rows)
+        one_hot = self._one_hot(batch.obs) if self.config.shared.task_input == "one_hot" else None
+        setting = Setting(batch.obs, groups, one_hot, self.shape.layer_norm)
+        return NetworkOutput(*evaluate(setting, Operands(action, *weights)))
 
-    def _shared_features(self, weights: ComposedWeights, batch: NetworkInput, state: Tensor) -> Tensor:
-        if self.config.shared.task_input == "one_hot":
-            state = torch.cat([state, F.one_hot(batch.task_id, self.num_tasks).to(state.dtype)], dim=1)
-        x_EBF = state.expand(self.shape.ensemble, -1, -1)
-        for weight in weights.shared:
-            x_EBF = hidden_layer(x_EBF, weight, batch.rows, self.shape.layer_norm)
-        return x_EBF
-
-    def _unique_features(self, weights: ComposedWeights, batch: NetworkInput, state: Tensor) -> Tensor:
-        assert weights.task_vector_ETZ is not None
-        vector_EBZ = weights.task_vector_ETZ.index_select(1, batch.task_id)
-        x_EBF = torch.cat([state.expand(self.shape.ensemble, -1, -1), vector_EBZ], dim=2)
-        for weight in weights.unique[:-1]:
-            x_EBF = hidden_layer(x_EBF, weight, batch.rows, self.shape.layer_norm)
-        return F.normalize(grouped_linear(x_EBF, weights.unique[-1], batch.rows), dim=2)
+    def _one_hot(self, like: Tensor) -> Tensor:
+        return torch.eye(self.num_tasks, device=like.device).expand(self.shape.ensemble, -1, -1)
 
 
 def actor_network(config: NetworkConfig, spec: TransitionSpec, generator: torch.Generator) -> FeatureNetwork:
@@ -144,5 +182,7 @@ def actor_network(config: NetworkConfig, spec: TransitionSpec, generator: torch.
 
 def critic_network(config: NetworkConfig, spec: TransitionSpec, generator: torch.Generator) -> FeatureNetwork:
     """The twin critics Q(s, a) as one ensemble of two."""
-    shape = NetworkShape(2, spec.action_dim, 1, config.critic_hidden, config.critic_layer_norm)
+    shape = NetworkShape(
+        2, spec.action_dim, 1, config.critic_layers(spec.num_tasks), config.critic_layer_norm
+    )
     return FeatureNetwork(config, shape, spec, generator)

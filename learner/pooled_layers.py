@@ -4,7 +4,7 @@ Shape suffixes: E ensemble members   B rows   T tasks   K slices   G groups of r
 (T where tasks differ, 1 where they share it)   I in + 1   O out. The last of the I rows is the bias.
 """
 
-# ruff: noqa: N803, N806 -- shape suffixes are capitals
+# ruff: noqa: N803 -- shape suffixes are capitals
 
 from __future__ import annotations
 
@@ -12,11 +12,9 @@ import math
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from learner.config import SharedConfig
-from learner.grouped_linear import grouped_linear
 
 
 def pooled_layer(
@@ -49,19 +47,18 @@ def initial_mix(config: SharedConfig, shape: tuple[int, int, int], generator: to
     return exponential / exponential.sum(-1, keepdim=True)  # Dirichlet(1, ..., 1): uniform on the simplex
 
 
-def compose(pool_EKIO: Tensor, mix_ETK: Tensor | None) -> Tensor:
-    """The matrices of all tasks, f32[E, G, I, O]; a pool without mix holds them as they are (G = K)."""
-    if mix_ETK is None:
-        return pool_EKIO
-    return (mix_ETK @ pool_EKIO.flatten(2)).unflatten(2, pool_EKIO.shape[2:])
+def compose(pool_EKIO: Tensor, mix_ETK: Tensor, out_ETIO: Tensor) -> None:
+    """Writes the matrices of all tasks: W_tau = sum_k w_tau[k] W_k."""
+    torch.bmm(mix_ETK, pool_EKIO.flatten(2), out=out_ETIO.flatten(2))
 
 
-def hidden_layer(x_EBF: Tensor, weight_EGIO: Tensor, rows: tuple[int, ...], layer_norm: bool) -> Tensor:
-    """relu(W_tau x + b_tau), or relu(LayerNorm(...)) without gain and offset: the next matrix has them."""
-    x_EBF = grouped_linear(x_EBF, weight_EGIO, rows)
-    if layer_norm:
-        x_EBF = F.layer_norm(x_EBF, x_EBF.shape[-1:])
-    return F.relu_(x_EBF)
+def set_pool_grad(grad_ETIO: Tensor, pool_EKIO: Tensor, mix_ETK: Tensor) -> Tensor:
+    """From the gradient of composed matrices: sets the pool's `grad` and returns the gradient of w."""
+    flat = grad_ETIO.flatten(2)
+    if pool_EKIO.grad is None:
+        pool_EKIO.grad = torch.empty_like(pool_EKIO)
+    torch.bmm(mix_ETK.mT, flat, out=pool_EKIO.grad.flatten(2))
+    return torch.bmm(flat, pool_EKIO.flatten(2).mT)
 
 
 def layer_sizes(fan_in: int, hidden: Sequence[int]) -> list[tuple[int, int]]:

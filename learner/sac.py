@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -27,6 +27,8 @@ from learner.networks import (
 from learner.squashed_gaussian import sample_action
 from learner.triplets import Triplets, draw_triplets, triplet_loss
 from replay_service.types import TransitionSpec
+
+Stage = Literal["critic", "actor"]
 
 
 class SacLearner:
@@ -55,6 +57,10 @@ class SacLearner:
         self.actor_optimizer = self.guard.guard(_network_adam(self.actor, sac))
         self.critic_optimizer = self.guard.guard(_network_adam(self.critic, sac))
         self.alpha_optimizer = self.guard.guard(_adam([self.log_alpha], sac.temperature_learning_rate))
+        self._stages: dict[Stage, tuple[FeatureNetwork, torch.optim.Adam]] = {
+            "critic": (self.critic, self.critic_optimizer),
+            "actor": (self.actor, self.actor_optimizer),
+        }
         self.extreme_count = torch.zeros(spec.num_tasks, dtype=torch.int64, device=device)
         self.learner_steps = 0
 
@@ -76,7 +82,7 @@ class SacLearner:
         alpha = self.log_alpha.detach().exp()
         triplets = self._draw_triplets(batch)
         actor_weights = self.actor.compose()
-        target = self._critic_target(batch, actor_weights.detach(), alpha)
+        target = self._critic_target(batch, actor_weights, alpha)
         critic, healthy = self._update_critic(batch, target, triplets)
         actor = self._update_actor(batch, actor_weights, alpha, healthy, triplets)
         self._update_temperatures(batch, actor.log_prob, healthy)
@@ -99,7 +105,8 @@ class SacLearner:
         self, batch: TensorBatch, target: Tensor, triplets: Triplets | None
     ) -> tuple[CriticDiagnostics, Tensor]:
         """Steps the critics; returns also bool[T], the tasks whose loss is not extreme."""
-        output = self.critic(self.critic.compose(), _inputs(batch), batch.action)
+        weights = self.critic.compose().leaves()
+        output = self.critic(weights, _inputs(batch), batch.action)
         value = output.value_EBD.squeeze(2)
         td_errors = target - value
         row_losses = losses.critic_row_losses(td_errors, batch.is_weight)
@@ -110,7 +117,7 @@ class SacLearner:
         healthy = healthy_tasks(task_losses, rule.threshold if rule.enabled else None)
         loss = losses.masked_mean(task_sums, healthy, batch.num_rows)
         triplet = self._triplet_loss(output, triplets)
-        norm = self._step("critic", self.critic, self.critic_optimizer, loss + triplet, task_losses)
+        norm = self._step("critic", weights, loss + triplet, task_losses)
         td_error = td_errors.detach().mean(dim=0)
         diagnostics = CriticDiagnostics(
             loss.detach(), triplet.detach(), norm, value.detach(), td_error, task_losses
@@ -125,16 +132,16 @@ class SacLearner:
         healthy: Tensor,
         triplets: Triplets | None,
     ) -> ActorDiagnostics:
-        output = self.actor(actor_weights, _inputs(batch))
+        weights = actor_weights.leaves()
+        output = self.actor(weights, _inputs(batch))
         action, log_prob = sample_action(output.value_EBD[0], self.log_std_bounds, self.generator)
-        with torch.no_grad():
-            critic_weights = self.critic.compose()  # constants: the gradient stops at the action
-        value = self.critic(critic_weights.detach(), _inputs(batch), action).value_EBD.squeeze(2)
+        critic_weights = self.critic.compose()  # constants: the gradient stops at the action
+        value = self.critic(critic_weights, _inputs(batch), action).value_EBD.squeeze(2)
         row_losses = losses.actor_row_losses(log_prob, value, alpha[batch.task_id])
         task_sums = losses.sum_by_task(row_losses, batch.task_id, self.spec.num_tasks)
         loss = losses.masked_mean(task_sums, healthy, batch.num_rows)
         triplet = self._triplet_loss(output, triplets)
-        norm = self._step("actor", self.actor, self.actor_optimizer, loss + triplet, task_sums.detach())
+        norm = self._step("actor", weights, loss + triplet, task_sums.detach())
         unique = None if output.unique_EBF is None else output.unique_EBF[0].detach()
         return ActorDiagnostics(loss.detach(), triplet.detach(), norm, log_prob.detach(), unique)
 
@@ -163,19 +170,16 @@ class SacLearner:
         reset_mix(self.actor, self.actor_optimizer, healthy, interpolation)
         reset_mix(self.critic, self.critic_optimizer, healthy, interpolation, self.target_critic)
 
-    def _step(
-        self,
-        stage: str,
-        network: FeatureNetwork,
-        optimizer: torch.optim.Adam,
-        loss: Tensor,
-        task_losses: Tensor,
-    ) -> Tensor:
+    def _step(self, stage: Stage, weights: ComposedWeights, loss: Tensor, task_losses: Tensor) -> Tensor:
         """Gradient, clipping, guard and optimizer step; returns the gradient's norm before clipping."""
-        optimizer.zero_grad()
-        loss.backward()
-        clip = float("inf") if self.sac.gradient_clip_norm is None else self.sac.gradient_clip_norm
-        norm = torch.nn.utils.clip_grad_norm_(network.parameters(), clip, foreach=True)
+        network, optimizer = self._stages[stage]
+        network.set_gradients(weights.like(torch.autograd.grad(loss, weights.flat())))
+        gradient = [p.grad for p in network.parameters() if p.grad is not None]
+        norm = torch.nn.utils.get_total_norm(gradient, foreach=True)
+        if self.sac.gradient_clip_norm is not None:
+            torch.nn.utils.clip_grads_with_norm_(
+                network.parameters(), self.sac.gradient_clip_norm, norm, foreach=True
+            )
         self.guard.check(stage, self.learner_steps + 1, task_losses, norm)
         optimizer.step()
         return norm
@@ -191,6 +195,15 @@ class SacLearner:
             return output.value_EBD.new_zeros(())
         unique = self.network.unique
         return unique.triplet_weight * triplet_loss(output.unique_EBF, triplets, unique.triplet_margin)
+
+    def gradient_metrics(self) -> dict[str, float]:
+        """The unique branch's share of the newest actor gradient's norm; waits for the device."""
+        actor = self.actor
+        if actor.task_vector is None or not self.learner_steps:
+            return {}
+        own = torch.stack([_grad_norm(p) for p in (actor.task_vector, *actor.unique)])
+        whole = torch.stack([_grad_norm(p) for p in actor.parameters()])
+        return {"train/unique_gradient_share": float(own.norm() / whole.norm().clamp(min=1e-30))}
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next update depends on: tensors, numbers and containers only."""
@@ -218,6 +231,11 @@ _PARTS = ("actor", "critic", "target_critic", "actor_optimizer", "critic_optimiz
 
 def _inputs(batch: TensorBatch) -> NetworkInput:
     return NetworkInput(batch.obs, batch.task_id, batch.rows)
+
+
+def _grad_norm(parameter: Tensor) -> Tensor:
+    assert parameter.grad is not None, "every parameter has a gradient after an update"
+    return parameter.grad.norm()
 
 
 def _network_adam(network: FeatureNetwork, sac: SacConfig) -> torch.optim.Adam:

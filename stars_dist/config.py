@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from actors.config import ActorsConfig, EnvironmentConfig, EvaluationConfig
 from actors.tasks import Suite, parse_suite
 from learner.config import CheckpointConfig, LearnerConfig, NetworkConfig, SacConfig
+from learner.parameter_count import count_parameters
 from replay_service.config import ReplayConfig, SamplingConfig
 from replay_service.plan import ReplayPlan
 from replay_service.types import TransitionSpec
@@ -122,4 +123,13 @@ class RunConfig(BaseModel):
             f"{self.total_updates:,} updates of {plan.batch_size} transitions",
             f"{self.actors.num_actors} actors, {plan.num_shards} replay shards ({self.replay.storage}), "
             f"{plan.warmup_steps:,} warm-up steps a task, device {self.device}, seed {self.seed}",
+            self._parameter_line(),
         ]
+
+    def _parameter_line(self) -> str:
+        count = count_parameters(self.network, self.replay_plan().spec)
+        matched = self.network.match_parameters
+        return (
+            f"{count.total:,} parameters: actor {count.actor:,}, critics {count.critics:,}"
+            f"{f', matched to {matched}' if matched else ''}"
+        )

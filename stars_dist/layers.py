@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from learner.parameter_match import match_parameters
 from stars_dist.config import RunConfig
 
 
@@ -20,6 +21,17 @@ class Layer(NamedTuple):
 
     origin: str
     values: dict[str, Any]
+
+
+METHODS = ("stars", "stars-large", "mtsac", "mtmhsac", "paco")  # a run is of one; the other presets change it
+ABLATIONS = (
+    "shared-only",
+    "unique-only",
+    "no-triplet",
+    "uniform-sampling",
+    "transition-priority-only",
+    "task-priority-only",
+)
 
 
 class ResolvedConfig(NamedTuple):
@@ -77,6 +89,7 @@ def resolve(layers: Sequence[Layer]) -> ResolvedConfig:
     Raises:
         ValueError: one line with the first rule that is broken, the value, where it was set and what to do.
     """
+    _check_one_method(layers)
     merged: dict[str, Any] = {}
     origins: dict[str, str] = {}
     for layer in layers:
@@ -84,9 +97,37 @@ def resolve(layers: Sequence[Layer]) -> ResolvedConfig:
             _put(merged, key, value)
             origins[".".join(key)] = layer.origin
     try:
-        return ResolvedConfig(RunConfig.model_validate(merged).resolved(), origins)
+        config = RunConfig.model_validate(merged).resolved()
     except ValidationError as error:
         raise ValueError(_one_line(error.errors()[0], origins)) from None
+    return ResolvedConfig(_matched(config, layers, origins), origins)
+
+
+def _check_one_method(layers: Sequence[Layer]) -> None:
+    methods = [name for name in METHODS if any(layer.origin == f"preset {name}" for layer in layers)]
+    if len(methods) > 1:
+        raise ValueError(
+            f"a run is of one method, got presets {' and '.join(methods)}; leave out all but one"
+        )
+
+
+def _matched(config: RunConfig, layers: Sequence[Layer], origins: dict[str, str]) -> RunConfig:
+    """The configuration with its hidden layers widened, if it asks to match another preset's parameter count.
+
+    The reference is that preset in the place of this run's method and ablations, with every other layer as it is.
+    """
+    name = config.network.match_parameters
+    if name is None:
+        return config
+    own = {f"preset {preset}" for preset in (*METHODS, *ABLATIONS)}
+    others = [layer for layer in layers if layer.origin not in own]
+    unmatched = flag_layer("", "network.match_parameters", None)
+    reference = resolve([preset_layer(name), *others, unmatched]).config
+    network = match_parameters(config.network, reference.network, config.replay_plan().spec)
+    for key in ("actor_hidden", "critic_hidden", "unique"):
+        if getattr(network, key) != getattr(config.network, key):
+            origins[f"network.{key}"] = f"parameters matched to {name}"
+    return config.model_copy(update={"network": network})
 
 
 def _leaves(values: Mapping[str, Any], prefix: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -129,7 +170,9 @@ def _one_line(error: ErrorDetails, origins: Mapping[str, str]) -> str:
     if error["type"] == "extra_forbidden":
         return f"unknown key '{key}'{_did_you_mean(path[-1], _fields_at(path[:-1]))}{_set_by(origin)}"
     if error["type"] == "value_error":
-        return error["msg"].removeprefix("Value error, ")
+        below = list(dict.fromkeys(o for k, o in origins.items() if k.startswith(f"{key}.")))
+        message = error["msg"].removeprefix("Value error, ")
+        return message + (_set_by(", ".join(below)) if len(below) > 1 else "")  # who contradicts whom
     if error["type"] in ("model_type", "dict_type", "model_attributes_type"):
         return f"{key} must be a mapping of keys to values, got {error['input']!r}{_set_by(origin)}"
     rule = error["msg"].replace("Input should be", "must be").split(", unable")[0]

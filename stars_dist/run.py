@@ -79,6 +79,7 @@ def _train(run: RunDirectory, config: RunConfig, begin: Begin) -> None:
     console = _introduce(run, config)
     os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", TOLD_BY_US)  # Ray reads it when it is imported
     console.phase("loading torch")  # seconds on a cold disk
+    from learner.finite_guard import NonFiniteLossError
     from stars_dist.distributed import train_distributed
     from stars_dist.local import train_serially
     from stars_dist.watch import RunFailedError
@@ -87,7 +88,7 @@ def _train(run: RunDirectory, config: RunConfig, begin: Begin) -> None:
     with _interruptible() as interrupted:
         try:
             result = train(run, config, console, begin, interrupted)
-        except RunFailedError as error:
+        except (RunFailedError, NonFiniteLossError) as error:
             console.close()
             typer.echo(f"error: {error}; then: stars-dist resume {run.path}", err=True)
             raise typer.Exit(EXIT_FAILED) from error

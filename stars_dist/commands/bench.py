@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import typer
 
+from stars_dist.commands.bench_learner import bench_learner
+
 bench = typer.Typer(
     help="Measure a part of the system; ratios come from one run.",
     rich_markup_mode=None,
@@ -14,3 +16,6 @@ bench = typer.Typer(
 def which(context: typer.Context) -> None:
     if context.invoked_subcommand is None:
         print(context.get_help())
+
+
+bench.command("learner")(bench_learner)

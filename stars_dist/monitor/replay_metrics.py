@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from replay_service.types import ShardStats
 
@@ -25,6 +26,14 @@ def mean_success(stats: Sequence[ShardStats]) -> float:
     """Mean over the tasks of the success in their newest training episodes; nan before the first episode."""
     rates = np.concatenate([shard.success_rate for shard in stats])
     return float(np.nanmean(rates)) if np.isfinite(rates).any() else float("nan")
+
+
+def success_by_task(stats: Sequence[ShardStats]) -> NDArray[np.float64]:
+    """Success over the newest training episodes of each task, f64[T]; nan before its first."""
+    success = np.full(sum(len(shard.task_id) for shard in stats), np.nan)
+    for shard in stats:
+        success[shard.task_id] = shard.success_rate
+    return success
 
 
 def replay_metrics(stats: Sequence[ShardStats], task_names: Sequence[str]) -> Values:

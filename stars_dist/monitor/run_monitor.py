@@ -15,6 +15,7 @@ from stars_dist.config import RunConfig
 from stars_dist.monitor import replay_metrics
 from stars_dist.monitor.console import Console
 from stars_dist.monitor.evaluation_metrics import evaluation_metrics
+from stars_dist.monitor.health import Health
 from stars_dist.monitor.memory import process_tree_gib
 from stars_dist.monitor.recorder import Recorder
 
@@ -32,6 +33,7 @@ class RunMonitor:
         self._config, self._recorder, self._console = config, recorder, console
         self._plan = config.replay_plan()
         self._task_names = config.load_suite().task_names
+        self._health = Health.of(config)
         self._actors: dict[int, ActorStats] = {}
         self._shards: dict[int, ShardStats] = {}
         self._restarts: Counter[str] = Counter()
@@ -64,9 +66,11 @@ class RunMonitor:
         for report in reports:
             self._updates_per_s = report.values.get("perf/updates_per_s", 0.0)
             self._recorder.write(report.env_steps, report.learner_steps, report.values)
+            self._health.hear_learner(report.values)
 
     def hear_evaluation(self, result: EvaluationResult) -> None:
         self._recorder.write(result.env_steps, result.learner_steps, evaluation_metrics(result))
+        self._health.hear_evaluation(np.array([task.success_rate for task in result.tasks]))
         self.say(
             f"evaluation at {result.env_steps:,} steps: mean success {result.mean_success:.2f}, "
             f"worst 5 {result.worst_5_mean:.2f}, std across tasks {result.std_across_tasks:.2f}"
@@ -94,8 +98,13 @@ class RunMonitor:
         self._recent.append((now, steps))
         first_time, first_steps = self._recent[0]
         self._steps_per_s = (steps - first_steps) / max(now - first_time, 1e-9)
-        values = replay_metrics.replay_metrics(list(self._shards.values()), self._task_names) | self._perf()
-        self._recorder.write(steps, self.learner_steps, values)
+        shards = list(self._shards.values())
+        values = replay_metrics.replay_metrics(shards, self._task_names) | self._perf()
+        self._health.hear_training(replay_metrics.success_by_task(shards))
+        self._recorder.write(steps, self.learner_steps, values | self._health.metrics())
+        if self.learner_steps:
+            for warning in self._health.warnings(steps):
+                self.say(f"warning: {warning}")
 
     def _perf(self) -> dict[str, float]:
         memory = process_tree_gib()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -57,8 +59,15 @@ def test_first_two_tasks_conflict() -> None:
     np.testing.assert_array_equal(obs, second.reset(options={"goal": 4})[0])
     action = np.array([0.3, -0.7], np.float32)
     moved, other = first.step(action)[0][:2] - obs[:2], second.step(action)[0][:2] - obs[:2]
-    np.testing.assert_allclose(moved, -other, atol=1e-6)
-    assert np.abs(moved).min() > 0.01
+    np.testing.assert_array_equal(np.sign(moved), -np.sign(other))
+    assert np.abs(moved).min() > 0.01 and np.abs(other).min() > 0.01
+
+
+def test_every_task_is_harder_than_the_one_before() -> None:
+    tasks = [toy(task_id) for task_id in range(6)]
+    for easier, harder in pairwise(tasks):
+        assert harder.radius < easier.radius and harder.speed < easier.speed
+        assert harder.drift > easier.drift and harder.sharpness > easier.sharpness
 
 
 def test_rewards_have_metaworlds_scale() -> None:

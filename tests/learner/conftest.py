@@ -48,9 +48,14 @@ METHODS = {
     "plain-trunk-and-unique": {"shared": PLAIN, "head": "per_task"},
 }
 
+VARIANTS = METHODS | {  # what no preset is, but the configuration allows
+    "paco-one-hot": {"unique": NO_UNIQUE, "shared": SharedConfig(num_slices=3, task_input="one_hot")},
+    "one-unique-layer": {"unique": SMALL_UNIQUE.model_copy(update={"hidden": ()})},
+}
+
 
 def method_config(name: str) -> NetworkConfig:
-    return NetworkConfig.model_validate(SMALL.model_dump() | {k: _dump(v) for k, v in METHODS[name].items()})
+    return NetworkConfig.model_validate(SMALL.model_dump() | {k: _dump(v) for k, v in VARIANTS[name].items()})
 
 
 def _dump(value: object) -> object:

@@ -11,9 +11,9 @@ from torch import Tensor
 from learner.batch import TensorBatch
 from learner.config import SharedConfig
 from learner.networks import FeatureNetwork, NetworkInput, actor_network, critic_network
-from learner.pooled_layers import compose, initial_mix
+from learner.pooled_layers import compose, initial_mix, set_pool_grad
 from replay_service.types import TransitionSpec
-from tests.learner.conftest import ACTION_DIM, METHODS, OBS_DIM, SMALL, method_config
+from tests.learner.conftest import ACTION_DIM, OBS_DIM, SMALL, VARIANTS, method_config
 from tests.learner.plain_reference import row_output
 
 SPEC = TransitionSpec(3, OBS_DIM, ACTION_DIM)
@@ -36,7 +36,7 @@ def _evaluate(
     return network(network.compose(), inputs, action)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", VARIANTS)
 @pytest.mark.parametrize("build", [actor_network, critic_network])
 def test_equals_plain_rows(method: str, build: Callable[..., FeatureNetwork], make_batch: Callable) -> None:
     batch = make_batch(ROWS)
@@ -78,13 +78,18 @@ def test_one_code_path_for_one_task_and_many(make_batch: Callable) -> None:
     )
 
 
-def test_detached_weights_pass_gradients_to_the_action_only(make_batch: Callable) -> None:
+def test_composed_weights_are_constants_until_leaves_are_asked_for(make_batch: Callable) -> None:
+    """The actor's loss reaches the action through the critics, and nothing of theirs."""
     network, batch = critic_network(SMALL, SPEC, torch.Generator().manual_seed(0)), make_batch(ROWS)
     action = batch.action.clone().requires_grad_()
     inputs = NetworkInput(batch.obs, batch.task_id, batch.rows)
-    network(network.compose().detach(), inputs, action).value_EBD.sum().backward()
+    network(network.compose(), inputs, action).value_EBD.sum().backward()
     assert action.grad is not None and action.grad.abs().sum() > 0
     assert all(parameter.grad is None for parameter in network.parameters())
+    leaves = network.compose().leaves()
+    gradient = torch.autograd.grad(network(leaves, inputs, action).value_EBD.sum(), leaves.flat())
+    network.set_gradients(leaves.like(gradient))
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters())
 
 
 def test_slices_start_equal_and_part_with_training() -> None:
@@ -92,9 +97,29 @@ def test_slices_start_equal_and_part_with_training() -> None:
     assert network.mix is not None
     for pool in network.shared:
         assert torch.equal(pool[:, 0], pool[:, 1])
-    pool = network.shared[0]
-    compose(pool, network.mix)[0, 0].sum().backward()
-    assert pool.grad is not None and not torch.allclose(pool.grad[:, 0], pool.grad[:, 1])
+    one_task = torch.zeros(1, 3, *network.shared[0].shape[2:])
+    one_task[:, 0] = 1.0
+    with torch.no_grad():
+        mix_grad = set_pool_grad(one_task, network.shared[0], network.mix)
+    grad = network.shared[0].grad
+    assert grad is not None and not torch.allclose(grad[:, 0], grad[:, 1])
+    assert mix_grad.shape == network.mix.shape
+
+
+def test_composition_and_its_gradient_equal_the_sum_over_slices() -> None:
+    generator = torch.Generator().manual_seed(3)
+    pool = torch.randn(2, 4, 3, 5, generator=generator, requires_grad=True)
+    mix = torch.randn(2, 3, 4, generator=generator, requires_grad=True)
+    tasks = [torch.stack([mix[:, t, k, None, None] * pool[:, k] for k in range(4)]).sum(0) for t in range(3)]
+    expected = torch.stack(tasks, dim=1)
+    composed = torch.empty(2, 3, 3, 5)
+    compose(pool.detach(), mix.detach(), composed)
+    torch.testing.assert_close(composed, expected.detach())
+    grad = torch.randn(composed.shape, generator=generator)
+    expected_pool, expected_mix = torch.autograd.grad(expected, [pool, mix], grad)
+    with torch.no_grad():
+        torch.testing.assert_close(set_pool_grad(grad, pool, mix), expected_mix)
+    torch.testing.assert_close(pool.grad, expected_pool)
 
 
 def test_simplex_mix_keeps_the_scale_of_equal_slices() -> None:

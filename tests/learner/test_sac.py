@@ -17,7 +17,7 @@ from learner.networks import NetworkInput
 from learner.sac import SacLearner
 from learner.triplets import Triplets, draw_triplets
 from replay_service.types import TransitionSpec
-from tests.learner.conftest import ACTION_DIM, METHODS, method_config
+from tests.learner.conftest import ACTION_DIM, VARIANTS, method_config
 from tests.learner.plain_reference import plain_triplet_loss, row_action, row_output
 
 ROWS = (3, 1, 4)
@@ -101,7 +101,7 @@ def _assert_gradients(network: torch.nn.Module, reference: torch.nn.Module, loss
         )
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", VARIANTS)
 def test_update_equals_the_plain_implementation(
     method: str, make_learner: Callable[..., SacLearner], make_batch: Callable[..., TensorBatch]
 ) -> None:

@@ -1,0 +1,180 @@
+"""The learner's benchmark: an update against a plain multi-head SAC's and against its own matrix products alone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from statistics import median
+from typing import Any, NamedTuple
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from learner.batch import BatchCopier, TensorBatch
+from learner.config import NetworkConfig, SharedConfig, UniqueConfig
+from learner.prefetch import PrefetchSource
+from learner.sac import SacLearner
+from stars_dist.bench.stage_clock import StageClock
+from stars_dist.bench.stored_batches import stored_batches
+from stars_dist.config import RunConfig
+from stars_dist.learner_parts import choose_device
+
+WARM_UP_UPDATES = 3
+SAMPLED_UPDATES = 20
+_aten: Any = torch.ops.aten
+_PRODUCTS = (_aten.mm, _aten.bmm, _aten.addmm, _aten.baddbmm, _aten.mv, _aten.addmv, _aten.dot)
+
+
+class Timing(NamedTuple):
+    """Medians over interleaved rounds; a ratio is the median of the rounds' ratios."""
+
+    ms: float
+    plain_ms: float
+    matmul_ms: float  # every matrix product of an update: layers, forward and backward, and composition
+    layers_matmul_ms: float  # those of the layers alone
+    ratio_plain: float
+    ratio_matmul: float
+
+
+class LearnerBench(NamedTuple):
+    even: Timing  # the same number of rows for every task
+    ragged: Timing  # quotas as they are when half of the tasks are solved
+    split_ms: dict[str, float]  # where an update's time goes
+
+    def to_json(self) -> dict[str, Any]:
+        return {**self.even._asdict(), "split_ms": self.split_ms, "ragged": self.ragged._asdict()}
+
+
+def bench_learner(config: RunConfig, seconds: float) -> LearnerBench:
+    """Measures for about `seconds`, half of it on each kind of batch."""
+    if config.learner.torch_threads is not None:
+        torch.set_num_threads(config.learner.torch_threads)
+    device = choose_device(config.device)
+    timings = []
+    for solved_share in (0.0, 0.5):
+        with stored_batches(config, solved_share) as sampler:
+            (sampled,) = sampler.sample(1, 0, config.sampling.is_exponent_start, timeout_s=60.0)
+        batch = BatchCopier(device)(sampled)
+        timings.append(_compare(config, batch, device, seconds / 2))
+    return LearnerBench(*timings, split_ms=_split(config, device))
+
+
+def _compare(config: RunConfig, batch: TensorBatch, device: torch.device, seconds: float) -> Timing:
+    learner, plain = (
+        _learner(config, config.network, device),
+        _learner(config, plain_network(config.network), device),
+    )
+    products = Products(learner, batch)
+    programs: dict[str, Callable[[], object]] = {
+        "ms": lambda: learner.update(batch),
+        "plain_ms": lambda: plain.update(batch),
+        "matmul_ms": products.multiply,
+        "layers_matmul_ms": products.multiply_layers,
+    }
+    for program in [*programs.values()] * WARM_UP_UPDATES:
+        program()
+    rounds: list[dict[str, float]] = []
+    end = time.monotonic() + seconds
+    while not rounds or time.monotonic() < end:
+        rounds.append({name: _milliseconds(program, device) for name, program in programs.items()})
+    medians = {name: median(r[name] for r in rounds) for name in programs}
+    ratios = {
+        f"ratio_{name}": median(r["ms"] / r[f"{name}_ms"] for r in rounds) for name in ("plain", "matmul")
+    }
+    return Timing(**medians, **ratios)
+
+
+def plain_network(network: NetworkConfig) -> NetworkConfig:
+    """Multi-head SAC at the same widths: one trunk for all tasks and a head for each."""
+    plain = {"shared": SharedConfig(kind="plain"), "unique": UniqueConfig(enabled=False), "head": "per_task"}
+    return network.model_copy(update=plain)
+
+
+def _learner(config: RunConfig, network: NetworkConfig, device: torch.device) -> SacLearner:
+    spec, names = config.replay_plan().spec, config.load_suite().task_names
+    return SacLearner(network, config.sac, spec, names, device, config.seed)
+
+
+def _milliseconds(program: Callable[[], object], device: torch.device) -> float:
+    start = time.perf_counter()
+    program()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return 1e3 * (time.perf_counter() - start)
+
+
+class Products:
+    """The matrix products of one update, recorded as they happen: the same operands, and nothing else."""
+
+    def __init__(self, learner: SacLearner, batch: TensorBatch) -> None:
+        self._layers: list[Callable[[], object]] = []
+        self._composition: list[Callable[[], object]] = []
+        learner.update(batch)  # makes the buffers that later updates use again
+        clock = StageClock(learner)
+        with clock.attached(), _Recording(self, clock):
+            learner.update(batch)
+
+    def add(self, call: Callable[[], object], stage: str | None) -> None:
+        (self._composition if stage == "composition" else self._layers).append(call)
+
+    @torch.no_grad()
+    def multiply_layers(self) -> None:
+        for call in self._layers:
+            call()
+
+    @torch.no_grad()
+    def multiply(self) -> None:
+        self.multiply_layers()
+        for call in self._composition:
+            call()
+
+
+class _Recording(TorchDispatchMode):
+    def __init__(self, products: Products, clock: StageClock) -> None:
+        super().__init__()
+        self._products, self._clock = products, clock
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        keywords = kwargs or {}
+        if func.overloadpacket in _PRODUCTS:
+            call = lambda: func(*args, **keywords)  # noqa: E731 -- keeps the operands of this call
+            self._products.add(call, self._clock.stage)
+        return func(*args, **keywords)
+
+
+def _split(config: RunConfig, device: torch.device) -> dict[str, float]:
+    """Milliseconds of an update by what it does, on batches that a thread draws and copies ahead."""
+    learner = _learner(config, config.network, device)
+    total = WARM_UP_UPDATES + SAMPLED_UPDATES
+    with stored_batches(config, 0.5) as sampler:
+        source = PrefetchSource(sampler, device, config.learner, config.sampling.is_exponent, total)
+        clock, copies = StageClock(learner), BatchCopier(device)
+        waited_s = copied_ms = 0.0
+        with clock.attached():
+            for step in range(total):
+                if step == WARM_UP_UPDATES:
+                    clock.reset()
+                    waited_s = source.waited_s
+                batch = source.next(step, timeout_s=60.0)
+                assert batch is not None
+                learner.update(batch)
+                copied_ms += _milliseconds(lambda sampled=batch.sampled: copies(sampled), device)
+        source.close()
+    waits = {"sampling wait": 1e3 * (source.waited_s - waited_s), "copy": copied_ms * SAMPLED_UPDATES / total}
+    stages = {stage: 1e3 * seconds for stage, seconds in clock.seconds.items()}
+    return {name: value / SAMPLED_UPDATES for name, value in (waits | stages).items()}
+
+
+def report(bench: LearnerBench, config: RunConfig, label: str) -> str:
+    """The benchmark as a table for a person."""
+    plan = config.replay_plan()
+    lines = [
+        f"{label}, suite {config.suite}: {plan.num_tasks} tasks, batch {plan.batch_size}, device "
+        f"{choose_device(config.device)}, {torch.get_num_threads()} threads",
+        f"{'batch':8} {'update':>9} {'plain':>9} {'products':>9} {'of layers':>9}   update / plain   update / products",
+    ]
+    for name, timing in (("even", bench.even), ("ragged", bench.ragged)):
+        times = " ".join(f"{value:9.2f}" for value in timing[:4])
+        lines.append(f"{name:8} {times} {timing.ratio_plain:13.2f} {timing.ratio_matmul:17.2f}")
+    split = ", ".join(f"{name} {value:.2f}" for name, value in bench.split_ms.items())
+    return "\n".join([*lines, f"times in ms; of an update: {split}"])

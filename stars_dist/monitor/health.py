@@ -1,0 +1,142 @@
+"""The health of a run: the three known failures of the method as metrics, and as warnings once they last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stars_dist.config import RunConfig
+
+PATIENCE_SHARE = 0.1  # of the run's steps, for which a failure must last before it is worth a word
+NEAR_ZERO_SUCCESS = 0.05
+SOLVED_SUCCESS = 0.8
+SPREAD_STD = 0.35  # of success rates; 0.5 is half of the tasks at one and half at zero
+LEAST_TASK_VARIANCE = 0.02  # of unit vectors that do not tell tasks apart; orthogonal tasks have 1 - 1 / T
+LEAST_EFFECTIVE_RANK = 1.2  # of features on one line
+LEAST_GRADIENT_SHARE = 1e-3  # of the actor's gradient norm
+
+
+class Sign(NamedTuple):
+    """A failure that is there at this moment."""
+
+    key: str
+    text: str
+
+
+class Health:
+    """Hears what the tasks achieve and what the learner reports; says what has gone wrong for long.
+
+    A warning is said once, and again only when its failure has gone away and come back. Arrays are f64[T],
+    with nan where nothing is known yet.
+    """
+
+    def __init__(self, task_names: Sequence[str], floor_rows: int | None, patience_steps: int) -> None:
+        """`floor_rows`: the least rows of a task in a batch; none: every task has the same."""
+        self._task_names, self._floor_rows, self._patience_steps = task_names, floor_rows, patience_steps
+        unknown = np.full(len(task_names), np.nan)
+        self._training, self._evaluation, self._quota = unknown, unknown.copy(), unknown.copy()
+        self._unique: dict[str, float] = {}
+        self._since: dict[str, int] = {}  # environment steps at which each failure was first seen
+        self._said: set[str] = set()
+
+    @classmethod
+    def of(cls, config: RunConfig) -> Health:
+        """The health of a run with this configuration."""
+        sampling = config.sampling
+        rows, priority = sampling.batch_size_per_task, sampling.task_priority
+        floor = max(priority.quota_floor, round(priority.clip_low * rows))
+        floor_rows = floor if priority.enabled and floor < rows else None
+        patience = round(PATIENCE_SHARE * config.total_steps)
+        return cls(config.load_suite().task_names, floor_rows, patience)
+
+    def hear_training(self, success: NDArray[np.float64]) -> None:
+        """Success over the newest training episodes of each task."""
+        self._training = success
+
+    def hear_evaluation(self, success: NDArray[np.float64]) -> None:
+        self._evaluation = success
+
+    def hear_learner(self, values: Mapping[str, float]) -> None:
+        """A report of the learner, by the names of its metrics."""
+        self._unique = {name: v for name, v in values.items() if name.startswith("train/unique_")}
+        quota = [values.get(f"sampling/quota/{name}", np.nan) for name in self._task_names]
+        self._quota = np.array(quota, dtype=np.float64)
+
+    def metrics(self) -> dict[str, float]:
+        """The spread between tasks in training, and how many tasks are starved."""
+        known = self._training[np.isfinite(self._training)]
+        if not known.size:
+            return {}
+        return {
+            "health/success_std": float(known.std()),
+            "health/success_worst_5": float(np.sort(known)[:5].mean()),
+            "health/tasks_at_zero": float((known == 0).sum()),
+            "health/starved_tasks": float(len(self._starved())),
+        }
+
+    def warnings(self, env_steps: int) -> list[str]:
+        """What has lasted for the patience and was not said yet; call it whenever there is news."""
+        signs = {sign.key: sign.text for sign in self._signs()}
+        self._since = {key: self._since.get(key, env_steps) for key in signs}
+        self._said &= signs.keys()
+        due = [
+            key
+            for key, since in self._since.items()
+            if env_steps - since >= self._patience_steps and key not in self._said
+        ]
+        self._said.update(due)
+        return [signs[key] for key in due]
+
+    def _signs(self) -> Iterator[Sign]:
+        yield from self._spread()
+        for task in self._starved():
+            name = self._task_names[task]
+            yield Sign(
+                f"starved/{name}",
+                f"{name} is starved: {self._quota[task]:.0f} rows of a batch, the floor, at success "
+                f"{self._success[task]:.2f}; raise sampling.task_priority.clip_low",
+            )
+        yield from self._collapse()
+
+    def _spread(self) -> Iterator[Sign]:
+        values, known = self.metrics(), self._training[np.isfinite(self._training)]
+        if not values or values["health/success_std"] < SPREAD_STD:
+            return
+        if known.max() >= SOLVED_SUCCESS and known.min() <= NEAR_ZERO_SUCCESS:
+            worst = self._task_names[int(np.nanargmin(self._training))]
+            yield Sign(
+                "spread",
+                f"tasks drift apart: std of success {values['health/success_std']:.2f}, worst 5 "
+                f"{values['health/success_worst_5']:.2f}, {values['health/tasks_at_zero']:.0f} at zero, the "
+                f"worst {worst}; raise sampling.task_priority.clip_high or network.shared.num_slices",
+            )
+
+    @property
+    def _success(self) -> NDArray[np.float64]:
+        """The worse of training and evaluation: what a task shows in its noisy episodes may hide a failing mode."""
+        return np.fmin(self._training, self._evaluation)
+
+    def _starved(self) -> list[int]:
+        if self._floor_rows is None:
+            return []
+        return np.flatnonzero(
+            (self._quota <= self._floor_rows) & (self._success <= NEAR_ZERO_SUCCESS)
+        ).tolist()
+
+    def _collapse(self) -> Iterator[Sign]:
+        limits = {
+            "task_variance": (LEAST_TASK_VARIANCE, "variance between tasks"),
+            "effective_rank": (LEAST_EFFECTIVE_RANK if len(self._task_names) > 2 else 0.0, "effective rank"),
+            "gradient_share": (LEAST_GRADIENT_SHARE, "share of the actor's gradient"),
+        }
+        for name, (least, meaning) in limits.items():
+            value = self._unique.get(f"train/unique_{name}", np.inf)
+            if value < least:
+                yield Sign(
+                    f"collapse/{name}",
+                    f"unique features collapse: {meaning} {value:.2g}, below {least:g}; raise "
+                    "network.unique.triplet_weight",
+                )

@@ -1,0 +1,24 @@
+"""An evaluation's memory: what the backward pass needs is freed with its outputs."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+
+import torch
+
+from learner.networks import NetworkInput, critic_network
+from replay_service.types import TransitionSpec
+from tests.learner.conftest import ACTION_DIM, OBS_DIM, SMALL
+
+
+def test_outputs_are_freed_when_nobody_holds_them(make_batch: Callable) -> None:
+    """An output that its own tape holds is a cycle through autograd: every update would leak its activations."""
+    batch = make_batch((2, 5, 3))
+    network = critic_network(SMALL, TransitionSpec(3, OBS_DIM, ACTION_DIM), torch.Generator().manual_seed(0))
+    inputs = NetworkInput(batch.obs, batch.task_id, batch.rows)
+    value, unique = network(network.compose().leaves(), inputs, batch.action)
+    assert value.grad_fn is not None and unique is not None
+    held = [weakref.ref(tensor) for tensor in (value, unique, value.grad_fn)]
+    del value, unique
+    assert [reference() for reference in held] == [None, None, None]

@@ -1,0 +1,111 @@
+"""The learner's benchmark: the products it replays are those of an update, and its JSON is complete."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from learner.batch import BatchCopier
+from learner.sac import SacLearner
+from stars_dist.bench.learner import Products, plain_network
+from stars_dist.bench.stage_clock import StageClock
+from stars_dist.bench.stored_batches import stored_batches
+from stars_dist.config import RunConfig
+from stars_dist.layers import flag_layer, preset_layer, resolve
+
+COMMAND = [sys.executable, "-c", "from stars_dist.cli import main; main()", "bench", "learner"]
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def config() -> RunConfig:
+    return resolve([flag_layer("--suite", "suite", "toy:4"), preset_layer("small")]).config
+
+
+def make_learner(config: RunConfig, is_plain: bool = False) -> SacLearner:
+    network = plain_network(config.network) if is_plain else config.network
+    return SacLearner(network, config.sac, config.replay_plan().spec, config.load_suite().task_names, CPU, 0)
+
+
+def test_products_are_those_of_an_update(config: RunConfig) -> None:
+    """Counted by hand for even quotas, where every layer is one batched product.
+
+    Forward: actor twice, critics twice, targets once, of 2 trunk + 2 unique + 1 head layers, and a product with
+    the task vectors each. Backward: critics and actor give every layer a weight gradient (the unique branch's first
+    one for the task vectors' part too) and all but the first an input gradient, the first unique one for the task
+    vectors; the critics under the actor's loss give head, second and first trunk layer an input gradient.
+    """
+    with stored_batches(config, 0.0) as sampler:
+        (sampled,) = sampler.sample(1, 0, 0.4, timeout_s=10.0)
+    batch = BatchCopier(CPU)(sampled)
+    products = Products(make_learner(config), batch)
+    forward, weight_grads, input_grads = 5 * (5 + 1), 2 * (5 + 1), 2 * (3 + 1) + 3
+    assert len(products._layers) == forward + weight_grads + input_grads
+    # three mixed pools a network: mixed for actor, critics (twice) and targets; two gradients of each, twice
+    assert len(products._composition) == 4 * 3 + 2 * 2 * 3
+    products.multiply()
+    plain = Products(make_learner(config, is_plain=True), batch)
+    assert plain._composition == []
+    assert len(plain._layers) == 5 * 3 + 2 * 3 + 2 * 2 + 3
+
+
+def test_the_clock_counts_every_moment_once_and_leaves_no_trace(config: RunConfig) -> None:
+    learner = make_learner(config)
+    with stored_batches(config, 0.0) as sampler:
+        (sampled,) = sampler.sample(1, 0, 0.4, timeout_s=10.0)
+    clock = StageClock(learner)
+    with clock.attached():
+        learner.update(BatchCopier(CPU)(sampled))
+    assert set(clock.seconds) == {
+        "critic",
+        "actor",
+        "alpha",
+        "target",
+        "triplet",
+        "composition",
+        "optimizer",
+    }
+    assert all(seconds > 0 for seconds in clock.seconds.values())
+    assert clock.stage is None
+    before = dict(clock.seconds)
+    learner.update(BatchCopier(CPU)(sampled))
+    assert clock.seconds == before
+    assert "compose" not in vars(learner.critic)
+
+
+def test_quotas_are_ragged_when_half_of_the_tasks_are_solved(config: RunConfig) -> None:
+    with stored_batches(config, 0.5) as sampler:
+        (sampled,) = sampler.sample(1, 0, 0.4, timeout_s=10.0)
+    assert sampled.rows_per_task.tolist() == [48, 48, 16, 16]
+
+
+def test_json_has_both_ratios_and_the_split() -> None:
+    arguments = ["--suite", "toy:3", "--preset", "small", "--seconds", "0", "--threads", "1", "--json"]
+    done = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    numbers = {"ms", "plain_ms", "matmul_ms", "layers_matmul_ms", "ratio_plain", "ratio_matmul"}
+    assert set(result) == {*numbers, "split_ms", "ragged"}
+    assert all(result[name] > 0 and result["ragged"][name] > 0 for name in numbers)
+    assert result["ratio_plain"] == pytest.approx(result["ms"] / result["plain_ms"])  # one round: its ratio
+    stages = {"sampling wait", "copy", "critic", "actor", "alpha", "triplet", "optimizer", "target"}
+    assert stages <= set(result["split_ms"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--preset", "starz"], "did you mean 'stars'?"),
+        (["--device", "tpu"], "--device must be"),
+        (["--threads", "0"], "--threads must be greater than 0, got 0"),
+        (["--suite", "toy:1"], "a triplet loss needs at least two tasks"),
+    ],
+)
+def test_bad_input_is_one_line(arguments: list[str], message: str) -> None:
+    done = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert message in done.stderr and len(done.stderr.strip().splitlines()) == 1
