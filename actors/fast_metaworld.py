@@ -17,6 +17,8 @@ from typing import Any
 import mujoco
 import numpy as np
 from metaworld.sawyer_xyz_env import SawyerXYZEnv
+from metaworld.utils import reward_utils
+from scipy.spatial.transform import Rotation
 
 from actors import fast_numpy, fast_rewards
 from actors.fast_sawyer import FastSawyer
@@ -33,11 +35,13 @@ _MUJOCO = types.SimpleNamespace(
     mj_name2id=mujoco.mj_name2id,
     mjtObj=mujoco.mjtObj,
 )
-_STAND_INS = {
-    "np": _NUMPY,
-    "reward_utils": fast_rewards,
-    "Rotation": fast_numpy.MatrixRotation,
-    "mujoco": _MUJOCO,
+# By what a task's module may hold of the library; it may import a module or one function of it.
+_STAND_INS: dict[int, Any] = {
+    id(np): _NUMPY,
+    id(mujoco): _MUJOCO,
+    id(Rotation): fast_numpy.MatrixRotation,
+    id(reward_utils): fast_rewards,
+    id(reward_utils.tolerance): fast_rewards.tolerance,
 }
 
 
@@ -46,7 +50,8 @@ def fast_class(stock: type[SawyerXYZEnv]) -> type[SawyerXYZEnv]:
     """The fast twin of a task's class; the class itself, with one warning, for versions that are not proven."""
     if not versions_are_proven():
         return stock
-    scope = {**vars(sys.modules[stock.__module__]), **_STAND_INS}
+    module = vars(sys.modules[stock.__module__])
+    scope = {name: _STAND_INS.get(id(value), value) for name, value in module.items()}
     members = {name: _rebound(member, scope) for name, member in vars(stock).items()}
     twin: Any = types.new_class(stock.__name__, (stock, FastSawyer), exec_body=lambda body: body.update(members))
     scope[stock.__name__] = twin  # a task calls its own static methods by the name of its class

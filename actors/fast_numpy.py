@@ -23,6 +23,8 @@ def norm(x: Any, ord: Any = None, *args: Any, **kwargs: Any) -> Any:
         return np.linalg.norm(x, ord, *args, **kwargs)
     if x.__class__ is np.ndarray and x.ndim == 1 and x.dtype is _FLOAT64:
         return np.float64(math.sqrt(x.dot(x)))
+    if x.__class__ is np.float64:
+        return np.float64(math.sqrt(x * x))
     return np.linalg.norm(x, ord)
 
 

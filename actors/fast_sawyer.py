@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 
 from actors.fast_hand_reset import HandReset
 from actors.fast_names import NamedData
+from actors.fast_numpy import norm
 from actors.fast_rewards import hamacher_product, tolerance
 
 Vector = NDArray[np.float64]
 
 _MOCAP_QUAT = np.array([1.0, 0.0, 1.0, 0.0])
+_ACTION_LOW, _ACTION_HIGH = np.full(3, -1, np.float32), np.full(3, 1, np.float32)
 
 
 class FastSawyer(SawyerXYZEnv):
@@ -33,6 +35,7 @@ class FastSawyer(SawyerXYZEnv):
     def _initialize_simulation(self) -> tuple[mujoco.MjModel, mujoco.MjData]:
         model, data = super()._initialize_simulation()
         named = self._named = NamedData(model, data)
+        self._left_pad, self._right_pad = named.body("leftpad").xpos, named.body("rightpad").xpos
         self._hand = named.body("hand").xpos
         self._right_claw, self._left_claw = named.body("rightclaw").xpos, named.body("leftclaw").xpos
         self._right_finger = named.site("rightEndEffector").xpos
@@ -40,6 +43,7 @@ class FastSawyer(SawyerXYZEnv):
         self._pad_geoms = named.geom("leftpad_geom").id, named.geom("rightpad_geom").id
         self._mocap_pos, self._mocap_quat = data.mocap_pos[0], data.mocap_quat[0]
         self._ctrl = data.ctrl
+        self._tcp: Vector | None = None  # tcp_center while a state is evaluated
         self._hand_reset = HandReset(named)
         return model, data
 
@@ -62,17 +66,24 @@ class FastSawyer(SawyerXYZEnv):
         data.step(self.frame_skip)
         self.curr_path_length += 1
         data.forward()
-        space = self.sawyer_observation_space
         obs = self._get_obs()
-        obs.clip(space.low, space.high, out=obs)
+        bounds: Any = self.sawyer_observation_space
+        np.maximum(obs, bounds.low, out=obs)
+        np.minimum(obs, bounds.high, out=obs)
         self._last_stable_obs = obs
+        self._tcp = (self._right_finger + self._left_finger) / 2.0
         reward, info = self.evaluate_state(obs, action)
+        self._tcp = None
         return obs, reward, False, self.curr_path_length == self.max_path_length, info
 
     def set_xyz_action(self, action: NDArray[Any]) -> None:
+        delta = np.maximum(action, _ACTION_LOW)
+        np.minimum(delta, _ACTION_HIGH, out=delta)
+        delta *= self.action_scale  # in float32 for a float32 action, as in the library
         pos = self._mocap_pos
-        pos += np.asarray(action).clip(-1, 1) * self.action_scale
-        pos.clip(self.mocap_low, self.mocap_high, out=pos)
+        pos += delta
+        np.maximum(pos, self.mocap_low, out=pos)
+        np.minimum(pos, self.mocap_high, out=pos)
         self._mocap_quat[:] = _MOCAP_QUAT
 
     def do_simulation(self, ctrl: Any, n_frames: int) -> None:
@@ -91,7 +102,7 @@ class FastSawyer(SawyerXYZEnv):
 
     @property
     def tcp_center(self) -> Vector:
-        return (self._right_finger + self._left_finger) / 2.0
+        return self._tcp if self._tcp is not None else (self._right_finger + self._left_finger) / 2.0
 
     def get_endeff_pos(self) -> Vector:
         return self._hand
@@ -136,6 +147,51 @@ class FastSawyer(SawyerXYZEnv):
                     if pads[side] in pair:
                         pressed[side] = pressed[side] + data.efc_force[contact.efc_address[i]]
         return 0 < pressed[0] and 0 < pressed[1]
+
+    def _gripper_caging_reward(
+        self,
+        action: NDArray[Any],
+        obj_pos: Vector,
+        obj_radius: float,
+        pad_success_thresh: float,
+        object_reach_radius: float,
+        xz_thresh: float,
+        desired_gripper_effort: float = 1.0,
+        high_density: bool = False,
+        medium_density: bool = False,
+    ) -> float:
+        """How well the fingers enclose and grip the object: the library's formula without its small arrays."""
+        if high_density and medium_density:
+            raise ValueError("Can only be either high_density or medium_density")
+        obj_init_pos, tcp = self.obj_init_pos, self.tcp_center
+        assert obj_init_pos is not None, "`obj_init_pos` must be initialized before calling this function."
+        obj_y, init_y = float(obj_pos[1]), float(obj_init_pos[1])
+        bounds = (obj_radius, pad_success_thresh)
+        left, right = (
+            tolerance(abs(y - obj_y), bounds, abs(abs(y - init_y) - pad_success_thresh), "long_tail")
+            for y in (self._left_pad.item(1), self._right_pad.item(1))
+        )
+        caging_xz = tolerance(
+            norm(tcp[::2] - obj_pos[::2]),
+            (0, xz_thresh),
+            norm(obj_init_pos[::2] - self.init_tcp[::2]) - xz_thresh,
+            "long_tail",
+        )
+        # A float32 action makes what follows float32 in the library, and so here.
+        effort = min(max(0, action[-1]), desired_gripper_effort) / desired_gripper_effort
+        caging = hamacher_product(hamacher_product(left, right), caging_xz)
+        reward = hamacher_product(caging, effort if caging > 0.97 else 0.0)
+        if high_density:
+            return (reward + caging) / 2
+        if not medium_density:
+            return reward
+        reach = tolerance(
+            norm(obj_pos - tcp),
+            (0, object_reach_radius),
+            abs(norm(obj_init_pos - self.init_tcp) - object_reach_radius),
+            "long_tail",
+        )
+        return (reward + reach) / 2
 
     # --- reset
 
