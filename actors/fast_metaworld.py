@@ -30,8 +30,8 @@ _NUMPY = types.SimpleNamespace(
     **{**vars(np), "linalg": types.SimpleNamespace(**{**vars(np.linalg), "norm": fast_numpy.norm})}
 )
 _MUJOCO = types.SimpleNamespace(
-    mj_forward=lambda model, data: data.forward(),
-    mj_step=lambda model, data: data.step(),
+    mj_forward=lambda model, data: data.physics.forward(),
+    mj_step=lambda model, data: data.physics.step(),
     mj_name2id=mujoco.mj_name2id,
     mjtObj=mujoco.mjtObj,
 )

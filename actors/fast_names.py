@@ -1,10 +1,12 @@
-"""MuJoCo's named accessors with every name and every array view looked up once."""
+"""The `data` of a fast environment: MuJoCo's, with every name and every array view looked up once."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import mujoco
+
+from actors.fast_physics import Physics
 
 
 class NamedView:
@@ -35,34 +37,24 @@ class NamedViews(dict[str, NamedView]):
 
 
 class NamedData:
-    """An `MjData` whose named accessors are quick; anything else is that of the `MjData` itself.
+    """Stands for the `MjData` in a task's code; what is not defined here is that of the `MjData` itself.
 
     The kept views stay valid: bodies, geoms, sites and joints live in the part of an `MjData` that is never
     moved. Contacts and constraint forces do move, and are not kept.
     """
 
-    def __init__(self, model: mujoco.MjModel, data: mujoco.MjData) -> None:
-        own = self.__dict__
-        own["raw_model"], own["raw"] = model, data
-        own["body"] = NamedViews(data.body).__getitem__
-        own["geom"] = NamedViews(data.geom).__getitem__
-        own["site"] = NamedViews(data.site).__getitem__
-        own["joint"] = NamedViews(data.joint).__getitem__
-        own["paused"] = False  # while true, nothing is simulated
+    def __init__(self, data: mujoco.MjData, physics: Physics) -> None:
+        self.__dict__.update(
+            raw=data,
+            physics=physics,
+            body=NamedViews(data.body).__getitem__,
+            geom=NamedViews(data.geom).__getitem__,
+            site=NamedViews(data.site).__getitem__,
+            joint=NamedViews(data.joint).__getitem__,
+        )
 
     def __getattr__(self, field: str) -> Any:
         return getattr(self.raw, field)
 
     def __setattr__(self, field: str, value: Any) -> None:
-        if field == "paused":
-            self.__dict__[field] = value
-        else:
-            setattr(self.raw, field, value)
-
-    def forward(self) -> None:
-        if not self.paused:
-            mujoco.mj_forward(self.raw_model, self.raw)
-
-    def step(self, num_steps: int = 1) -> None:
-        if not self.paused:
-            mujoco.mj_step(self.raw_model, self.raw, num_steps)
+        setattr(self.raw, field, value)

@@ -12,9 +12,9 @@ import numpy as np
 from metaworld.sawyer_xyz_env import SawyerXYZEnv
 from numpy.typing import NDArray
 
-from actors.fast_hand_reset import HandReset
 from actors.fast_names import NamedData
 from actors.fast_numpy import norm
+from actors.fast_physics import Physics
 from actors.fast_rewards import hamacher_product, tolerance
 
 Vector = NDArray[np.float64]
@@ -34,7 +34,8 @@ class FastSawyer(SawyerXYZEnv):
 
     def _initialize_simulation(self) -> tuple[mujoco.MjModel, mujoco.MjData]:
         model, data = super()._initialize_simulation()
-        named = self._named = NamedData(model, data)
+        self._physics = Physics(model, data)
+        named = self._named = NamedData(data, self._physics)
         self._left_pad, self._right_pad = named.body("leftpad").xpos, named.body("rightpad").xpos
         self._hand = named.body("hand").xpos
         self._right_claw, self._left_claw = named.body("rightclaw").xpos, named.body("leftclaw").xpos
@@ -44,7 +45,6 @@ class FastSawyer(SawyerXYZEnv):
         self._mocap_pos, self._mocap_quat = data.mocap_pos[0], data.mocap_quat[0]
         self._ctrl = data.ctrl
         self._tcp: Vector | None = None  # tcp_center while a state is evaluated
-        self._hand_reset = HandReset(named)
         return model, data
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -62,10 +62,8 @@ class FastSawyer(SawyerXYZEnv):
             raise ValueError("You must reset the env manually once truncate==True")
         grip = float(action[3])
         self._ctrl[0], self._ctrl[1] = grip, -grip
-        data = self.data
-        data.step(self.frame_skip)
+        self._physics.control_step(self.frame_skip)
         self.curr_path_length += 1
-        data.forward()
         obs = self._get_obs()
         bounds: Any = self.sawyer_observation_space
         np.maximum(obs, bounds.low, out=obs)
@@ -88,15 +86,13 @@ class FastSawyer(SawyerXYZEnv):
 
     def do_simulation(self, ctrl: Any, n_frames: int) -> None:
         self._ctrl[:] = ctrl
-        self.data.step(n_frames)
+        self._physics.step(n_frames)
 
     def set_state(self, qpos: Vector, qvel: Vector) -> None:
-        data = self.data
-        if data.paused:
-            return
-        data.qpos[:] = qpos
-        data.qvel[:] = qvel
-        data.forward()
+        if not self._physics.paused:
+            self.data.qpos[:] = qpos
+            self.data.qvel[:] = qvel
+            self._physics.forward()
 
     # --- what is read from the simulation
 
@@ -205,7 +201,7 @@ class FastSawyer(SawyerXYZEnv):
         self.curr_path_length = 0
         with self._paused():
             self.reset_model()
-        mujoco.mj_resetData(self.data.raw_model, self.data.raw)
+        self._physics.reset()
         obs = self.reset_model()
         if self.render_mode == "human":
             self.render()
@@ -214,17 +210,17 @@ class FastSawyer(SawyerXYZEnv):
         return obs, {}
 
     def _reset_hand(self, steps: int = 50) -> None:
-        if not self.data.paused:
+        if not self._physics.paused:
             self._mocap_pos[:] = self.hand_init_pos
             self._mocap_quat[:] = _MOCAP_QUAT
             self._ctrl[0], self._ctrl[1] = -1.0, 1.0
-            self._hand_reset.simulate(steps * self.frame_skip)
+            self._physics.long_step(steps * self.frame_skip)
         self.init_tcp = self.tcp_center
 
     @contextmanager
     def _paused(self) -> Iterator[None]:
-        self.data.paused = True
+        self._physics.paused = True
         try:
             yield
         finally:
-            self.data.paused = False
+            self._physics.paused = False
