@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,7 +12,7 @@ from metaworld.sawyer_xyz_env import SawyerXYZEnv
 from numpy.typing import NDArray
 
 from actors.fast_names import NamedData
-from actors.fast_numpy import norm
+from actors.fast_numpy import length
 from actors.fast_physics import Physics
 from actors.fast_rewards import hamacher_product, tolerance
 
@@ -121,8 +120,8 @@ class FastSawyer(SawyerXYZEnv):
     def _write_frame(self, obs: Vector) -> None:
         """The hand's position, how far the gripper is open, and position and quaternion of each object."""
         obs[:3] = self._hand
-        claws = self._right_claw - self._left_claw
-        obs[3] = min(max(math.sqrt(claws.dot(claws)) / 0.1, 0.0), 1.0)
+        opening = _distance(self._right_claw.tolist(), self._left_claw.tolist())
+        obs[3] = min(max(opening / 0.1, 0.0), 1.0)
         pos, quat = self._get_pos_objects(), self._get_quat_objects()
         for i in range(len(pos) // 3):
             obs[4 + 7 * i : 7 + 7 * i] = pos[3 * i : 3 * i + 3]
@@ -130,19 +129,19 @@ class FastSawyer(SawyerXYZEnv):
 
     def touching_object(self, object_geom_id: int) -> bool:
         """Whether both pads press on the geom."""
-        data = self.data.raw
-        if not data.ncon:
-            return False
-        contact = data.contact
-        geoms = contact.geom.tolist()
-        pads = self._pad_geoms
-        pressed: list[Any] = [0, 0]
-        for i, pair in enumerate(geoms):
+        contact = self._named.raw.contact
+        left, right = self._pad_geoms
+        on_left, on_right = [], []
+        for i, pair in enumerate(contact.geom.tolist()):
             if object_geom_id in pair:
-                for side in (0, 1):
-                    if pads[side] in pair:
-                        pressed[side] = pressed[side] + data.efc_force[contact.efc_address[i]]
-        return 0 < pressed[0] and 0 < pressed[1]
+                if left in pair:
+                    on_left.append(i)
+                if right in pair:
+                    on_right.append(i)
+        if not on_left or not on_right:
+            return False
+        forces, addresses = self._named.raw.efc_force.tolist(), contact.efc_address.tolist()
+        return 0 < sum(forces[addresses[i]] for i in on_left) and 0 < sum(forces[addresses[i]] for i in on_right)
 
     def _gripper_caging_reward(
         self,
@@ -159,32 +158,33 @@ class FastSawyer(SawyerXYZEnv):
         """How well the fingers enclose and grip the object: the library's formula without its small arrays."""
         if high_density and medium_density:
             raise ValueError("Can only be either high_density or medium_density")
-        obj_init_pos, tcp = self.obj_init_pos, self.tcp_center
-        assert obj_init_pos is not None, "`obj_init_pos` must be initialized before calling this function."
-        obj_y, init_y = float(obj_pos[1]), float(obj_init_pos[1])
+        assert self.obj_init_pos is not None, "`obj_init_pos` must be initialized before calling this function."
+        obj, init = obj_pos.tolist(), self.obj_init_pos.tolist()
+        tcp, init_tcp = self.tcp_center.tolist(), self.init_tcp.tolist()
         bounds = (obj_radius, pad_success_thresh)
-        left, right = (
-            tolerance(abs(y - obj_y), bounds, abs(abs(y - init_y) - pad_success_thresh), "long_tail")
-            for y in (self._left_pad.item(1), self._right_pad.item(1))
+        left, right = self._left_pad.item(1), self._right_pad.item(1)
+        caging_y = hamacher_product(
+            tolerance(abs(left - obj[1]), bounds, abs(abs(left - init[1]) - pad_success_thresh), "long_tail"),
+            tolerance(abs(right - obj[1]), bounds, abs(abs(right - init[1]) - pad_success_thresh), "long_tail"),
         )
         caging_xz = tolerance(
-            norm(tcp[::2] - obj_pos[::2]),
+            length(tcp[0] - obj[0], tcp[2] - obj[2]),
             (0, xz_thresh),
-            norm(obj_init_pos[::2] - self.init_tcp[::2]) - xz_thresh,
+            length(init[0] - init_tcp[0], init[2] - init_tcp[2]) - xz_thresh,
             "long_tail",
         )
         # A float32 action makes what follows float32 in the library, and so here.
         effort = min(max(0, action[-1]), desired_gripper_effort) / desired_gripper_effort
-        caging = hamacher_product(hamacher_product(left, right), caging_xz)
+        caging = hamacher_product(caging_y, caging_xz)
         reward = hamacher_product(caging, effort if caging > 0.97 else 0.0)
         if high_density:
             return (reward + caging) / 2
         if not medium_density:
             return reward
         reach = tolerance(
-            norm(obj_pos - tcp),
+            _distance(obj, tcp),
             (0, object_reach_radius),
-            abs(norm(obj_init_pos - self.init_tcp) - object_reach_radius),
+            abs(_distance(init, init_tcp) - object_reach_radius),
             "long_tail",
         )
         return (reward + reach) / 2
@@ -224,3 +224,7 @@ class FastSawyer(SawyerXYZEnv):
             yield
         finally:
             self._physics.paused = False
+
+
+def _distance(p: list[float], q: list[float]) -> float:
+    return length(p[0] - q[0], p[1] - q[1], p[2] - q[2])
