@@ -19,7 +19,9 @@ from actors.fast_rewards import hamacher_product, tolerance
 Vector = NDArray[np.float64]
 
 _MOCAP_QUAT = np.array([1.0, 0.0, 1.0, 0.0])
-_ACTION_LOW, _ACTION_HIGH = np.full(3, -1, np.float32), np.full(3, 1, np.float32)
+_FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
+_NO_SECOND_OBJECT = [0.0] * 7
+_BOUNDED = (0, 1, 2, 18, 19, 20, 36, 37, 38)  # hand, hand before, goal; the gripper is clipped already
 
 
 class FastSawyer(SawyerXYZEnv):
@@ -44,11 +46,15 @@ class FastSawyer(SawyerXYZEnv):
         self._mocap_pos, self._mocap_quat = data.mocap_pos[0], data.mocap_quat[0]
         self._ctrl = data.ctrl
         self._tcp: Vector | None = None  # tcp_center while a state is evaluated
+        self._bounds_of: Any = None  # the space that _bounds are taken from
+        self._bounds: list[tuple[int, float, float]] = []
         return model, data
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.data = self._named  # from here on; the library's constructor needs MuJoCo's own
+        self._prev_obs = self._frame()
+        self._mocap_low, self._mocap_high = self.mocap_low.tolist(), self.mocap_high.tolist()
 
     # --- step
 
@@ -63,25 +69,27 @@ class FastSawyer(SawyerXYZEnv):
         self._ctrl[0], self._ctrl[1] = grip, -grip
         self._physics.control_step(self.frame_skip)
         self.curr_path_length += 1
-        obs = self._get_obs()
-        bounds: Any = self.sawyer_observation_space
-        np.maximum(obs, bounds.low, out=obs)
-        np.minimum(obs, bounds.high, out=obs)
-        self._last_stable_obs = obs
+        values = self._observe()
+        self._clip(values)
+        self._prev_obs = values[:18]
+        obs = self._last_stable_obs = np.array(values)
         self._tcp = (self._right_finger + self._left_finger) / 2.0
         reward, info = self.evaluate_state(obs, action)
         self._tcp = None
         return obs, reward, False, self.curr_path_length == self.max_path_length, info
 
     def set_xyz_action(self, action: NDArray[Any]) -> None:
-        delta = np.maximum(action, _ACTION_LOW)
-        np.minimum(delta, _ACTION_HIGH, out=delta)
-        delta *= self.action_scale  # in float32 for a float32 action, as in the library
-        pos = self._mocap_pos
-        pos += delta
-        np.maximum(pos, self.mocap_low, out=pos)
-        np.minimum(pos, self.mocap_high, out=pos)
+        """Moves the mocap body; the action is scaled, then clipped, which rounds as the other way about."""
+        dtype = getattr(action, "dtype", None)
+        if dtype is not _FLOAT32 and dtype is not _FLOAT64:
+            return super().set_xyz_action(action)
+        limit = float(dtype.type(self.action_scale))
+        pos, low, high = self._mocap_pos, self._mocap_low, self._mocap_high
+        for i, delta in enumerate((action * self.action_scale).tolist()):  # in float32 for float32, as there
+            x = pos.item(i) + (-limit if delta < -limit else limit if delta > limit else delta)
+            pos[i] = low[i] if x < low[i] else high[i] if x > high[i] else x
         self._mocap_quat[:] = _MOCAP_QUAT
+        return None
 
     def do_simulation(self, ctrl: Any, n_frames: int) -> None:
         self._ctrl[:] = ctrl
@@ -103,29 +111,39 @@ class FastSawyer(SawyerXYZEnv):
         return self._hand
 
     def _get_obs(self) -> Vector:
-        """Two frames of 18 numbers and the goal, unclipped: f64[39]."""
-        obs = np.zeros(39)
-        self._write_frame(obs)
-        obs[18:36] = self._prev_obs
-        if not self._partially_observable:
-            obs[36:] = self._get_pos_goal()
-        self._prev_obs = obs[:18].copy()
-        return obs
+        values = self._observe()
+        self._prev_obs = values[:18]
+        return np.array(values)
 
     def _get_curr_obs_combined_no_goal(self) -> Vector:
-        frame = np.zeros(18)
-        self._write_frame(frame)
-        return frame
+        return np.array(self._frame())
 
-    def _write_frame(self, obs: Vector) -> None:
+    def _observe(self) -> list[float]:
+        """Two frames of 18 numbers and the goal, unclipped."""
+        goal = [0.0, 0.0, 0.0] if self._partially_observable else self._get_pos_goal().tolist()
+        return self._frame() + self._prev_obs + goal
+
+    def _frame(self) -> list[float]:
         """The hand's position, how far the gripper is open, and position and quaternion of each object."""
-        obs[:3] = self._hand
-        opening = _distance(self._right_claw.tolist(), self._left_claw.tolist())
-        obs[3] = min(max(opening / 0.1, 0.0), 1.0)
-        pos, quat = self._get_pos_objects(), self._get_quat_objects()
-        for i in range(len(pos) // 3):
-            obs[4 + 7 * i : 7 + 7 * i] = pos[3 * i : 3 * i + 3]
-            obs[7 + 7 * i : 11 + 7 * i] = quat[4 * i : 4 * i + 4]
+        opening = _distance(self._right_claw.tolist(), self._left_claw.tolist()) / 0.1
+        frame = self._hand.tolist()
+        frame.append(min(max(opening, 0.0), 1.0))
+        pos, quat = self._get_pos_objects().tolist(), self._get_quat_objects().tolist()
+        if len(pos) == 3:
+            return frame + pos + quat + _NO_SECOND_OBJECT
+        return frame + pos[:3] + quat[:4] + pos[3:] + quat[4:]
+
+    def _clip(self, values: list[float]) -> None:
+        """To the bounds of the observation space, in place; the others of its 39 numbers have none."""
+        space: Any = self.sawyer_observation_space
+        if space is not self._bounds_of:
+            self._bounds_of, low, high = space, space.low.tolist(), space.high.tolist()
+            self._bounds = [(i, low[i], high[i]) for i in _BOUNDED]
+        for i, low, high in self._bounds:
+            if values[i] < low:
+                values[i] = low
+            elif values[i] > high:
+                values[i] = high
 
     def touching_object(self, object_geom_id: int) -> bool:
         """Whether both pads press on the geom."""
@@ -205,8 +223,8 @@ class FastSawyer(SawyerXYZEnv):
         obs = self.reset_model()
         if self.render_mode == "human":
             self.render()
-        self._prev_obs = obs[:18].copy()
-        obs[18:36] = self._prev_obs
+        obs[18:36] = obs[:18]
+        self._prev_obs = obs[:18].tolist()
         return obs, {}
 
     def _reset_hand(self, steps: int = 50) -> None:
