@@ -53,7 +53,9 @@ def fast_class(stock: type[SawyerXYZEnv]) -> type[SawyerXYZEnv]:
     module = vars(sys.modules[stock.__module__])
     scope = {name: _STAND_INS.get(id(value), value) for name, value in module.items()}
     members = {name: _rebound(member, scope) for name, member in vars(stock).items()}
-    twin: Any = types.new_class(stock.__name__, (stock, FastSawyer), exec_body=lambda body: body.update(members))
+    twin: Any = types.new_class(
+        stock.__name__, (stock, FastSawyer), exec_body=lambda body: body.update(members)
+    )
     scope[stock.__name__] = twin  # a task calls its own static methods by the name of its class
     return twin
 

@@ -7,7 +7,6 @@ made for it passes on.
 from __future__ import annotations
 
 import math
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,10 +20,11 @@ def _blas_adds_in_order() -> bool:
 
     A kernel compiled with fused multiply-add rounds once less; some vector in four tells.
     """
-    vectors = np.random.default_rng(0).standard_normal((256, 3))
-    in_order = all(v.dot(v) == a * a + b * b + c * c for v, (a, b, c) in zip(vectors, vectors.tolist()))
-    pairs = vectors[:, :2].copy()
-    return in_order and all(v.dot(v) == a * a + b * b for v, (a, b) in zip(pairs, pairs.tolist()))
+    for x in np.random.default_rng(0).standard_normal((256, 3)):
+        a, b, c = x.tolist()
+        if x.dot(x) != a * a + b * b + c * c or x[:2].dot(x[:2]) != a * a + b * b:
+            return False
+    return True
 
 
 def _length_in_order(a: float, b: float, c: float | None = None) -> float:

@@ -23,8 +23,8 @@ class Physics:
         self.paused = False  # while true, nothing is simulated
         (mocap_body,) = np.flatnonzero(model.body_mocapid >= 0)
         self._mocap_pos, self._mocap_xpos = data.mocap_pos[0], data.xpos[mocap_body]
-        self._qpos, self._qvel = data.qpos, data.qvel
-        self._evaluated: tuple[bytes, bytes] | None = None  # where control_step has evaluated the forward
+        self._qpos, self._qvel, self._mocap_quat = data.qpos, data.qvel, data.mocap_quat
+        self._evaluated: bytes | None = None  # what control_step's last forward has evaluated
         self._starts: dict[bytes, NDArray[np.float64]] = {}
         self._state = np.empty(mujoco.mj_stateSize(model, _STATE))
 
@@ -46,13 +46,13 @@ class Physics:
         """Some physics steps and a forward: those of an environment's step.
 
         The forward that ended the control step before has evaluated the very state that this one starts from;
-        only the controls and the mocap body are new. So the first physics step takes over positions, contacts,
+        only the controls and the place of the mocap body are new. So the first physics step takes over positions, contacts,
         inertia and velocities, and renews the weld that hangs on the mocap body.
         """
         model, data = self.model, self.data
         mujoco.mj_checkPos(model, data)  # as mj_step does first: a state that has diverged is reset,
         mujoco.mj_checkVel(model, data)  # and is then not the one that was evaluated
-        if self._evaluated == (self._qpos.tobytes(), self._qvel.tobytes()):
+        if self._evaluated == self._where():
             self._mocap_xpos[:] = self._mocap_pos
             mujoco.mj_makeConstraint(model, data)
             mujoco.mj_referenceConstraint(model, data)
@@ -62,7 +62,10 @@ class Physics:
             num_steps -= 1
         mujoco.mj_step(model, data, num_steps)
         mujoco.mj_forward(model, data)
-        self._evaluated = self._qpos.tobytes(), self._qvel.tobytes()
+        self._evaluated = self._where()
+
+    def _where(self) -> bytes:
+        return self._qpos.tobytes() + self._qvel.tobytes() + self._mocap_quat.tobytes()
 
     def long_step(self, num_steps: int) -> None:
         """Many steps with constant controls, simulated once for each start and then looked up.

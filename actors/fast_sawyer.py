@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import mujoco
 import numpy as np
 from metaworld.sawyer_xyz_env import SawyerXYZEnv
 from numpy.typing import NDArray
@@ -32,29 +31,25 @@ class FastSawyer(SawyerXYZEnv):
     """
 
     data: Any
-
-    def _initialize_simulation(self) -> tuple[mujoco.MjModel, mujoco.MjData]:
-        model, data = super()._initialize_simulation()
-        self._physics = Physics(model, data)
-        named = self._named = NamedData(data, self._physics)
-        self._left_pad, self._right_pad = named.body("leftpad").xpos, named.body("rightpad").xpos
-        self._hand = named.body("hand").xpos
-        self._right_claw, self._left_claw = named.body("rightclaw").xpos, named.body("leftclaw").xpos
-        self._right_finger = named.site("rightEndEffector").xpos
-        self._left_finger = named.site("leftEndEffector").xpos
-        self._pad_geoms = named.geom("leftpad_geom").id, named.geom("rightpad_geom").id
-        self._mocap_pos, self._mocap_quat = data.mocap_pos[0], data.mocap_quat[0]
-        self._ctrl = data.ctrl
-        self._tcp: Vector | None = None  # tcp_center while a state is evaluated
-        self._bounds_of: Any = None  # the space that _bounds are taken from
-        self._bounds: list[tuple[int, float, float]] = []
-        return model, data
+    _views_are_set = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.data = self._named  # from here on; the library's constructor needs MuJoCo's own
-        self._prev_obs = self._frame()
+        self._physics = Physics(self.model, self.data)
+        data = self.data = NamedData(self.data, self._physics)
+        self._hand = data.body("hand").xpos
+        self._left_claw, self._right_claw = data.body("leftclaw").xpos, data.body("rightclaw").xpos
+        self._left_pad, self._right_pad = data.body("leftpad").xpos, data.body("rightpad").xpos
+        self._left_finger = data.site("leftEndEffector").xpos
+        self._right_finger = data.site("rightEndEffector").xpos
+        self._pad_geoms = data.geom("leftpad_geom").id, data.geom("rightpad_geom").id
+        self._ctrl, self._mocap_pos, self._mocap_quat = data.ctrl, data.mocap_pos[0], data.mocap_quat[0]
         self._mocap_low, self._mocap_high = self.mocap_low.tolist(), self.mocap_high.tolist()
+        self._tcp: Vector | None = None  # tcp_center while a state is evaluated
+        self._bounds_of: Any = None  # the space that _bounds are taken from
+        self._bounds: list[tuple[int, float, float]] = []
+        self._views_are_set = True
+        self._prev_obs = self._frame()
 
     # --- step
 
@@ -107,15 +102,14 @@ class FastSawyer(SawyerXYZEnv):
     def tcp_center(self) -> Vector:
         return self._tcp if self._tcp is not None else (self._right_finger + self._left_finger) / 2.0
 
-    def get_endeff_pos(self) -> Vector:
-        return self._hand
-
     def _get_obs(self) -> Vector:
         values = self._observe()
         self._prev_obs = values[:18]
         return np.array(values)
 
     def _get_curr_obs_combined_no_goal(self) -> Vector:
+        if not self._views_are_set:  # the library's constructor asks for a first, meaningless frame
+            return super()._get_curr_obs_combined_no_goal()
         return np.array(self._frame())
 
     def _observe(self) -> list[float]:
@@ -147,7 +141,7 @@ class FastSawyer(SawyerXYZEnv):
 
     def touching_object(self, object_geom_id: int) -> bool:
         """Whether both pads press on the geom."""
-        contact = self._named.raw.contact
+        contact = self.data.raw.contact
         left, right = self._pad_geoms
         on_left, on_right = [], []
         for i, pair in enumerate(contact.geom.tolist()):
@@ -158,8 +152,10 @@ class FastSawyer(SawyerXYZEnv):
                     on_right.append(i)
         if not on_left or not on_right:
             return False
-        forces, addresses = self._named.raw.efc_force.tolist(), contact.efc_address.tolist()
-        return 0 < sum(forces[addresses[i]] for i in on_left) and 0 < sum(forces[addresses[i]] for i in on_right)
+        forces, addresses = self.data.raw.efc_force.tolist(), contact.efc_address.tolist()
+        return (
+            sum(forces[addresses[i]] for i in on_left) > 0 and sum(forces[addresses[i]] for i in on_right) > 0
+        )
 
     def _gripper_caging_reward(
         self,
@@ -176,14 +172,18 @@ class FastSawyer(SawyerXYZEnv):
         """How well the fingers enclose and grip the object: the library's formula without its small arrays."""
         if high_density and medium_density:
             raise ValueError("Can only be either high_density or medium_density")
-        assert self.obj_init_pos is not None, "`obj_init_pos` must be initialized before calling this function."
+        assert self.obj_init_pos is not None, (
+            "`obj_init_pos` must be initialized before calling this function."
+        )
         obj, init = obj_pos.tolist(), self.obj_init_pos.tolist()
         tcp, init_tcp = self.tcp_center.tolist(), self.init_tcp.tolist()
         bounds = (obj_radius, pad_success_thresh)
         left, right = self._left_pad.item(1), self._right_pad.item(1)
         caging_y = hamacher_product(
             tolerance(abs(left - obj[1]), bounds, abs(abs(left - init[1]) - pad_success_thresh), "long_tail"),
-            tolerance(abs(right - obj[1]), bounds, abs(abs(right - init[1]) - pad_success_thresh), "long_tail"),
+            tolerance(
+                abs(right - obj[1]), bounds, abs(abs(right - init[1]) - pad_success_thresh), "long_tail"
+            ),
         )
         caging_xz = tolerance(
             length(tcp[0] - obj[0], tcp[2] - obj[2]),

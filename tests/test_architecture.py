@@ -22,7 +22,15 @@ MAY_IMPORT = {
         "stars_dist/supervisor.py",
         "stars_dist/watch.py",
     },
-    "metaworld": {"actors/environment.py", "actors/goals.py", "actors/tasks.py"},
+    "metaworld": {
+        "actors/environment.py",
+        "actors/fast_metaworld.py",
+        "actors/fast_rewards.py",
+        "actors/fast_sawyer.py",
+        "actors/goals.py",
+        "actors/scripted_policy.py",
+        "actors/tasks.py",
+    },
     "torch": {"stars_dist/learner_parts.py", "stars_dist/local.py", "stars_dist/monitor/recorder.py"},
 }
 
