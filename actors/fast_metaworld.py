@@ -14,7 +14,7 @@ import types
 import warnings
 from typing import Any
 
-import mujoco
+import mujoco as untyped_mujoco
 import numpy as np
 from metaworld.sawyer_xyz_env import SawyerXYZEnv
 from metaworld.utils import reward_utils
@@ -23,11 +23,14 @@ from scipy.spatial.transform import Rotation
 from actors import fast_numpy, fast_rewards
 from actors.fast_sawyer import FastSawyer
 
+mujoco: Any = untyped_mujoco  # defined in C, of which pyright knows nothing
+
 PROVEN_VERSIONS = {"metaworld": "3.1.1", "mujoco": "3.3.0"}
 
 
+_LINALG = types.SimpleNamespace(**{**vars(np.linalg), "norm": fast_numpy.norm})
 _NUMPY = types.SimpleNamespace(
-    **{**vars(np), "linalg": types.SimpleNamespace(**{**vars(np.linalg), "norm": fast_numpy.norm})}
+    **{**vars(np), "linalg": _LINALG, "clip": fast_numpy.clip, "hstack": fast_numpy.hstack}
 )
 _MUJOCO = types.SimpleNamespace(
     mj_forward=lambda model, data: data.physics.forward(),

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import mujoco
-
 from actors.fast_physics import Physics
 
 
@@ -43,7 +41,7 @@ class NamedData:
     moved. Contacts and constraint forces do move, and are not kept.
     """
 
-    def __init__(self, data: mujoco.MjData, physics: Physics) -> None:
+    def __init__(self, data: Any, physics: Physics) -> None:
         self.__dict__.update(
             raw=data,
             physics=physics,

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _FLOAT64 = np.dtype(np.float64)
+_PLAIN = (int, float)
 
 
 def _blas_adds_in_order() -> bool:
@@ -49,6 +50,26 @@ def norm(x: Any, ord: Any = None, *args: Any, **kwargs: Any) -> Any:
     if x.__class__ is np.float64 and ord is None:
         return np.float64(math.sqrt(x * x))
     return np.linalg.norm(x, ord, *args, **kwargs)
+
+
+def clip(x: Any, low: Any, high: Any) -> Any:
+    """`np.clip`, for one number between two plain ones."""
+    if (
+        (x.__class__ is np.float32 or x.__class__ is np.float64)
+        and type(low) in _PLAIN
+        and type(high) in _PLAIN
+    ):
+        return x.__class__(low) if x < low else x.__class__(high) if x > high else x
+    return np.clip(x, low, high)
+
+
+def hstack(arrays: Any) -> NDArray[Any]:
+    """`np.hstack`, for vectors or for float64 numbers."""
+    if all(x.__class__ is np.ndarray and x.ndim == 1 for x in arrays):
+        return np.concatenate(arrays)
+    if all(x.__class__ is np.float64 for x in arrays):
+        return np.array(arrays)
+    return np.hstack(arrays)
 
 
 class MatrixRotation:

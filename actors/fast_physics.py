@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import mujoco
+from typing import Any
+
+import mujoco as untyped_mujoco
 import numpy as np
 from numpy.typing import NDArray
+
+mujoco: Any = untyped_mujoco  # defined in C, of which pyright knows nothing
 
 _STATE = int(mujoco.mjtState.mjSTATE_INTEGRATION)  # all that the next step depends on, the model aside
 _SKIP_VELOCITY = int(mujoco.mjtStage.mjSTAGE_VEL)
@@ -18,7 +22,7 @@ class Physics:
     which pulls the hand by a weld, Euler integration, no sensors, no tendons.
     """
 
-    def __init__(self, model: mujoco.MjModel, data: mujoco.MjData) -> None:
+    def __init__(self, model: Any, data: Any) -> None:
         self.model, self.data = model, data
         self.paused = False  # while true, nothing is simulated
         (mocap_body,) = np.flatnonzero(model.body_mocapid >= 0)
@@ -46,8 +50,8 @@ class Physics:
         """Some physics steps and a forward: those of an environment's step.
 
         The forward that ended the control step before has evaluated the very state that this one starts from;
-        only the controls and the place of the mocap body are new. So the first physics step takes over positions, contacts,
-        inertia and velocities, and renews the weld that hangs on the mocap body.
+        only the controls and the place of the mocap body are new. So the first physics step takes over
+        positions, contacts, inertia and velocities, and renews the weld that hangs on the mocap body.
         """
         model, data = self.model, self.data
         mujoco.mj_checkPos(model, data)  # as mj_step does first: a state that has diverged is reset,

@@ -24,13 +24,13 @@ def tolerance(
     x: Any,
     bounds: tuple[float, float] = (0.0, 0.0),
     margin: float = 0.0,
-    sigmoid: str = "gaussian",
+    sigmoid: Any = "gaussian",
     value_at_margin: float = _VALUE_AT_MARGIN,
 ) -> Any:
     """`reward_utils.tolerance`: 1 within the bounds, falling off outside over the margin."""
     # np.float64 is a float; a float32, an array or another shape of the slope is left to the library.
     if not isinstance(x, float) or value_at_margin != _VALUE_AT_MARGIN or sigmoid not in _SIGMOIDS:
-        return reward_utils.tolerance(x, bounds, margin, sigmoid, value_at_margin)  # pyright: ignore
+        return reward_utils.tolerance(x, bounds, margin, sigmoid, value_at_margin)
     lower, upper = bounds
     if lower > upper or margin < 0:
         return reward_utils.tolerance(x, bounds, margin, sigmoid, value_at_margin)  # it raises

@@ -44,7 +44,8 @@ class FastSawyer(SawyerXYZEnv):
         self._right_finger = data.site("rightEndEffector").xpos
         self._pad_geoms = data.geom("leftpad_geom").id, data.geom("rightpad_geom").id
         self._ctrl, self._mocap_pos, self._mocap_quat = data.ctrl, data.mocap_pos[0], data.mocap_quat[0]
-        self._mocap_low, self._mocap_high = self.mocap_low.tolist(), self.mocap_high.tolist()
+        self._mocap_range = list(zip(self.mocap_low.tolist(), self.mocap_high.tolist(), strict=True))
+        self._scale_float32 = float(np.float32(self.action_scale))
         self._tcp: Vector | None = None  # tcp_center while a state is evaluated
         self._bounds_of: Any = None  # the space that _bounds are taken from
         self._bounds: list[tuple[int, float, float]] = []
@@ -78,11 +79,13 @@ class FastSawyer(SawyerXYZEnv):
         dtype = getattr(action, "dtype", None)
         if dtype is not _FLOAT32 and dtype is not _FLOAT64:
             return super().set_xyz_action(action)
-        limit = float(dtype.type(self.action_scale))
-        pos, low, high = self._mocap_pos, self._mocap_low, self._mocap_high
-        for i, delta in enumerate((action * self.action_scale).tolist()):  # in float32 for float32, as there
-            x = pos.item(i) + (-limit if delta < -limit else limit if delta > limit else delta)
-            pos[i] = low[i] if x < low[i] else high[i] if x > high[i] else x
+        # A float32 action is scaled in float32, as the library does.
+        limit = self._scale_float32 if dtype is _FLOAT32 else self.action_scale
+        pos = self._mocap_pos
+        moves = zip(pos.tolist(), (action * self.action_scale).tolist(), self._mocap_range, strict=True)
+        for i, (x, delta, (low, high)) in enumerate(moves):
+            x += -limit if delta < -limit else limit if delta > limit else delta
+            pos[i] = low if x < low else high if x > high else x
         self._mocap_quat[:] = _MOCAP_QUAT
         return None
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import mujoco
+import mujoco as untyped_mujoco
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +15,8 @@ from actors.config import EnvironmentConfig
 from actors.environment import MetaWorldEnvironment, build_environment
 from actors.scripted_policy import scripted_policy
 from actors.tasks import Suite
+
+mujoco: Any = untyped_mujoco  # defined in C, of which pyright knows nothing
 
 ACTIONS = ("random", "scripted")
 BLOCK_STEPS = 25  # stock, fast and floor take turns in blocks, so that all three see the machine's same moods
@@ -123,7 +125,7 @@ def _fast_step(env: MetaWorldEnvironment, action: NDArray[np.float32], durations
     return Moment(state, data.ctrl.copy(), data.mocap_pos.copy(), data.qpos.copy())
 
 
-def _floor_step(model: mujoco.MjModel, data: mujoco.MjData, moment: Moment) -> float:
+def _floor_step(model: Any, data: Any, moment: Moment) -> float:
     """The physics of a step from the same state: the five sub-steps and the forward that ends it."""
     mujoco.mj_setState(model, data, moment.state, _STATE)
     data.ctrl[:], data.mocap_pos[:] = moment.ctrl, moment.mocap_pos

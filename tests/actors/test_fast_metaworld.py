@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import metaworld.env_dict as env_dict
-import mujoco
+import mujoco as untyped_mujoco
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
@@ -20,10 +20,12 @@ from actors.config import EnvironmentConfig
 from actors.environment import MetaWorldEnvironment, make_environment
 from actors.evaluator import run_episodes
 from actors.fast_metaworld import fast_class
-from actors.fast_numpy import MatrixRotation, norm
+from actors.fast_numpy import MatrixRotation, clip, hstack, norm
 from actors.fast_rewards import tolerance
 from actors.scripted_policy import scripted_policy
 from actors.tasks import benchmark_tasks
+
+mujoco: Any = untyped_mujoco  # defined in C, of which pyright knows nothing
 
 STEPS = 500
 ACTIONS = ("random", "scripted", "scripted with noise")
@@ -51,7 +53,7 @@ class Pair:
         for env in self.envs:
             np.random.seed(seed)  # noqa: NPY002 -- the stream that the library draws from
             results.append(env.reset())
-            streams.append(np.random.get_state()[1:3])  # noqa: NPY002
+            streams.append(np.random.get_state(legacy=True)[1:3])  # noqa: NPY002 # pyright: ignore
         assert_same(results[0][0], results[1][0])
         assert results[0][1] == results[1][1]
         assert_same(*streams)
@@ -299,6 +301,15 @@ def test_norms_are_those_of_numpy(size: int, blas: bool, monkeypatch: pytest.Mon
         assert_same(np.linalg.norm(vector[0]), norm(vector[0]))
 
 
+@pytest.mark.parametrize("number", [np.float32, np.float64, float, np.array], ids=lambda kind: kind.__name__)
+def test_clipping_and_stacking_are_those_of_numpy(number: Any) -> None:
+    for x in (-1.5, -1, -0.3, 0.1, 1, 7, np.nan):
+        for bounds in ((-1, 1), (0.0, 0.2), (np.float64(0), 1), (-0.1, None)):
+            assert_same(np.clip(number(x), *bounds), clip(number(x), *bounds))
+        for arrays in ([number(x), number(2.0)], (np.ones(3), np.zeros(2)), (np.ones(1), number(x))):
+            assert_same(np.hstack(arrays), hstack(arrays))
+
+
 @pytest.mark.parametrize("sigmoid", ["long_tail", "gaussian", "hyperbolic"])
 @pytest.mark.parametrize("number", [float, np.float64, np.float32])
 def test_tolerances_are_those_of_the_library(sigmoid: Any, number: type) -> None:
@@ -307,8 +318,9 @@ def test_tolerances_are_those_of_the_library(sigmoid: Any, number: type) -> None
     rng = np.random.default_rng(2)
     for x, low, width, margin in rng.uniform(0, 1, (1000, 4)):
         for m in (0.0, float(margin), margin):
-            arguments = {"bounds": (low, low + width), "margin": m, "sigmoid": sigmoid}
+            arguments: Any = {"bounds": (low, low + width), "margin": m, "sigmoid": sigmoid}
             assert_same(reward_utils.tolerance(number(x), **arguments), tolerance(number(x), **arguments))
-    for wrong in ({"bounds": (1.0, 0.0)}, {"margin": -1.0}):
-        with pytest.raises(ValueError, match=r"ound|margin"):
-            tolerance(0.5, **wrong)
+    with pytest.raises(ValueError, match="Lower bound"):
+        tolerance(0.5, bounds=(1.0, 0.0))
+    with pytest.raises(ValueError, match="margin"):
+        tolerance(0.5, margin=-1.0)
