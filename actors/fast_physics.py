@@ -25,6 +25,7 @@ class Physics:
     def __init__(self, model: Any, data: Any) -> None:
         self.model, self.data = model, data
         self.paused = False  # while true, nothing is simulated
+        self.version = 0  # counts what has changed positions
         (mocap_body,) = np.flatnonzero(model.body_mocapid >= 0)
         self._mocap_pos, self._mocap_xpos = data.mocap_pos[0], data.xpos[mocap_body]
         self._qpos, self._qvel, self._mocap_quat = data.qpos, data.qvel, data.mocap_quat
@@ -33,16 +34,16 @@ class Physics:
         self._state = np.empty(mujoco.mj_stateSize(model, _STATE))
 
     def reset(self) -> None:
-        self._evaluated = None
+        self._changed()
         mujoco.mj_resetData(self.model, self.data)
 
     def forward(self) -> None:
-        self._evaluated = None
+        self._changed()
         if not self.paused:
             mujoco.mj_forward(self.model, self.data)
 
     def step(self, num_steps: int = 1) -> None:
-        self._evaluated = None
+        self._changed()
         if not self.paused:
             mujoco.mj_step(self.model, self.data, num_steps)
 
@@ -67,6 +68,11 @@ class Physics:
         mujoco.mj_step(model, data, num_steps)
         mujoco.mj_forward(model, data)
         self._evaluated = self._where()
+        self.version += 1
+
+    def _changed(self) -> None:
+        self._evaluated = None
+        self.version += 1
 
     def _where(self) -> bytes:
         return self._qpos.tobytes() + self._qvel.tobytes() + self._mocap_quat.tobytes()
@@ -78,7 +84,7 @@ class Physics:
         derived from the state (positions, contacts, warm start) is what the whole simulation would have left.
         """
         model, data = self.model, self.data
-        self._evaluated = None
+        self._changed()
         mujoco.mj_getState(model, data, self._state, _STATE)
         # Of a model, a reset changes only where bodies and sites are, and sites take no part in the physics.
         start = b"".join((self._state.tobytes(), model.body_pos.tobytes(), num_steps.to_bytes(4)))

@@ -46,7 +46,7 @@ class FastSawyer(SawyerXYZEnv):
         self._ctrl, self._mocap_pos, self._mocap_quat = data.ctrl, data.mocap_pos[0], data.mocap_quat[0]
         self._mocap_range = list(zip(self.mocap_low.tolist(), self.mocap_high.tolist(), strict=True))
         self._scale_float32 = float(np.float32(self.action_scale))
-        self._tcp: Vector | None = None  # tcp_center while a state is evaluated
+        self._tcp, self._tcp_version = np.zeros(3), -1  # tcp_center, and of which version of the physics
         self._bounds_of: Any = None  # the space that _bounds are taken from
         self._bounds: list[tuple[int, float, float]] = []
         self._views_are_set = True
@@ -69,9 +69,7 @@ class FastSawyer(SawyerXYZEnv):
         self._clip(values)
         self._prev_obs = values[:18]
         obs = self._last_stable_obs = np.array(values)
-        self._tcp = (self._right_finger + self._left_finger) / 2.0
         reward, info = self.evaluate_state(obs, action)
-        self._tcp = None
         return obs, reward, False, self.curr_path_length == self.max_path_length, info
 
     def set_xyz_action(self, action: NDArray[Any]) -> None:
@@ -103,7 +101,11 @@ class FastSawyer(SawyerXYZEnv):
 
     @property
     def tcp_center(self) -> Vector:
-        return self._tcp if self._tcp is not None else (self._right_finger + self._left_finger) / 2.0
+        if self._tcp_version != self._physics.version:
+            self._tcp_version = self._physics.version
+            right, left = self._right_finger.tolist(), self._left_finger.tolist()
+            self._tcp = np.array([(x + y) / 2.0 for x, y in zip(right, left, strict=True)])
+        return self._tcp
 
     def _get_obs(self) -> Vector:
         values = self._observe()
