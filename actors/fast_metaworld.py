@@ -27,7 +27,6 @@ mujoco: Any = untyped_mujoco  # defined in C, of which pyright knows nothing
 
 PROVEN_VERSIONS = {"metaworld": "3.1.1", "mujoco": "3.3.0"}
 
-
 _LINALG = types.SimpleNamespace(**{**vars(np.linalg), "norm": fast_numpy.norm})
 _NUMPY = types.SimpleNamespace(
     **{**vars(np), "linalg": _LINALG, "clip": fast_numpy.clip, "hstack": fast_numpy.hstack}
@@ -42,7 +41,7 @@ _MUJOCO = types.SimpleNamespace(
 _STAND_INS: dict[int, Any] = {
     id(np): _NUMPY,
     id(mujoco): _MUJOCO,
-    id(Rotation): fast_numpy.MatrixRotation,
+    id(Rotation): fast_numpy.rotation_class(),
     id(reward_utils): fast_rewards,
     id(reward_utils.tolerance): fast_rewards.tolerance,
 }

@@ -13,15 +13,12 @@ import metaworld.env_dict as env_dict
 import mujoco as untyped_mujoco
 import numpy as np
 import pytest
-from scipy.spatial.transform import Rotation
 
 from actors import fast_metaworld
 from actors.config import EnvironmentConfig
 from actors.environment import MetaWorldEnvironment, make_environment
 from actors.evaluator import run_episodes
 from actors.fast_metaworld import fast_class
-from actors.fast_numpy import MatrixRotation, clip, hstack, norm
-from actors.fast_rewards import tolerance
 from actors.scripted_policy import scripted_policy
 from actors.tasks import benchmark_tasks
 
@@ -272,55 +269,3 @@ def test_scripted_policies_succeed_on_every_task(name: str) -> None:
     env = make_environment(name, "mt1", seed=1)
     successes, _ = run_episodes(scripted_policy(name), env, 5)
     assert successes >= 3
-
-
-# --- the parts
-
-
-def test_quaternions_are_those_of_scipy() -> None:
-    rng = np.random.default_rng(0)
-    quats = rng.normal(size=(3000, 4))
-    quats[::3, rng.integers(4)] *= 1e-6  # near the seams between its four cases
-    quats[1::3, 0] = 0
-    for quat in quats / np.linalg.norm(quats, axis=1, keepdims=True):
-        flat = np.empty(9)
-        mujoco.mju_quat2Mat(flat, quat)
-        matrix = flat.reshape(3, 3)
-        assert_same(Rotation.from_matrix(matrix).as_quat(), MatrixRotation.from_matrix(matrix).as_quat())
-
-
-@pytest.mark.parametrize("blas", [False, True], ids=["in order", "by BLAS"])
-@pytest.mark.parametrize("size", [1, 2, 3, 4, 7])
-def test_norms_are_those_of_numpy(size: int, blas: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    from actors import fast_numpy
-
-    if blas:
-        monkeypatch.setattr(fast_numpy, "length", fast_numpy._length_by_blas)
-    for vector in np.random.default_rng(1).normal(size=(1000, size)):
-        assert_same(np.linalg.norm(vector), norm(vector))
-        assert_same(np.linalg.norm(vector[0]), norm(vector[0]))
-
-
-@pytest.mark.parametrize("number", [np.float32, np.float64, float, np.array], ids=lambda kind: kind.__name__)
-def test_clipping_and_stacking_are_those_of_numpy(number: Any) -> None:
-    for x in (-1.5, -1, -0.3, 0.1, 1, 7, np.nan):
-        for bounds in ((-1, 1), (0.0, 0.2), (np.float64(0), 1), (-0.1, None)):
-            assert_same(np.clip(number(x), *bounds), clip(number(x), *bounds))
-        for arrays in ([number(x), number(2.0)], (np.ones(3), np.zeros(2)), (np.ones(1), number(x))):
-            assert_same(np.hstack(arrays), hstack(arrays))
-
-
-@pytest.mark.parametrize("sigmoid", ["long_tail", "gaussian", "hyperbolic"])
-@pytest.mark.parametrize("number", [float, np.float64, np.float32])
-def test_tolerances_are_those_of_the_library(sigmoid: Any, number: type) -> None:
-    from metaworld.utils import reward_utils
-
-    rng = np.random.default_rng(2)
-    for x, low, width, margin in rng.uniform(0, 1, (1000, 4)):
-        for m in (0.0, float(margin), margin):
-            arguments: Any = {"bounds": (low, low + width), "margin": m, "sigmoid": sigmoid}
-            assert_same(reward_utils.tolerance(number(x), **arguments), tolerance(number(x), **arguments))
-    with pytest.raises(ValueError, match="Lower bound"):
-        tolerance(0.5, bounds=(1.0, 0.0))
-    with pytest.raises(ValueError, match="margin"):
-        tolerance(0.5, margin=-1.0)
