@@ -27,6 +27,11 @@ class EnvironmentConfig(BaseModel):
         le=50,
         description="goals of a task; fewer than 50 takes the first of Meta-World's 50",
     )
+    fast: bool = Field(
+        default=True,
+        description="steps Meta-World by our faster evaluation, with the trajectories of the library to the last "
+        "bit; false steps the library's own environments",
+    )
 
 
 class ActorsConfig(BaseModel):

@@ -28,15 +28,19 @@ class MetaWorldEnvironment(GoalEnvironment):
         horizon: int,
         reward_version: str,
         render_mode: RenderMode | None = None,
+        fast: bool = True,
     ) -> None:
         import metaworld.env_dict as env_dict
 
         super().__init__(goals, horizon, obs_dim=39, action_dim=4)
         self.metadata = {"render_modes": ["human", "rgb_array", "depth_array"], "render_fps": 80}
         self.render_mode = render_mode
-        env: Any = env_dict.ALL_V3_ENVIRONMENTS[name](
-            reward_function_version=reward_version, render_mode=render_mode
-        )
+        environment_class = env_dict.ALL_V3_ENVIRONMENTS[name]
+        if fast:
+            from actors.fast_metaworld import fast_class
+
+            environment_class = fast_class(environment_class)
+        env: Any = environment_class(reward_function_version=reward_version, render_mode=render_mode)
         # What env.set_task(task) of a multi-task benchmark does, but for unpickling the goal at every reset.
         env._set_task_called = True
         env._freeze_rand_vec = True
@@ -44,6 +48,11 @@ class MetaWorldEnvironment(GoalEnvironment):
         env.__dict__.pop("sawyer_observation_space", None)  # cached with the hidden goal's bounds
         env.max_path_length = sys.maxsize  # the horizon is ours; the library raises when stepped past its own
         self._env = env
+
+    @property
+    def simulation(self) -> tuple[Any, Any]:
+        """MuJoCo's `MjModel` and `MjData` behind the environment."""
+        return self._env.model, getattr(self._env.data, "raw", self._env.data)
 
     def render(self) -> Any:
         return self._env.render()
@@ -70,6 +79,7 @@ def make_environment(
     config: EnvironmentConfig | None = None,
     goals_path: Path | None = None,
     render_mode: RenderMode | None = None,
+    fast: bool | None = None,
 ) -> GoalEnvironment:
     """The environment of a task as a Gymnasium environment; `reset(options={"goal": i})` starts goal i of 50.
 
@@ -81,8 +91,11 @@ def make_environment(
         config: horizon, reward version and number of goals.
         goals_path: file that keeps the benchmark's goals; without it they are computed (about 6 s for mt50).
         render_mode: as in Gymnasium; "rgb_array" needs an OpenGL that MuJoCo can use.
+        fast: step Meta-World by our faster evaluation or by the library's own; None asks the config.
     """
     config = config or EnvironmentConfig()
+    if fast is not None:
+        config = config.model_copy(update={"fast": fast})
     suite = _suite_of(name, benchmark, config.horizon)
     task = suite.task(name)
     return build_environment(suite, task.id, seed, stream, config, goals_path, render_mode)
@@ -106,7 +119,12 @@ def build_environment(
     else:
         goals = benchmark_goals(suite.benchmark, (task.name,), seed, goals_path)[task.name]
         env = MetaWorldEnvironment(
-            task.name, goals[: config.num_goals], task.horizon, config.reward_version, render_mode
+            task.name,
+            goals[: config.num_goals],
+            task.horizon,
+            config.reward_version,
+            render_mode,
+            config.fast,
         )
     env.np_random = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(task_id, *stream)))
     return env

@@ -23,7 +23,15 @@ MAY_IMPORT = {
         "stars_dist/supervisor.py",
         "stars_dist/watch.py",
     },
-    "metaworld": {"actors/environment.py", "actors/goals.py", "actors/tasks.py"},
+    "metaworld": {
+        "actors/environment.py",
+        "actors/fast_metaworld.py",
+        "actors/fast_rewards.py",
+        "actors/fast_sawyer.py",
+        "actors/goals.py",
+        "actors/scripted_policy.py",
+        "actors/tasks.py",
+    },
     "torch": {
         "stars_dist/bench/learner.py",
         "stars_dist/bench/stage_clock.py",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from stars_dist.commands.bench_env import bench_env
 from stars_dist.commands.bench_learner import bench_learner
 
 bench = typer.Typer(
@@ -19,3 +20,4 @@ def which(context: typer.Context) -> None:
 
 
 bench.command("learner")(bench_learner)
+bench.command("env")(bench_env)
