@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from replay_service.types import SampledBatch, SampleInfo, ShardSample, TransitionBatch, shard_of_task
+from replay_service.rows import unpack, words
+from replay_service.types import SampledBatch, SampleInfo, ShardSample, shard_of_task
 
 
 def merge_samples(
@@ -19,7 +20,8 @@ def merge_samples(
     shard = np.repeat(np.tile(home, num_batches), quota.ravel())
     rows = [np.flatnonzero(shard == index) for index in range(len(answers))]
 
-    columns = [_interleave([answer.transitions[i] for answer in answers], rows) for i in range(6)]
+    packed = _interleave([answer.rows for answer in answers], rows)
+    task_id = _interleave([answer.task_id for answer in answers], rows)
     key = _interleave([answer.key for answer in answers], rows)
     probability = _interleave([answer.probability for answer in answers], rows)
     table_size = _interleave([answer.table_size for answer in answers], rows)
@@ -30,7 +32,7 @@ def merge_samples(
         part = slice(end - quota[j].sum(), end)
         batches.append(
             SampledBatch(
-                TransitionBatch(*(column[part] for column in columns)),
+                unpack(packed[part], task_id[part]),
                 importance_weights(probability[part], table_size[part], is_exponent),
                 quota[j],
                 SampleInfo(shard[part], key[part], probability[part]),
@@ -51,7 +53,7 @@ def _interleave(parts: Sequence[NDArray], rows: Sequence[NDArray[np.int64]]) -> 
     """An array with parts[s] at rows[s]."""
     if len(parts) == 1:
         return parts[0]
-    merged = np.empty((sum(map(len, parts)), *parts[0].shape[1:]), parts[0].dtype)
+    merged = np.empty(sum(map(len, parts)), parts[0].dtype)
     for part, row in zip(parts, rows, strict=True):
-        merged[row] = part
+        words(merged)[row] = words(part)
     return merged

@@ -14,13 +14,14 @@ from replay_service.episode_history import EpisodeHistory, pack_episodes
 from replay_service.journal import Insertion, Journal
 from replay_service.ledger import Ledger
 from replay_service.plan import ReplayPlan
+from replay_service.rows import pack, row_dtype
 from replay_service.storage import Storage
 from replay_service.table import Tables
 from replay_service.types import Chunk, InsertAck, InsertStatus, ShardSample, ShardStats
 from replay_service.validation import check_chunk
 
 LAG_WINDOW = 100  # chunks that the policy lag is taken over
-SHARD_DTYPE = np.dtype([("incarnation", "i8"), ("draws", "i8"), ("duplicates", "i8")])
+SHARD_DTYPE = np.dtype([("incarnation", "i8"), ("draws", "i8")])
 
 
 class Shard:
@@ -44,6 +45,7 @@ class Shard:
         self._learner_steps = 0
         self._lags: deque[int] = deque(maxlen=LAG_WINDOW)
         self._changed = threading.Condition()
+        self._row_dtype = row_dtype(plan.spec)
         capacity = plan.replay.capacity_per_task
         self._storage = Storage(_shard_directory(index, plan, directory), _layout(index, plan))
         self._tables = Tables(self._task_id, plan.spec, capacity, plan.sampling, self._storage)
@@ -75,7 +77,7 @@ class Shard:
             if status is InsertStatus.STORED:
                 self._store(chunk, table)
             elif status is InsertStatus.DUPLICATE:
-                self._counter["duplicates"] += 1
+                self._ledger.duplicates[table] += 1
             return InsertAck(status, self._learner_steps)
 
     def sample(self, quota: NDArray[np.int64], learner_steps: int, insert_limit_per_task: int) -> ShardSample:
@@ -161,7 +163,7 @@ class Shard:
         insertion = Insertion(
             table,
             int(self._tables.count[table]),
-            chunk.transitions,
+            pack(chunk.transitions, self._row_dtype),
             chunk.id.actor,
             self._ledger.entry_with(table, chunk.id),
             int(self._episodes.count[table]) + len(chunk.episodes),
@@ -180,7 +182,7 @@ class Shard:
             self._journal.clear()
 
     def _apply(self, insertion: Insertion) -> None:
-        self._tables.insert(insertion.table, insertion.first, insertion.transitions)
+        self._tables.insert(insertion.table, insertion.first, insertion.rows)
         self._episodes.write(insertion.table, insertion.episode_count, insertion.episodes)
         self._ledger.write(insertion.table, insertion.actor, insertion.ledger_entry)
 
@@ -198,11 +200,12 @@ class Shard:
             size=self._tables.size,
             sampled=self._tables.sampled,
             priority_mass=self._tables.priority_mass,
+            sampled_age=self._tables.sampled_age.copy(),
             episodes=self._episodes.count.copy(),
             success_rate=self._episodes.success_rate.copy(),
             mean_return=self._episodes.mean_return.copy(),
             stale_updates=self._tables.stale_updates,
-            duplicate_chunks=int(self._counter["duplicates"]),
+            duplicate_chunks=int(self._ledger.duplicates.sum()),
             policy_lag_mean=float(np.mean(self._lags)) if self._lags else float("nan"),
             policy_lag_max=float(max(self._lags)) if self._lags else float("nan"),
             incarnation=int(self._counter["incarnation"]),

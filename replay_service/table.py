@@ -9,27 +9,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from replay_service.config import SamplingConfig
+from replay_service.rows import row_dtype, words
 from replay_service.storage import Storage
 from replay_service.sum_tree import SumTree
-from replay_service.types import TransitionBatch, TransitionSpec
+from replay_service.types import TransitionSpec
 
 COUNTER_DTYPE = np.dtype(
     [
         ("first_key", "i8"),  # key of the first transition; 0 marks a table that was never used
         ("count", "i8"),  # transitions stored since then
         ("lost", "i8"),  # transitions stored before then, by a process whose content is lost
+        ("restored", "i8"),  # count at the restore from a snapshot; 0 without one
         ("sampled", "i8"),
         ("stale", "i8"),
         ("max_priority", "f8"),  # the greatest priority ever set; 0 before the first
     ]
 )
-COLUMNS = ("obs", "action", "reward", "next_obs", "terminated")
 
 
 class Draw(NamedTuple):
     """Rows drawn from the tables, masses and sizes as they were at the draw. n rows."""
 
-    transitions: TransitionBatch
+    rows: NDArray  # row_dtype[n]
+    task_id: NDArray[np.int32]  # i32[n]
     key: NDArray[np.int64]  # i64[n]
     probability: NDArray[np.float64]  # f64[n], P(i) within its table
     table_size: NDArray[np.int64]  # i64[n]
@@ -62,8 +64,8 @@ class Tables:
         self._alpha = sampling.priority_exponent
         self._epsilon = sampling.priority_epsilon
         num_tables = len(task_id)
-        self._columns = transition_columns(storage, "", (num_tables, capacity), spec)
-        self._flat = tuple(column.reshape(-1, *column.shape[2:]) for column in self._columns)
+        self._rows = storage.array("transitions", (num_tables, capacity), row_dtype(spec))
+        self._words = words(self._rows)  # u32[M, capacity, words of a row]
         self._priority = storage.array("priority", (num_tables, capacity), np.float64)  # f64[M, capacity]
         self._counter = storage.array("tables", (num_tables,), COUNTER_DTYPE)
         clock_key = (
@@ -73,6 +75,7 @@ class Tables:
         self._counter["first_key"][unused] = max(clock_key, capacity)
         self._tree = SumTree(num_tables, capacity)
         self._rebuild_tree()
+        self.sampled_age = np.full(num_tables, np.nan)  # f64[M], mean over the rows of the latest draw
 
     @property
     def inserted(self) -> NDArray[np.int64]:
@@ -105,15 +108,14 @@ class Tables:
         """Count transitions that a lost predecessor of these tables had stored; may be repeated."""
         self._counter["lost"] = np.maximum(self._counter["lost"], inserted)
 
-    def insert(self, table: int, first: int, transitions: TransitionBatch) -> None:
-        """Store rows as the ones from `first` on, at the table's greatest priority; may be repeated."""
-        rows = len(transitions.reward)
-        start = first % self.capacity
-        priority = self._max_priority(table)
-        self._fill(table, start, priority, transitions, slice(0, min(rows, self.capacity - start)))
-        if start + rows > self.capacity:
-            self._fill(table, 0, priority, transitions, slice(self.capacity - start, rows))
-        self._counter["count"][table] = first + rows
+    def insert(self, table: int, first: int, rows: NDArray) -> None:
+        """Store rows, row_dtype[n], as the ones from `first` on, at the table's greatest priority; repeatable."""
+        start, packed = first % self.capacity, words(rows)
+        until_wrap = min(len(rows), self.capacity - start)
+        self._fill(table, start, packed[:until_wrap])
+        if until_wrap < len(rows):
+            self._fill(table, 0, packed[until_wrap:])
+        self._counter["count"][table] = first + len(rows)
 
     def sample(self, quota: NDArray[np.int64], rng: np.random.Generator) -> Draw:
         """Draw quota[j, m] rows of table m for batch j, i64[num_batches, M], in order of batch and table."""
@@ -129,11 +131,13 @@ class Tables:
         slot = self._tree.find(table, rng.random(len(table)) * mass)
         np.minimum(slot, table_size - 1, out=slot)  # rounding may point past the rows in use
         self._counter["sampled"] += per_table
-        row = table * self.capacity + slot
-        columns = (np.take(column, row, axis=0) for column in self._flat)
+        last = self._counter["count"][table] - 1
+        age = (last - slot) % self.capacity
+        self._note_age(table, age, per_table)
         return Draw(
-            TransitionBatch(*columns, task_id=self.task_id[table]),
-            self._newest_key(table, slot),
+            self._rows.ravel().take(table * self.capacity + slot),
+            self.task_id[table],
+            self._counter["first_key"][table] + last - age,
             self._tree.get(table, slot) / mass,
             table_size,
         )
@@ -152,14 +156,11 @@ class Tables:
         self._tree.set(table, slot, self._mass(priority))
         return len(live) - len(table)
 
-    def _fill(
-        self, table: int, start: int, priority: float, transitions: TransitionBatch, rows: slice
-    ) -> None:
-        slots = slice(start, start + rows.stop - rows.start)
-        for name, column in zip(COLUMNS, self._columns, strict=True):
-            column[table, slots] = getattr(transitions, name)[rows]
+    def _fill(self, table: int, start: int, packed: NDArray[np.uint32]) -> None:
+        priority, slots = self._max_priority(table), slice(start, start + len(packed))
+        self._words[table, slots] = packed
         self._priority[table, slots] = priority
-        self._tree.set_range(table, start, np.full(rows.stop - rows.start, self._mass(np.float64(priority))))
+        self._tree.set_range(table, start, np.full(len(packed), self._mass(np.float64(priority))))
 
     def _max_priority(self, table: int) -> float:
         return float(self._counter["max_priority"][table]) or 1.0
@@ -167,23 +168,14 @@ class Tables:
     def _mass(self, priority):
         return (priority + self._epsilon) ** self._alpha
 
-    def _newest_key(self, table: NDArray[np.int64], slot: NDArray[np.int64]) -> NDArray[np.int64]:
-        last = self._counter["count"][table] - 1
-        return self._counter["first_key"][table] + last - (last - slot) % self.capacity
+    def _note_age(
+        self, table: NDArray[np.int64], age: NDArray[np.int64], per_table: NDArray[np.int64]
+    ) -> None:
+        drawn = per_table > 0
+        total = np.bincount(table, age, len(per_table))
+        self.sampled_age[drawn] = total[drawn] / per_table[drawn]
 
     def _rebuild_tree(self) -> None:
         for table, size in enumerate(self.size):
             self._tree.set_range(table, 0, self._mass(self._priority[table, :size]))
 
-
-def transition_columns(
-    storage: Storage, prefix: str, shape: tuple[int, ...], spec: TransitionSpec
-) -> tuple[NDArray, ...]:
-    """Arrays for the columns of transitions in the order of COLUMNS; the table implies the task."""
-    return (
-        storage.array(f"{prefix}obs", (*shape, spec.obs_dim), np.float32),
-        storage.array(f"{prefix}action", (*shape, spec.action_dim), np.float32),
-        storage.array(f"{prefix}reward", shape, np.float32),
-        storage.array(f"{prefix}next_obs", (*shape, spec.obs_dim), np.float32),
-        storage.array(f"{prefix}terminated", shape, np.bool_),
-    )

@@ -60,7 +60,7 @@ def live(sequence, first):
             os.write(1, f"{task} {sequence[task]} {first[task]} {status}\\n".encode())
             sequence[task] += 1
         rows = shard.sample(np.array([[8, 8]]), 0, 10**9)
-        shard.update_priorities(rows.transitions.task_id, rows.key, rng.random(16))
+        shard.update_priorities(rows.task_id, rows.key, rng.random(16))
 
 for line in sys.stdin:
     numbers = [int(number) for number in line.split()]
@@ -94,9 +94,9 @@ def check_files(directory: Path, acknowledged: list[int], next_sequence: list[in
         slot = np.arange(min(count, CAPACITY))
         serial = (count - 1 - (count - 1 - slot) % CAPACITY).astype(np.float32)
         for name in ("obs", "next_obs", "action", "reward"):
-            column = files[name][task, slot]
+            column = files["transitions"][name][task, slot]
             assert (serial == column.T).all(), f"{name} of task {task} is not what was sent"
-        assert (files["terminated"][task, slot] == (serial % 2 == 0)).all()
+        assert (files["transitions"]["terminated"][task, slot] == (serial % 2 == 0)).all()
         assert (files["priority"][task, slot] > 0).all()
     assert sum(ahead) <= 1  # one insert was under way
 

@@ -353,7 +353,7 @@ def test_a_whole_service_of_threads_keeps_the_ratio_and_stores_every_chunk_once(
     for task in range(4):
         shard, table = shards[task % 2], task // 2
         assert shard.stats().inserted[table] == 400
-        serial = shard._tables._columns[0][table, :400, 0]
+        serial = shard._tables._rows["obs"][table, :400, 0]
         # each once; a chunk that was overtaken at the end of the budget may be missing
         assert len(np.unique(serial)) == 400
         assert set(range(380)) <= set(serial.tolist())

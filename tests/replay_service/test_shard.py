@@ -197,8 +197,8 @@ def test_concurrent_inserts_samples_and_updates_keep_every_count(
         quota = np.array([[3, 5], [4, 4]])
         for step in range(draws):
             sample = shard.sample(quota, step, ANY)
-            np.testing.assert_array_equal(sample.transitions.obs[:, 0], -sample.transitions.next_obs[:, 0])
-            stale[0] += shard.update_priorities(sample.transitions.task_id, sample.key, np.ones(16))
+            np.testing.assert_array_equal(sample.rows["obs"][:, 0], -sample.rows["next_obs"][:, 0])
+            stale[0] += shard.update_priorities(sample.task_id, sample.key, np.ones(16))
 
     threads = [threading.Thread(target=act, args=(actor,)) for actor in range(4)] + [
         threading.Thread(target=learn)
@@ -239,7 +239,7 @@ def test_bad_priorities_are_refused_by_name_and_change_nothing(
     sample = shard.sample(np.array([[0, 3]]), 0, ANY)
     mass = shard.stats().priority_mass
     with pytest.raises(ValueError, match=r"task 1: a priority must be finite .* \(1 of 3 rows\)"):
-        shard.update_priorities(sample.transitions.task_id, sample.key, np.array([5.0, value, 5.0]))
+        shard.update_priorities(sample.task_id, sample.key, np.array([5.0, value, 5.0]))
     np.testing.assert_array_equal(shard.stats().priority_mass, mass)
 
 
@@ -262,7 +262,7 @@ def test_a_reopened_shard_has_everything(tmp_path: Path, make_plan: MakePlan, ma
         for sequence in range(11):
             shard.insert(make_chunk(task, 4, sequence, first=4 * sequence, episodes=2), 0.0)
     sample = shard.sample(np.array([[8, 8]]), 0, ANY)
-    shard.update_priorities(sample.transitions.task_id, sample.key, np.linspace(0.1, 9, 16))
+    shard.update_priorities(sample.task_id, sample.key, np.linspace(0.1, 9, 16))
     shard.insert(make_chunk(0, 4, 0), 0.0)  # a duplicate
     before = shard.stats()
     shard.close()
@@ -276,7 +276,7 @@ def test_a_reopened_shard_has_everything(tmp_path: Path, make_plan: MakePlan, ma
     assert (before.incarnation, after.incarnation) == (1, 2)
     assert reopened.insert(make_chunk(0, 4, 10), 0.0).status == "duplicate"
     # the keys of batches drawn before are still good, and the stream of draws does not start over
-    assert reopened.update_priorities(sample.transitions.task_id, sample.key, np.ones(16)) == 0
+    assert reopened.update_priorities(sample.task_id, sample.key, np.ones(16)) == 0
     assert reopened.sample(np.array([[8, 8]]), 0, ANY).key.tolist() != sample.key.tolist()
 
 
@@ -298,7 +298,7 @@ def test_an_insert_cut_short_after_its_commit_is_finished(
         assert total(reopened) == [34, 0]
         assert reopened.stats().episodes.tolist() == [1, 0]
         assert reopened.insert(make_chunk(0, 4, 1, first=30), 0.0).status == "duplicate"
-        serial = reopened.sample(np.array([[2000, 0]]), 0, ANY).transitions.obs[:, 0]
+        serial = reopened.sample(np.array([[2000, 0]]), 0, ANY).rows["obs"][:, 0]
         assert set(serial) == set(range(2, 34))
 
 
