@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from replay_service.storage import Storage
 from replay_service.types import ChunkId
@@ -66,6 +67,15 @@ class Ledger:
             return LedgerEntry(chunk.incarnation, next_sequence, seen | 1 << -ahead)
         seen = (seen << min(ahead, WINDOW) | 1) & _MASK
         return LedgerEntry(chunk.incarnation, chunk.sequence + 1, seen)
+
+    def copy_entries(self, table: int) -> NDArray:
+        """What is known of every actor, ENTRY_DTYPE[MAX_ACTORS]."""
+        return self._entry[table].copy()
+
+    def restore(self, table: int, entries: NDArray, duplicates: int) -> None:
+        """Take over copied entries."""
+        self._entry[table] = entries
+        self.duplicates[table] = duplicates
 
     def write(self, table: int, actor: int, entry: LedgerEntry) -> None:
         self._entry[table, actor] = entry

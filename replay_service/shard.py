@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import deque
@@ -14,14 +15,20 @@ from replay_service.episode_history import EpisodeHistory, pack_episodes
 from replay_service.journal import Insertion, Journal
 from replay_service.ledger import Ledger
 from replay_service.plan import ReplayPlan
-from replay_service.rows import pack, row_dtype
+from replay_service.rows import pack
+from replay_service.snapshot import SnapshotError, SnapshotStore, sha256
 from replay_service.storage import Storage
 from replay_service.table import Tables
+from replay_service.table_copy import TableParts, copy_table, restore_table
 from replay_service.types import Chunk, InsertAck, InsertStatus, ShardSample, ShardStats
 from replay_service.validation import check_chunk
 
+logger = logging.getLogger(__name__)
+
 LAG_WINDOW = 100  # chunks that the policy lag is taken over
-SHARD_DTYPE = np.dtype([("incarnation", "i8"), ("draws", "i8")])
+SHARD_DTYPE = np.dtype(
+    [("incarnation", "i8"), ("draws", "i8"), ("priority_exponent", "f8"), ("priority_epsilon", "f8")]
+)
 
 
 class Shard:
@@ -35,8 +42,17 @@ class Shard:
     acknowledged is there again after a kill; see Journal for how.
     """
 
-    def __init__(self, index: int, plan: ReplayPlan, directory: Path | str | None = None) -> None:
-        """`directory` holds all shards of the run, this one in shard-<index>/; memory storage needs none."""
+    def __init__(
+        self,
+        index: int,
+        plan: ReplayPlan,
+        directory: Path | str | None = None,
+        snapshots: Path | str | None = None,
+    ) -> None:
+        """`directory` holds all shards of the run, this one in shard-<index>/; memory storage needs none.
+
+        A table that was never used takes its content from the newest snapshot under `snapshots` that is whole.
+        """
         self.index = index
         self._plan = plan
         self._task_id = np.array(plan.tasks_of_shard(index), np.int32)  # i32[M]
@@ -45,7 +61,6 @@ class Shard:
         self._learner_steps = 0
         self._lags: deque[int] = deque(maxlen=LAG_WINDOW)
         self._changed = threading.Condition()
-        self._row_dtype = row_dtype(plan.spec)
         capacity = plan.replay.capacity_per_task
         self._storage = Storage(_shard_directory(index, plan, directory), _layout(index, plan))
         self._tables = Tables(self._task_id, plan.spec, capacity, plan.sampling, self._storage)
@@ -55,8 +70,13 @@ class Shard:
         self._ledger = Ledger(len(self._task_id), self._storage)
         self._counter = self._storage.array("shard", (), SHARD_DTYPE)
         self._counter["incarnation"] += 1
+        self._counter["priority_exponent"] = plan.sampling.priority_exponent
+        self._counter["priority_epsilon"] = plan.sampling.priority_epsilon
         self._journal = Journal(capacity, plan.spec, self._storage) if self._storage.is_mapped else None
         self._finish_pending()
+        self._parts = TableParts(self._tables, self._episodes, self._ledger)
+        if snapshots is not None:
+            self._restore(SnapshotStore(Path(snapshots), keep_last=1))
 
     def begin_incarnation(self, actor: int, task_id: int, at_least: int) -> int:
         """The number under which a new process of an actor sends its chunks of a task."""
@@ -129,6 +149,19 @@ class Shard:
         with self._changed:
             self._tables.adopt_inserted(inserted[self._task_id])
 
+    def write_snapshot(self, directory: Path | str) -> dict[str, str]:
+        """Copy each task's table to task-<id>/ in a directory; inserts and samples go on.
+
+        Returns the sha256 of each file by its path from the directory. Each table is copied as it is at one
+        instant of its own: nothing of a chunk concerns two tables.
+        """
+        digests: dict[str, str] = {}
+        for table, task in enumerate(self._task_id.tolist()):
+            path = Path(directory) / f"task-{task}"
+            copy_table(self._parts, table, path, self._changed, self._finish_pending)
+            digests |= {f"task-{task}/{file.name}": sha256(file) for file in path.iterdir()}
+        return digests
+
     def flush(self) -> None:
         """Bring everything to the disk, against a crash of the host."""
         with self._changed:
@@ -138,6 +171,16 @@ class Shard:
         """Give the directory free for another process; the shard is not used any more. Does not flush."""
         with self._changed:
             self._storage.close()
+
+    def _restore(self, store: SnapshotStore) -> None:
+        for table, task in enumerate(self._task_id.tolist()):
+            for snapshot in store.newest_first(self._plan.spec):
+                if self._tables.count[table]:
+                    break
+                try:
+                    restore_table(self._parts, table, snapshot.task(task))
+                except SnapshotError as error:
+                    logger.warning("shard %d passes over a snapshot of task %d: %s", self.index, task, error)
 
     def _table_of(self, task: int, actor: int) -> int:
         if task not in self._table_of_task:
@@ -163,7 +206,7 @@ class Shard:
         insertion = Insertion(
             table,
             int(self._tables.count[table]),
-            pack(chunk.transitions, self._row_dtype),
+            pack(chunk.transitions, self._tables.row_dtype),
             chunk.id.actor,
             self._ledger.entry_with(table, chunk.id),
             int(self._episodes.count[table]) + len(chunk.episodes),

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 SWEEP_RATIO = 4  # a node of a whole level costs about a quarter of a node by its index
 
+
 class SumTree:
     """`num_trees` binary fp64 sum trees of `num_leaves` leaves, side by side in one heap.
 

@@ -64,7 +64,8 @@ class Tables:
         self._alpha = sampling.priority_exponent
         self._epsilon = sampling.priority_epsilon
         num_tables = len(task_id)
-        self._rows = storage.array("transitions", (num_tables, capacity), row_dtype(spec))
+        self.row_dtype = row_dtype(spec)
+        self._rows = storage.array("transitions", (num_tables, capacity), self.row_dtype)
         self._words = words(self._rows)  # u32[M, capacity, words of a row]
         self._priority = storage.array("priority", (num_tables, capacity), np.float64)  # f64[M, capacity]
         self._counter = storage.array("tables", (num_tables,), COUNTER_DTYPE)
@@ -106,7 +107,34 @@ class Tables:
 
     def adopt_inserted(self, inserted: NDArray[np.int64]) -> None:
         """Count transitions that a lost predecessor of these tables had stored; may be repeated."""
-        self._counter["lost"] = np.maximum(self._counter["lost"], inserted)
+        self._counter["lost"] = np.maximum(self._counter["lost"], inserted - self._counter["restored"])
+
+    def copy_rows(self, table: int, first: int, end: int) -> NDArray:
+        """The transitions from count `first` up to `end`, all in one lap of the ring, row_dtype[end - first]."""
+        slot = first % self.capacity
+        rows = np.empty(end - first, self.row_dtype)
+        words(rows)[...] = self._words[table, slot : slot + end - first]
+        return rows
+
+    def copy_priority(self, table: int) -> NDArray[np.float64]:
+        """Raw priorities by slot, f64[size]."""
+        return self._priority[table, : self.size[table]].copy()
+
+    def copy_counter(self, table: int) -> NDArray:
+        """The counters, COUNTER_DTYPE[]."""
+        return self._counter[table : table + 1].copy().reshape(())
+
+    def restore(self, table: int, rows: NDArray, priority: NDArray[np.float64], counter: NDArray) -> None:
+        """Take over a copy, by slot. Keys are new: those in flight may name transitions that are lost now."""
+        self._words[table, : len(rows)] = words(rows)
+        self._priority[table, : len(rows)] = priority
+        for name in ("lost", "sampled", "stale", "max_priority"):
+            self._counter[name][table] = counter[name]
+        self._counter["restored"][table] = counter["count"]
+        self._counter["count"][table] = counter[
+            "count"
+        ]  # last: a kill before this leaves a table without rows
+        self._tree.set_range(table, 0, self._mass(priority))
 
     def insert(self, table: int, first: int, rows: NDArray) -> None:
         """Store rows, row_dtype[n], as the ones from `first` on, at the table's greatest priority; repeatable."""
@@ -178,4 +206,3 @@ class Tables:
     def _rebuild_tree(self) -> None:
         for table, size in enumerate(self.size):
             self._tree.set_range(table, 0, self._mass(self._priority[table, :size]))
-

@@ -84,7 +84,9 @@ class ShardStats(NamedTuple):
     size: NDArray[np.int64]  # i64[M], transitions held now
     sampled: NDArray[np.int64]  # i64[M], transitions ever drawn
     priority_mass: NDArray[np.float64]  # f64[M]
-    sampled_age: NDArray[np.float64]  # f64[M], transitions stored since, mean over the latest draw; nan before
+    sampled_age: NDArray[
+        np.float64
+    ]  # f64[M], transitions stored since, mean over the latest draw; nan before
     episodes: NDArray[np.int64]  # i64[M], episodes ever finished
     success_rate: NDArray[np.float64]  # f64[M], over the last episodes of the task; nan before the first
     mean_return: NDArray[np.float64]  # f64[M], over the same episodes; nan before the first

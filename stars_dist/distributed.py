@@ -8,6 +8,7 @@ import ray
 
 from actors.evaluation_result import EvaluationResult
 from actors.goals import prepare_goals
+from replay_service.transport import RayTransport
 from stars_dist.config import RunConfig
 from stars_dist.evaluation_schedule import EvaluationSchedule
 from stars_dist.launch import Cluster, connect, place
@@ -16,6 +17,7 @@ from stars_dist.monitor.run_monitor import RunMonitor
 from stars_dist.resume_point import prepare_start
 from stars_dist.rollout_parts import GOALS_FILE
 from stars_dist.run_directory import RunDirectory
+from stars_dist.snapshot_schedule import SnapshotSchedule
 from stars_dist.supervisor import Supervisor
 
 INCARNATIONS_A_START = 10_000  # a resumed run's actors count on from here, so that shards know them for new
@@ -42,9 +44,11 @@ def train_distributed(
         cluster = Cluster(config, run, placement)
         supervisor = Supervisor(config, run, cluster, monitor, starts * INCARNATIONS_A_START)
         schedule = EvaluationSchedule(config, run, cluster, monitor, start.env_steps)
-        is_complete = supervisor.run(interrupted, schedule)
+        snapshots = SnapshotSchedule(config, run, RayTransport(cluster.shards), monitor, start.env_steps)
+        is_complete = supervisor.run(interrupted, schedule, snapshots)
         console.phase("saving a checkpoint")
         schedule.cancel()
+        snapshots.cancel()
         supervisor.stop()
         monitor.record()
         console.line(_summary(config, monitor))
