@@ -49,6 +49,13 @@ def importance_weights(
     return (weight / weight.max()).astype(np.float32)
 
 
+def effective_sample_size(weight: NDArray[np.float32]) -> float:
+    """(sum w)^2 / (n sum w^2): the share of the batch that counts, 1 for equal weights (Kish 1965)."""
+    return float(
+        weight.sum(dtype=np.float64) ** 2 / (len(weight) * np.square(weight, dtype=np.float64).sum())
+    )
+
+
 def _interleave(parts: Sequence[NDArray], rows: Sequence[NDArray[np.int64]]) -> NDArray:
     """An array with parts[s] at rows[s]."""
     if len(parts) == 1:

@@ -12,7 +12,7 @@ from typing import TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from replay_service.batching import merge_samples
+from replay_service.batching import effective_sample_size, merge_samples
 from replay_service.plan import ReplayPlan
 from replay_service.service_view import ServiceView
 from replay_service.table import TableEmpty
@@ -59,6 +59,7 @@ class ReplaySampler:
         self.newest_quota = np.zeros(
             plan.num_tasks, np.int64
         )  # i64[T], rows of each task in the newest batch
+        self.newest_effective_size = float("nan")  # share of the newest batch that its weights let count
         self.lost_updates = 0  # calls of update_priorities that found a shard down
 
     @property
@@ -75,6 +76,17 @@ class ReplaySampler:
     def limiter_cursor(self) -> float:
         """Rows that may still be drawn at the configured ratio; within plus or minus the error buffer."""
         return self._limiter.cursor
+
+    def metrics(self) -> dict[str, float]:
+        """What only the learner's side knows of the service, by metric name."""
+        limiter = self._limiter
+        return {
+            "replay/limiter_cursor": limiter.cursor,
+            "replay/limiter_error_buffer": limiter.error_buffer,
+            "replay/limiter_inserts_left": float(limiter.allowed_inserts() - limiter.inserts),
+            "replay/effective_sample_size": self.newest_effective_size,
+            "replay/lost_updates": float(self.lost_updates),
+        }
 
     @property
     def task_probability(self) -> NDArray[np.float64]:
@@ -106,7 +118,9 @@ class ReplaySampler:
                 if answers is not None:
                     self._limiter.samples += int(quota.sum())
                     self.newest_quota = quota[0]
-                    return merge_samples(answers, quota, is_exponent)
+                    batches = merge_samples(answers, quota, is_exponent)
+                    self.newest_effective_size = effective_sample_size(batches[-1].is_weight)
+                    return batches
 
     def blocker(self, num_batches: int = 1) -> str:
         """What sampling waits for, or would wait for, with the counters that decide."""

@@ -230,6 +230,18 @@ def test_statistics_ride_back_on_a_sample(make_plan: MakePlan, make_chunk: MakeC
     assert stats.learner_steps == 31
 
 
+def test_the_age_of_a_draw_counts_the_transitions_stored_since(
+    make_plan: MakePlan, make_chunk: MakeChunk
+) -> None:
+    shard = open_shard(make_plan())
+    assert np.isnan(shard.stats().sampled_age).all()
+    for sequence in range(10):
+        shard.insert(make_chunk(0, 4, sequence, first=4 * sequence), 0.0)  # 40 rows in 32 slots
+    sample = shard.sample(np.array([[50, 0], [50, 0]]), 0, ANY)
+    age = 39 - sample.rows["obs"][:, 0]
+    np.testing.assert_allclose(sample.stats.sampled_age, [age.mean(), np.nan])
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -1.0])
 def test_bad_priorities_are_refused_by_name_and_change_nothing(
     value: float, make_plan: MakePlan, make_chunk: MakeChunk
