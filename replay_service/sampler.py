@@ -146,10 +146,11 @@ class ReplaySampler:
                 f"check the td_error"
             )
         with self._updating:
-            for index in np.unique(shard).tolist():
+            for index in range(self._plan.num_shards):
                 mine = shard == index
-                call = ("update_priorities", task_id[mine], key[mine], value[mine])
-                self._updates.append(self._transport.submit(index, *call))
+                if mine.any():
+                    call = ("update_priorities", task_id[mine], key[mine], value[mine])
+                    self._updates.append(self._transport.submit(index, *call))
             while self._updates and (
                 self._updates[0].done() or len(self._updates) > UPDATES_IN_FLIGHT * self._plan.num_shards
             ):

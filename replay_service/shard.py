@@ -70,6 +70,12 @@ class Shard:
         self._ledger = Ledger(len(self._task_id), self._storage)
         self._counter = self._storage.array("shard", (), SHARD_DTYPE)
         self._counter["incarnation"] += 1
+        seed = [
+            plan.seed,
+            index,
+            int(self._counter["draws"]),
+        ]  # a restarted shard does not draw the same again
+        self._rng = np.random.default_rng(seed)
         self._counter["priority_exponent"] = plan.sampling.priority_exponent
         self._counter["priority_epsilon"] = plan.sampling.priority_epsilon
         self._journal = Journal(capacity, plan.spec, self._storage) if self._storage.is_mapped else None
@@ -108,8 +114,7 @@ class Shard:
         with self._changed:
             self._hear(learner_steps, insert_limit_per_task)
             mine = np.ascontiguousarray(quota[:, self._task_id])
-            seed = [self._plan.seed, self.index, int(self._counter["draws"])]  # goes on after a restart
-            draw = self._tables.sample(mine, np.random.default_rng(seed))
+            draw = self._tables.sample(mine, self._rng)
             self._counter["draws"] += 1
             return ShardSample(*draw, rows_per_batch=mine.sum(axis=1), stats=self._stats())
 
@@ -249,7 +254,7 @@ class Shard:
             mean_return=self._episodes.mean_return.copy(),
             stale_updates=self._tables.stale_updates,
             duplicate_chunks=int(self._ledger.duplicates.sum()),
-            policy_lag_mean=float(np.mean(self._lags)) if self._lags else float("nan"),
+            policy_lag_mean=sum(self._lags) / len(self._lags) if self._lags else float("nan"),
             policy_lag_max=float(max(self._lags)) if self._lags else float("nan"),
             incarnation=int(self._counter["incarnation"]),
             learner_steps=self._learner_steps,

@@ -67,7 +67,7 @@ class SumTree:
         rest = value.copy()
         for _ in range(self._depth):
             node <<= 1
-            left = self._node[node]
+            left = self._node.take(node)
             right = rest >= left
             left *= right
             rest -= left
