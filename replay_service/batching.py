@@ -15,9 +15,8 @@ def merge_samples(
     answers: Sequence[ShardSample], quota: NDArray[np.int64], is_exponent: float
 ) -> list[SampledBatch]:
     """One batch for each row of quota i64[num_batches, T]; answers[s] is shard s's answer to that quota."""
-    num_batches, num_tasks = quota.shape
-    home = np.array([shard_of_task(task, len(answers)) for task in range(num_tasks)], np.int32)
-    shard = np.repeat(np.tile(home, num_batches), quota.ravel())
+    home = np.array([shard_of_task(task, len(answers)) for task in range(quota.shape[1])], np.int32)
+    shard = np.repeat(np.broadcast_to(home, quota.shape).ravel(), quota.ravel())
     rows = [np.flatnonzero(shard == index) for index in range(len(answers))]
 
     packed = _interleave([answer.rows for answer in answers], rows)
@@ -27,9 +26,9 @@ def merge_samples(
     table_size = _interleave([answer.table_size for answer in answers], rows)
 
     batches = []
-    ends = np.cumsum(quota.sum(axis=1))
-    for j, end in enumerate(ends):
-        part = slice(end - quota[j].sum(), end)
+    end = 0
+    for j, size in enumerate(quota.sum(axis=1).tolist()):
+        part = slice(end, end := end + size)
         batches.append(
             SampledBatch(
                 unpack(packed[part], task_id[part]),

@@ -51,6 +51,7 @@ class ReplaySampler:
         self._transport = transport
         self._limiter = plan.limiter()
         self._view = ServiceView(plan)
+        self._quota, self._quota_rates = np.zeros(plan.num_tasks, np.int64), b""
         self._down: set[int] = set()
         self._report_at = 0.0
         self._sampling = threading.Lock()
@@ -113,7 +114,7 @@ class ReplaySampler:
             self._report_at = time.monotonic() + REPORT_PERIOD_S
             while True:
                 self._wait_until_ready(num_batches, learner_steps, deadline)
-                quota = np.tile(self._next_quota(), (num_batches, 1))
+                quota = self._next_quota()[None].repeat(num_batches, axis=0)
                 answers = self._draw(quota, learner_steps, deadline)
                 if answers is not None:
                     self._limiter.samples += int(quota.sum())
@@ -147,8 +148,8 @@ class ReplaySampler:
             )
         with self._updating:
             for index in range(self._plan.num_shards):
-                mine = shard == index
-                if mine.any():
+                mine = np.flatnonzero(shard == index)
+                if len(mine):
                     call = ("update_priorities", task_id[mine], key[mine], value[mine])
                     self._updates.append(self._transport.submit(index, *call))
             while self._updates and (
@@ -169,15 +170,17 @@ class ReplaySampler:
         return self._limiter.allowed_inserts() // self._plan.num_tasks
 
     def _next_quota(self) -> NDArray[np.int64]:
-        floor = self._plan.sampling.task_priority.quota_floor
-        return task_quotas(self.task_probability, self._plan.batch_size, floor)
+        """Rows of each task, i64[T]; computed anew when an episode has changed a success rate."""
+        rates = self._view.success_rate.tobytes()
+        if rates != self._quota_rates:
+            floor = self._plan.sampling.task_priority.quota_floor
+            self._quota = task_quotas(self.task_probability, self._plan.batch_size, floor)
+            self._quota_rates = rates
+        return self._quota
 
     def _can_sample(self, num_batches: int) -> bool:
-        return (
-            self._view.is_complete
-            and not self._view.cold_tasks
-            and self._limiter.can_sample(num_batches * self._plan.batch_size)
-        )
+        rows = num_batches * self._plan.batch_size
+        return self._view.is_warm and self._limiter.can_sample(rows)
 
     def _wait_until_ready(self, num_batches: int, learner_steps: int, deadline: float) -> None:
         poll_s = SHORTEST_POLL_S
@@ -185,7 +188,7 @@ class ReplaySampler:
             self._poll(learner_steps, self._patience_s(deadline))
             if self._can_sample(num_batches):
                 return
-            if self._view.is_complete and self._view.is_closed and not self._view.cold_tasks:
+            if self._view.is_warm and self._view.is_closed:
                 raise ReplayFinished(f"all {self.env_steps} steps of the run are stored and sampled")
             now = time.monotonic()
             if now >= deadline:

@@ -57,6 +57,8 @@ class Shard:
         self._plan = plan
         self._task_id = np.array(plan.tasks_of_shard(index), np.int32)  # i32[M]
         self._table_of_task = {int(task): table for table, task in enumerate(self._task_id)}
+        self._table_lookup = np.full(plan.num_tasks + 1, -1)  # i64[T + 1], -1 for tasks of other shards or none
+        self._table_lookup[self._task_id] = np.arange(len(self._task_id))
         self._insert_limit = plan.limiter().allowed_inserts() // plan.num_tasks
         self._learner_steps = 0
         self._lags: deque[int] = deque(maxlen=LAG_WINDOW)
@@ -129,12 +131,12 @@ class Shard:
                 f"task {task_id[first]}: a priority must be finite and at least 0, got {priority[first]} "
                 f"for key {key[first]} ({wrong.sum()} of {len(wrong)} rows); check the learner's td_error"
             )
-        table = np.searchsorted(self._task_id, task_id)
-        known = self._task_id[np.minimum(table, len(self._task_id) - 1)] == task_id
-        if not known.all():
+        task_id = np.asarray(task_id, np.int32)
+        table = self._table_lookup.take(task_id.view(np.uint32), mode="clip")  # below 0 is far above T
+        if (table < 0).any():
             raise ValueError(
                 f"shard {self.index} must be asked for its tasks {self._task_id.tolist()}, got task "
-                f"{task_id[np.argmin(known)]}; route by shard_of_task"
+                f"{task_id[np.argmin(table)]}; route by shard_of_task"
             )
         with self._changed:
             return self._tables.update_priorities(table, key, np.asarray(priority, np.float64))

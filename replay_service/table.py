@@ -147,14 +147,14 @@ class Tables:
 
     def sample(self, quota: NDArray[np.int64], rng: np.random.Generator) -> Draw:
         """Draw quota[j, m] rows of table m for batch j, i64[num_batches, M], in order of batch and table."""
-        num_batches, num_tables = quota.shape
         size, total, per_table = self.size, self._tree.total, quota.sum(axis=0)
         if np.any((per_table > 0) & (size == 0)):
             empty = self.task_id[(per_table > 0) & (size == 0)].tolist()
             raise TableEmpty(
                 f"a table must hold rows to be sampled, got none for tasks {empty}; insert first"
             )
-        table = np.repeat(np.tile(np.arange(num_tables), num_batches), quota.ravel())
+        tables = np.arange(quota.shape[1])
+        table = np.repeat(np.broadcast_to(tables, quota.shape).ravel(), quota.ravel())
         mass, table_size = total[table], size[table]
         slot = self._tree.find(table, rng.random(len(table)) * mass)
         np.minimum(slot, table_size - 1, out=slot)  # rounding may point past the rows in use
@@ -177,12 +177,15 @@ class Tables:
         count = key - self._counter["first_key"][table]
         newest = self._counter["count"][table]
         live = (count >= np.maximum(newest - self.capacity, 0)) & (count < newest)
-        np.add.at(self._counter["stale"], table[~live], 1)
-        table, slot, priority = table[live], count[live] % self.capacity, priority[live]
+        stale = len(live) - int(np.count_nonzero(live))
+        if stale:
+            np.add.at(self._counter["stale"], table[~live], 1)
+            table, count, priority = table[live], count[live], priority[live]
+        slot = count % self.capacity
         np.maximum.at(self._counter["max_priority"], table, priority)
         self._priority[table, slot] = priority
         self._tree.set(table, slot, self._mass(priority))
-        return len(live) - len(table)
+        return stale
 
     def _fill(self, table: int, start: int, packed: NDArray[np.uint32]) -> None:
         priority, slots = self._max_priority(table), slice(start, start + len(packed))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 import time
 from typing import Any
@@ -47,7 +48,7 @@ def measure_ray(seconds: float, batches_per_call: int) -> dict[str, float]:
         batches_per_call=batches_per_call,
         seed=0,
     )
-    ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     try:
         with tempfile.TemporaryDirectory(prefix="replay-bench-") as directory:
             return _run(plan, directory, seconds)

@@ -255,10 +255,11 @@ def test_bad_priorities_are_refused_by_name_and_change_nothing(
     np.testing.assert_array_equal(shard.stats().priority_mass, mass)
 
 
-def test_priorities_of_another_shards_task_are_refused(make_plan: MakePlan) -> None:
+@pytest.mark.parametrize("task", [2, 4, 1000, -1])
+def test_priorities_of_another_shards_task_or_of_none_are_refused(task: int, make_plan: MakePlan) -> None:
     shard = Shard(1, make_plan(4, {"num_shards": 2}))
-    with pytest.raises(ValueError, match=r"shard 1 must be asked for its tasks \[1, 3\], got task 2"):
-        shard.update_priorities(np.array([1, 2], np.int32), np.zeros(2, np.int64), np.ones(2))
+    with pytest.raises(ValueError, match=rf"shard 1 must be asked for its tasks \[1, 3\], got task {task}"):
+        shard.update_priorities(np.array([1, task], np.int32), np.zeros(2, np.int64), np.ones(2))
 
 
 def test_mapped_storage_needs_a_directory(make_plan: MakePlan) -> None:
