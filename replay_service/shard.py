@@ -57,7 +57,9 @@ class Shard:
         self._plan = plan
         self._task_id = np.array(plan.tasks_of_shard(index), np.int32)  # i32[M]
         self._table_of_task = {int(task): table for table, task in enumerate(self._task_id)}
-        self._table_lookup = np.full(plan.num_tasks + 1, -1)  # i64[T + 1], -1 for tasks of other shards or none
+        self._table_lookup = np.full(
+            plan.num_tasks + 1, -1
+        )  # i64[T + 1], -1 for tasks of other shards or none
         self._table_lookup[self._task_id] = np.arange(len(self._task_id))
         self._insert_limit = plan.limiter().allowed_inserts() // plan.num_tasks
         self._learner_steps = 0
