@@ -83,6 +83,9 @@ class TaskPriorityConfig(BaseModel):
     offset: float = Field(
         default=0.1, gt=0, description="added to 1 - success rate, so that solved tasks stay in, ratio"
     )
+    exponent: float = Field(
+        default=1.0, ge=0, le=10, description="power of that sum; 0: uniform, above 1: sharper, power"
+    )
     clip_low: float = Field(
         default=0.5, gt=0, le=1, description="least share of a task, multiples of the uniform share"
     )
