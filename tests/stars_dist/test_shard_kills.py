@@ -39,6 +39,8 @@ SETTINGS = (
     "address=local",
     f"replay.num_shards={NUM_SHARDS}",
     "replay.warmup_steps_per_task=200",
+    "replay.samples_per_insert=4",  # many inserts for each update
+    "actors.chunk_steps=10",
 )
 
 
