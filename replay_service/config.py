@@ -47,6 +47,17 @@ class ReplayConfig(BaseModel):
         gt=0,
         description="how long an actor tries to hand over one chunk before it gives up, seconds",
     )
+    snapshot_every_env_steps: int | None = Field(
+        default=None,
+        ge=1,
+        description="environment steps, all tasks together, between snapshots for lost hosts; none: no snapshots",
+    )
+    snapshot_keep_last: int = Field(default=2, ge=1, description="newest snapshots that are kept")
+    snapshot_dir: str | None = Field(
+        default=None,
+        description="where each run's snapshots have a directory, on storage that every host sees; "
+        "none: in the run directory",
+    )
     call_timeout_s: float = Field(
         default=60.0, gt=0, description="longest answer time of a shard's call, seconds"
     )
@@ -71,6 +82,9 @@ class TaskPriorityConfig(BaseModel):
     enabled: bool = Field(default=True, description="false: every task has the same share")
     offset: float = Field(
         default=0.1, gt=0, description="added to 1 - success rate, so that solved tasks stay in, ratio"
+    )
+    exponent: float = Field(
+        default=1.0, ge=0, le=10, description="power of that sum; 0: uniform, above 1: sharper, power"
     )
     clip_low: float = Field(
         default=0.5, gt=0, le=1, description="least share of a task, multiples of the uniform share"

@@ -38,6 +38,14 @@ class EpisodeHistory:
             self._count[table] = count
             self._refresh(table)
 
+    def copy_ring(self, table: int) -> NDArray:
+        """The newest episodes, EPISODE_DTYPE[HISTORY]; the c-th ever is at c % HISTORY."""
+        return self._episode[table].copy()
+
+    def restore(self, table: int, count: int, ring: NDArray) -> None:
+        """Take over a copied ring."""
+        self.write(table, count, ring[np.arange(max(count - HISTORY, 0), count) % HISTORY])
+
     def _refresh(self, table: int) -> None:
         count = int(self._count[table])
         if count:

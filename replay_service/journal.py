@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from replay_service.episode_history import EPISODE_DTYPE, HISTORY
 from replay_service.ledger import LedgerEntry
+from replay_service.rows import row_dtype, words
 from replay_service.storage import Storage
-from replay_service.table import COLUMNS, transition_columns
-from replay_service.types import TransitionBatch, TransitionSpec
+from replay_service.types import TransitionSpec
 
 
 class Insertion(NamedTuple):
@@ -19,7 +19,7 @@ class Insertion(NamedTuple):
 
     table: int
     first: int  # the table's count before
-    transitions: TransitionBatch
+    rows: NDArray  # row_dtype[n]
     actor: int
     ledger_entry: LedgerEntry
     episode_count: int  # the table's episodes after
@@ -42,16 +42,15 @@ class Journal:
     """
 
     def __init__(self, max_rows: int, spec: TransitionSpec, storage: Storage) -> None:
-        self._columns = transition_columns(storage, "journal_", (max_rows,), spec)
+        self._rows = storage.array("journal_transitions", (max_rows,), row_dtype(spec))
         self._episodes = storage.array("journal_episodes", (HISTORY,), EPISODE_DTYPE)
         self._header = storage.array("journal_header", (), HEADER_DTYPE)
         self._committed = storage.array("journal_committed", (), np.int64)
 
     def commit(self, insertion: Insertion) -> None:
         """From the return of this call on the insertion survives a kill."""
-        rows, episodes = len(insertion.transitions.reward), len(insertion.episodes)
-        for name, column in zip(COLUMNS, self._columns, strict=True):
-            column[:rows] = getattr(insertion.transitions, name)
+        rows, episodes = len(insertion.rows), len(insertion.episodes)
+        words(self._rows)[:rows] = words(insertion.rows)
         self._episodes[:episodes] = insertion.episodes
         self._header[...] = (
             insertion.table,
@@ -75,8 +74,6 @@ class Journal:
         table, first, rows, actor, incarnation, next_sequence, seen, episode_count, episodes = (
             self._header.item()
         )
-        transitions = TransitionBatch(
-            *(column[:rows] for column in self._columns), task_id=np.empty(0, np.int32)
-        )  # the table implies the task
         entry = LedgerEntry(incarnation, next_sequence, seen)
-        return Insertion(table, first, transitions, actor, entry, episode_count, self._episodes[:episodes])
+        episodes_of = self._episodes[:episodes]
+        return Insertion(table, first, self._rows[:rows], actor, entry, episode_count, episodes_of)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from replay_service.storage import Storage
 from replay_service.types import ChunkId
 
 MAX_ACTORS = 4096
 WINDOW = 64  # an actor has at most 32 chunks of a task under way
 _MASK = (1 << WINDOW) - 1
+ENTRY_DTYPE = np.dtype([("incarnation", "i8"), ("next_sequence", "i8"), ("seen", "u8")])
 
 
 class LedgerEntry(NamedTuple):
@@ -29,8 +33,8 @@ class Ledger:
     """
 
     def __init__(self, num_tables: int, storage: Storage) -> None:
-        dtype = [("incarnation", "i8"), ("next_sequence", "i8"), ("seen", "u8")]
-        self._entry = storage.array("ledger", (num_tables, MAX_ACTORS), dtype)
+        self._entry = storage.array("ledger", (num_tables, MAX_ACTORS), ENTRY_DTYPE)
+        self.duplicates = storage.array("duplicates", (num_tables,), np.int64)  # i64[M], retries recognised
 
     def entry(self, table: int, actor: int) -> LedgerEntry:
         return LedgerEntry(*self._entry[table, actor].item())
@@ -63,6 +67,15 @@ class Ledger:
             return LedgerEntry(chunk.incarnation, next_sequence, seen | 1 << -ahead)
         seen = (seen << min(ahead, WINDOW) | 1) & _MASK
         return LedgerEntry(chunk.incarnation, chunk.sequence + 1, seen)
+
+    def copy_entries(self, table: int) -> NDArray:
+        """What is known of every actor, ENTRY_DTYPE[MAX_ACTORS]."""
+        return self._entry[table].copy()
+
+    def restore(self, table: int, entries: NDArray, duplicates: int) -> None:
+        """Take over copied entries."""
+        self._entry[table] = entries
+        self.duplicates[table] = duplicates
 
     def write(self, table: int, actor: int, entry: LedgerEntry) -> None:
         self._entry[table, actor] = entry

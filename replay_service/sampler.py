@@ -12,7 +12,7 @@ from typing import TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from replay_service.batching import merge_samples
+from replay_service.batching import effective_sample_size, merge_samples
 from replay_service.plan import ReplayPlan
 from replay_service.service_view import ServiceView
 from replay_service.table import TableEmpty
@@ -51,6 +51,7 @@ class ReplaySampler:
         self._transport = transport
         self._limiter = plan.limiter()
         self._view = ServiceView(plan)
+        self._quota, self._quota_rates = np.zeros(plan.num_tasks, np.int64), b""
         self._down: set[int] = set()
         self._report_at = 0.0
         self._sampling = threading.Lock()
@@ -59,6 +60,7 @@ class ReplaySampler:
         self.newest_quota = np.zeros(
             plan.num_tasks, np.int64
         )  # i64[T], rows of each task in the newest batch
+        self.newest_effective_size = float("nan")  # share of the newest batch that its weights let count
         self.lost_updates = 0  # calls of update_priorities that found a shard down
 
     @property
@@ -75,6 +77,17 @@ class ReplaySampler:
     def limiter_cursor(self) -> float:
         """Rows that may still be drawn at the configured ratio; within plus or minus the error buffer."""
         return self._limiter.cursor
+
+    def metrics(self) -> dict[str, float]:
+        """What only the learner's side knows of the service, by metric name."""
+        limiter = self._limiter
+        return {
+            "replay/limiter_cursor": limiter.cursor,
+            "replay/limiter_error_buffer": limiter.error_buffer,
+            "replay/limiter_inserts_left": float(limiter.allowed_inserts() - limiter.inserts),
+            "replay/effective_sample_size": self.newest_effective_size,
+            "replay/lost_updates": float(self.lost_updates),
+        }
 
     @property
     def task_probability(self) -> NDArray[np.float64]:
@@ -101,12 +114,14 @@ class ReplaySampler:
             self._report_at = time.monotonic() + REPORT_PERIOD_S
             while True:
                 self._wait_until_ready(num_batches, learner_steps, deadline)
-                quota = np.tile(self._next_quota(), (num_batches, 1))
+                quota = self._next_quota()[None].repeat(num_batches, axis=0)
                 answers = self._draw(quota, learner_steps, deadline)
                 if answers is not None:
                     self._limiter.samples += int(quota.sum())
                     self.newest_quota = quota[0]
-                    return merge_samples(answers, quota, is_exponent)
+                    batches = merge_samples(answers, quota, is_exponent)
+                    self.newest_effective_size = effective_sample_size(batches[-1].is_weight)
+                    return batches
 
     def blocker(self, num_batches: int = 1) -> str:
         """What sampling waits for, or would wait for, with the counters that decide."""
@@ -132,10 +147,11 @@ class ReplaySampler:
                 f"check the td_error"
             )
         with self._updating:
-            for index in np.unique(shard).tolist():
-                mine = shard == index
-                call = ("update_priorities", task_id[mine], key[mine], value[mine])
-                self._updates.append(self._transport.submit(index, *call))
+            for index in range(self._plan.num_shards):
+                mine = np.flatnonzero(shard == index)
+                if len(mine):
+                    call = ("update_priorities", task_id[mine], key[mine], value[mine])
+                    self._updates.append(self._transport.submit(index, *call))
             while self._updates and (
                 self._updates[0].done() or len(self._updates) > UPDATES_IN_FLIGHT * self._plan.num_shards
             ):
@@ -154,15 +170,17 @@ class ReplaySampler:
         return self._limiter.allowed_inserts() // self._plan.num_tasks
 
     def _next_quota(self) -> NDArray[np.int64]:
-        floor = self._plan.sampling.task_priority.quota_floor
-        return task_quotas(self.task_probability, self._plan.batch_size, floor)
+        """Rows of each task, i64[T]; computed anew when an episode has changed a success rate."""
+        rates = self._view.success_rate.tobytes()
+        if rates != self._quota_rates:
+            floor = self._plan.sampling.task_priority.quota_floor
+            self._quota = task_quotas(self.task_probability, self._plan.batch_size, floor)
+            self._quota_rates = rates
+        return self._quota
 
     def _can_sample(self, num_batches: int) -> bool:
-        return (
-            self._view.is_complete
-            and not self._view.cold_tasks
-            and self._limiter.can_sample(num_batches * self._plan.batch_size)
-        )
+        rows = num_batches * self._plan.batch_size
+        return self._view.is_warm and self._limiter.can_sample(rows)
 
     def _wait_until_ready(self, num_batches: int, learner_steps: int, deadline: float) -> None:
         poll_s = SHORTEST_POLL_S
@@ -170,7 +188,7 @@ class ReplaySampler:
             self._poll(learner_steps, self._patience_s(deadline))
             if self._can_sample(num_batches):
                 return
-            if self._view.is_complete and self._view.is_closed and not self._view.cold_tasks:
+            if self._view.is_warm and self._view.is_closed:
                 raise ReplayFinished(f"all {self.env_steps} steps of the run are stored and sampled")
             now = time.monotonic()
             if now >= deadline:

@@ -39,6 +39,11 @@ class ServiceView:
         return np.flatnonzero(self.size < self._plan.warmup_steps).tolist()
 
     @property
+    def is_warm(self) -> bool:
+        """Whether every shard has been heard of and every table holds the warm-up."""
+        return self.is_complete and bool(self.size.min() >= self._plan.warmup_steps)
+
+    @property
     def is_closed(self) -> bool:
         """Whether every task has used up its step budget."""
         return bool((self.inserted >= self._plan.steps_per_task).all())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import deque
@@ -14,13 +15,20 @@ from replay_service.episode_history import EpisodeHistory, pack_episodes
 from replay_service.journal import Insertion, Journal
 from replay_service.ledger import Ledger
 from replay_service.plan import ReplayPlan
+from replay_service.rows import pack
+from replay_service.snapshot import SnapshotError, SnapshotStore, sha256
 from replay_service.storage import Storage
 from replay_service.table import Tables
+from replay_service.table_copy import TableParts, copy_table, restore_table
 from replay_service.types import Chunk, InsertAck, InsertStatus, ShardSample, ShardStats
 from replay_service.validation import check_chunk
 
+logger = logging.getLogger(__name__)
+
 LAG_WINDOW = 100  # chunks that the policy lag is taken over
-SHARD_DTYPE = np.dtype([("incarnation", "i8"), ("draws", "i8"), ("duplicates", "i8")])
+SHARD_DTYPE = np.dtype(
+    [("incarnation", "i8"), ("draws", "i8"), ("priority_exponent", "f8"), ("priority_epsilon", "f8")]
+)
 
 
 class Shard:
@@ -34,12 +42,25 @@ class Shard:
     acknowledged is there again after a kill; see Journal for how.
     """
 
-    def __init__(self, index: int, plan: ReplayPlan, directory: Path | str | None = None) -> None:
-        """`directory` holds all shards of the run, this one in shard-<index>/; memory storage needs none."""
+    def __init__(
+        self,
+        index: int,
+        plan: ReplayPlan,
+        directory: Path | str | None = None,
+        snapshots: Path | str | None = None,
+    ) -> None:
+        """`directory` holds all shards of the run, this one in shard-<index>/; memory storage needs none.
+
+        A table that was never used takes its content from the newest snapshot under `snapshots` that is whole.
+        """
         self.index = index
         self._plan = plan
         self._task_id = np.array(plan.tasks_of_shard(index), np.int32)  # i32[M]
         self._table_of_task = {int(task): table for table, task in enumerate(self._task_id)}
+        self._table_lookup = np.full(
+            plan.num_tasks + 1, -1
+        )  # i64[T + 1], -1 for tasks of other shards or none
+        self._table_lookup[self._task_id] = np.arange(len(self._task_id))
         self._insert_limit = plan.limiter().allowed_inserts() // plan.num_tasks
         self._learner_steps = 0
         self._lags: deque[int] = deque(maxlen=LAG_WINDOW)
@@ -53,8 +74,19 @@ class Shard:
         self._ledger = Ledger(len(self._task_id), self._storage)
         self._counter = self._storage.array("shard", (), SHARD_DTYPE)
         self._counter["incarnation"] += 1
+        seed = [
+            plan.seed,
+            index,
+            int(self._counter["draws"]),
+        ]  # a restarted shard does not draw the same again
+        self._rng = np.random.default_rng(seed)
+        self._counter["priority_exponent"] = plan.sampling.priority_exponent
+        self._counter["priority_epsilon"] = plan.sampling.priority_epsilon
         self._journal = Journal(capacity, plan.spec, self._storage) if self._storage.is_mapped else None
         self._finish_pending()
+        self._parts = TableParts(self._tables, self._episodes, self._ledger)
+        if snapshots is not None:
+            self._restore(SnapshotStore(Path(snapshots), keep_last=1))
 
     def begin_incarnation(self, actor: int, task_id: int, at_least: int) -> int:
         """The number under which a new process of an actor sends its chunks of a task."""
@@ -75,7 +107,7 @@ class Shard:
             if status is InsertStatus.STORED:
                 self._store(chunk, table)
             elif status is InsertStatus.DUPLICATE:
-                self._counter["duplicates"] += 1
+                self._ledger.duplicates[table] += 1
             return InsertAck(status, self._learner_steps)
 
     def sample(self, quota: NDArray[np.int64], learner_steps: int, insert_limit_per_task: int) -> ShardSample:
@@ -86,8 +118,7 @@ class Shard:
         with self._changed:
             self._hear(learner_steps, insert_limit_per_task)
             mine = np.ascontiguousarray(quota[:, self._task_id])
-            seed = [self._plan.seed, self.index, int(self._counter["draws"])]  # goes on after a restart
-            draw = self._tables.sample(mine, np.random.default_rng(seed))
+            draw = self._tables.sample(mine, self._rng)
             self._counter["draws"] += 1
             return ShardSample(*draw, rows_per_batch=mine.sum(axis=1), stats=self._stats())
 
@@ -102,12 +133,12 @@ class Shard:
                 f"task {task_id[first]}: a priority must be finite and at least 0, got {priority[first]} "
                 f"for key {key[first]} ({wrong.sum()} of {len(wrong)} rows); check the learner's td_error"
             )
-        table = np.searchsorted(self._task_id, task_id)
-        known = self._task_id[np.minimum(table, len(self._task_id) - 1)] == task_id
-        if not known.all():
+        task_id = np.asarray(task_id, np.int32)
+        table = self._table_lookup.take(task_id.view(np.uint32), mode="clip")  # below 0 is far above T
+        if (table < 0).any():
             raise ValueError(
                 f"shard {self.index} must be asked for its tasks {self._task_id.tolist()}, got task "
-                f"{task_id[np.argmin(known)]}; route by shard_of_task"
+                f"{task_id[np.argmin(table)]}; route by shard_of_task"
             )
         with self._changed:
             return self._tables.update_priorities(table, key, np.asarray(priority, np.float64))
@@ -127,6 +158,19 @@ class Shard:
         with self._changed:
             self._tables.adopt_inserted(inserted[self._task_id])
 
+    def write_snapshot(self, directory: Path | str) -> dict[str, str]:
+        """Copy each task's table to task-<id>/ in a directory; inserts and samples go on.
+
+        Returns the sha256 of each file by its path from the directory. Each table is copied as it is at one
+        instant of its own: nothing of a chunk concerns two tables.
+        """
+        digests: dict[str, str] = {}
+        for table, task in enumerate(self._task_id.tolist()):
+            path = Path(directory) / f"task-{task}"
+            copy_table(self._parts, table, path, self._changed, self._finish_pending)
+            digests |= {f"task-{task}/{file.name}": sha256(file) for file in path.iterdir()}
+        return digests
+
     def flush(self) -> None:
         """Bring everything to the disk, against a crash of the host."""
         with self._changed:
@@ -136,6 +180,16 @@ class Shard:
         """Give the directory free for another process; the shard is not used any more. Does not flush."""
         with self._changed:
             self._storage.close()
+
+    def _restore(self, store: SnapshotStore) -> None:
+        for table, task in enumerate(self._task_id.tolist()):
+            for snapshot in store.newest_first(self._plan.spec):
+                if self._tables.count[table]:
+                    break
+                try:
+                    restore_table(self._parts, table, snapshot.task(task))
+                except SnapshotError as error:
+                    logger.warning("shard %d passes over a snapshot of task %d: %s", self.index, task, error)
 
     def _table_of(self, task: int, actor: int) -> int:
         if task not in self._table_of_task:
@@ -161,7 +215,7 @@ class Shard:
         insertion = Insertion(
             table,
             int(self._tables.count[table]),
-            chunk.transitions,
+            pack(chunk.transitions, self._tables.row_dtype),
             chunk.id.actor,
             self._ledger.entry_with(table, chunk.id),
             int(self._episodes.count[table]) + len(chunk.episodes),
@@ -180,7 +234,7 @@ class Shard:
             self._journal.clear()
 
     def _apply(self, insertion: Insertion) -> None:
-        self._tables.insert(insertion.table, insertion.first, insertion.transitions)
+        self._tables.insert(insertion.table, insertion.first, insertion.rows)
         self._episodes.write(insertion.table, insertion.episode_count, insertion.episodes)
         self._ledger.write(insertion.table, insertion.actor, insertion.ledger_entry)
 
@@ -198,12 +252,13 @@ class Shard:
             size=self._tables.size,
             sampled=self._tables.sampled,
             priority_mass=self._tables.priority_mass,
+            sampled_age=self._tables.sampled_age.copy(),
             episodes=self._episodes.count.copy(),
             success_rate=self._episodes.success_rate.copy(),
             mean_return=self._episodes.mean_return.copy(),
             stale_updates=self._tables.stale_updates,
-            duplicate_chunks=int(self._counter["duplicates"]),
-            policy_lag_mean=float(np.mean(self._lags)) if self._lags else float("nan"),
+            duplicate_chunks=int(self._ledger.duplicates.sum()),
+            policy_lag_mean=sum(self._lags) / len(self._lags) if self._lags else float("nan"),
             policy_lag_max=float(max(self._lags)) if self._lags else float("nan"),
             incarnation=int(self._counter["incarnation"]),
             learner_steps=self._learner_steps,

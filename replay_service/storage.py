@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
 
 
 class Storage:

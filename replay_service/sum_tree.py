@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+SWEEP_RATIO = 4  # a node of a whole level costs about a quarter of a node by its index
+
 
 class SumTree:
     """`num_trees` binary fp64 sum trees of `num_leaves` leaves, side by side in one heap.
@@ -35,10 +37,16 @@ class SumTree:
         """Set leaves, pairwise; of equal leaves the last one counts."""
         node = self._leaf_node(tree, leaf)
         self._node[node] = value
-        for _ in range(self._depth):
+        level = self._depth
+        while level and self._roots << (level - 1) > SWEEP_RATIO * len(node):
+            level -= 1
             node >>= 1
-            pair = self._pair[node]
+            pair = self._pair.take(node, axis=0)
             self._node[node] = pair[:, 0] + pair[:, 1]
+        while level:  # near the roots the paths have met: compute whole levels
+            level -= 1
+            low = self._roots << level
+            np.add(self._pair[low : 2 * low, 0], self._pair[low : 2 * low, 1], out=self._node[low : 2 * low])
 
     def set_range(self, tree: int, start: int, value: NDArray[np.float64]) -> None:
         """Set consecutive leaves of one tree, from `start` on."""
@@ -59,7 +67,7 @@ class SumTree:
         rest = value.copy()
         for _ in range(self._depth):
             node <<= 1
-            left = self._node[node]
+            left = self._node.take(node)
             right = rest >= left
             left *= right
             rest -= left

@@ -9,27 +9,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from replay_service.config import SamplingConfig
+from replay_service.rows import row_dtype, words
 from replay_service.storage import Storage
 from replay_service.sum_tree import SumTree
-from replay_service.types import TransitionBatch, TransitionSpec
+from replay_service.types import TransitionSpec
 
 COUNTER_DTYPE = np.dtype(
     [
         ("first_key", "i8"),  # key of the first transition; 0 marks a table that was never used
         ("count", "i8"),  # transitions stored since then
         ("lost", "i8"),  # transitions stored before then, by a process whose content is lost
+        ("restored", "i8"),  # count at the restore from a snapshot; 0 without one
         ("sampled", "i8"),
         ("stale", "i8"),
         ("max_priority", "f8"),  # the greatest priority ever set; 0 before the first
     ]
 )
-COLUMNS = ("obs", "action", "reward", "next_obs", "terminated")
 
 
 class Draw(NamedTuple):
     """Rows drawn from the tables, masses and sizes as they were at the draw. n rows."""
 
-    transitions: TransitionBatch
+    rows: NDArray  # row_dtype[n]
+    task_id: NDArray[np.int32]  # i32[n]
     key: NDArray[np.int64]  # i64[n]
     probability: NDArray[np.float64]  # f64[n], P(i) within its table
     table_size: NDArray[np.int64]  # i64[n]
@@ -62,8 +64,9 @@ class Tables:
         self._alpha = sampling.priority_exponent
         self._epsilon = sampling.priority_epsilon
         num_tables = len(task_id)
-        self._columns = transition_columns(storage, "", (num_tables, capacity), spec)
-        self._flat = tuple(column.reshape(-1, *column.shape[2:]) for column in self._columns)
+        self.row_dtype = row_dtype(spec)
+        self._rows = storage.array("transitions", (num_tables, capacity), self.row_dtype)
+        self._words = words(self._rows)  # u32[M, capacity, words of a row]
         self._priority = storage.array("priority", (num_tables, capacity), np.float64)  # f64[M, capacity]
         self._counter = storage.array("tables", (num_tables,), COUNTER_DTYPE)
         clock_key = (
@@ -73,6 +76,7 @@ class Tables:
         self._counter["first_key"][unused] = max(clock_key, capacity)
         self._tree = SumTree(num_tables, capacity)
         self._rebuild_tree()
+        self.sampled_age = np.full(num_tables, np.nan)  # f64[M], mean over the rows of the latest draw
 
     @property
     def inserted(self) -> NDArray[np.int64]:
@@ -103,37 +107,65 @@ class Tables:
 
     def adopt_inserted(self, inserted: NDArray[np.int64]) -> None:
         """Count transitions that a lost predecessor of these tables had stored; may be repeated."""
-        self._counter["lost"] = np.maximum(self._counter["lost"], inserted)
+        self._counter["lost"] = np.maximum(self._counter["lost"], inserted - self._counter["restored"])
 
-    def insert(self, table: int, first: int, transitions: TransitionBatch) -> None:
-        """Store rows as the ones from `first` on, at the table's greatest priority; may be repeated."""
-        rows = len(transitions.reward)
-        start = first % self.capacity
-        priority = self._max_priority(table)
-        self._fill(table, start, priority, transitions, slice(0, min(rows, self.capacity - start)))
-        if start + rows > self.capacity:
-            self._fill(table, 0, priority, transitions, slice(self.capacity - start, rows))
-        self._counter["count"][table] = first + rows
+    def copy_rows(self, table: int, first: int, end: int) -> NDArray:
+        """The transitions from count `first` up to `end`, all in one lap of the ring, row_dtype[end - first]."""
+        slot = first % self.capacity
+        rows = np.empty(end - first, self.row_dtype)
+        words(rows)[...] = self._words[table, slot : slot + end - first]
+        return rows
+
+    def copy_priority(self, table: int) -> NDArray[np.float64]:
+        """Raw priorities by slot, f64[size]."""
+        return self._priority[table, : self.size[table]].copy()
+
+    def copy_counter(self, table: int) -> NDArray:
+        """The counters, COUNTER_DTYPE[]."""
+        return self._counter[table : table + 1].copy().reshape(())
+
+    def restore(self, table: int, rows: NDArray, priority: NDArray[np.float64], counter: NDArray) -> None:
+        """Take over a copy, by slot. Keys are new: those in flight may name transitions that are lost now."""
+        self._words[table, : len(rows)] = words(rows)
+        self._priority[table, : len(rows)] = priority
+        for name in ("lost", "sampled", "stale", "max_priority"):
+            self._counter[name][table] = counter[name]
+        self._counter["restored"][table] = counter["count"]
+        self._counter["count"][table] = counter[
+            "count"
+        ]  # last: a kill before this leaves a table without rows
+        self._tree.set_range(table, 0, self._mass(priority))
+
+    def insert(self, table: int, first: int, rows: NDArray) -> None:
+        """Store rows, row_dtype[n], as the ones from `first` on, at the table's greatest priority; repeatable."""
+        start, packed = first % self.capacity, words(rows)
+        until_wrap = min(len(rows), self.capacity - start)
+        self._fill(table, start, packed[:until_wrap])
+        if until_wrap < len(rows):
+            self._fill(table, 0, packed[until_wrap:])
+        self._counter["count"][table] = first + len(rows)
 
     def sample(self, quota: NDArray[np.int64], rng: np.random.Generator) -> Draw:
         """Draw quota[j, m] rows of table m for batch j, i64[num_batches, M], in order of batch and table."""
-        num_batches, num_tables = quota.shape
         size, total, per_table = self.size, self._tree.total, quota.sum(axis=0)
         if np.any((per_table > 0) & (size == 0)):
             empty = self.task_id[(per_table > 0) & (size == 0)].tolist()
             raise TableEmpty(
                 f"a table must hold rows to be sampled, got none for tasks {empty}; insert first"
             )
-        table = np.repeat(np.tile(np.arange(num_tables), num_batches), quota.ravel())
+        tables = np.arange(quota.shape[1])
+        table = np.repeat(np.broadcast_to(tables, quota.shape).ravel(), quota.ravel())
         mass, table_size = total[table], size[table]
         slot = self._tree.find(table, rng.random(len(table)) * mass)
         np.minimum(slot, table_size - 1, out=slot)  # rounding may point past the rows in use
         self._counter["sampled"] += per_table
-        row = table * self.capacity + slot
-        columns = (np.take(column, row, axis=0) for column in self._flat)
+        last = self._counter["count"][table] - 1
+        age = (last - slot) % self.capacity
+        self._note_age(table, age, per_table)
         return Draw(
-            TransitionBatch(*columns, task_id=self.task_id[table]),
-            self._newest_key(table, slot),
+            self._rows.ravel().take(table * self.capacity + slot),
+            self.task_id[table],
+            self._counter["first_key"][table] + last - age,
             self._tree.get(table, slot) / mass,
             table_size,
         )
@@ -145,21 +177,21 @@ class Tables:
         count = key - self._counter["first_key"][table]
         newest = self._counter["count"][table]
         live = (count >= np.maximum(newest - self.capacity, 0)) & (count < newest)
-        np.add.at(self._counter["stale"], table[~live], 1)
-        table, slot, priority = table[live], count[live] % self.capacity, priority[live]
+        stale = len(live) - int(np.count_nonzero(live))
+        if stale:
+            np.add.at(self._counter["stale"], table[~live], 1)
+            table, count, priority = table[live], count[live], priority[live]
+        slot = count % self.capacity
         np.maximum.at(self._counter["max_priority"], table, priority)
         self._priority[table, slot] = priority
         self._tree.set(table, slot, self._mass(priority))
-        return len(live) - len(table)
+        return stale
 
-    def _fill(
-        self, table: int, start: int, priority: float, transitions: TransitionBatch, rows: slice
-    ) -> None:
-        slots = slice(start, start + rows.stop - rows.start)
-        for name, column in zip(COLUMNS, self._columns, strict=True):
-            column[table, slots] = getattr(transitions, name)[rows]
+    def _fill(self, table: int, start: int, packed: NDArray[np.uint32]) -> None:
+        priority, slots = self._max_priority(table), slice(start, start + len(packed))
+        self._words[table, slots] = packed
         self._priority[table, slots] = priority
-        self._tree.set_range(table, start, np.full(rows.stop - rows.start, self._mass(np.float64(priority))))
+        self._tree.set_range(table, start, np.full(len(packed), self._mass(np.float64(priority))))
 
     def _max_priority(self, table: int) -> float:
         return float(self._counter["max_priority"][table]) or 1.0
@@ -167,23 +199,13 @@ class Tables:
     def _mass(self, priority):
         return (priority + self._epsilon) ** self._alpha
 
-    def _newest_key(self, table: NDArray[np.int64], slot: NDArray[np.int64]) -> NDArray[np.int64]:
-        last = self._counter["count"][table] - 1
-        return self._counter["first_key"][table] + last - (last - slot) % self.capacity
+    def _note_age(
+        self, table: NDArray[np.int64], age: NDArray[np.int64], per_table: NDArray[np.int64]
+    ) -> None:
+        drawn = per_table > 0
+        total = np.bincount(table, age, len(per_table))
+        self.sampled_age[drawn] = total[drawn] / per_table[drawn]
 
     def _rebuild_tree(self) -> None:
         for table, size in enumerate(self.size):
             self._tree.set_range(table, 0, self._mass(self._priority[table, :size]))
-
-
-def transition_columns(
-    storage: Storage, prefix: str, shape: tuple[int, ...], spec: TransitionSpec
-) -> tuple[NDArray, ...]:
-    """Arrays for the columns of transitions in the order of COLUMNS; the table implies the task."""
-    return (
-        storage.array(f"{prefix}obs", (*shape, spec.obs_dim), np.float32),
-        storage.array(f"{prefix}action", (*shape, spec.action_dim), np.float32),
-        storage.array(f"{prefix}reward", shape, np.float32),
-        storage.array(f"{prefix}next_obs", (*shape, spec.obs_dim), np.float32),
-        storage.array(f"{prefix}terminated", shape, np.bool_),
-    )

@@ -9,17 +9,17 @@ from replay_service.config import TaskPriorityConfig
 
 
 def task_probability(success_rate: NDArray[np.float64], config: TaskPriorityConfig) -> NDArray[np.float64]:
-    """Shares f64[T] proportional to (1 - success_rate) + offset in [clip_low, clip_high] / T; their sum is 1.
+    """Shares f64[T] proportional to w = (1 - success_rate + offset)^exponent, in [clip_low, clip_high] / T.
 
-    They are renormalised within the clip bounds: p = clip(c * w, low, high) with the c that makes the sum 1,
-    since clipping first and dividing after would leave the bounds again. Uniform until every task has an
-    episode.
+    Their sum is 1. They are renormalised within the clip bounds: p = clip(c * w, low, high) with the c that
+    makes the sum 1, since clipping first and dividing after would leave the bounds again. Uniform until every
+    task has an episode.
     """
     num_tasks = len(success_rate)
     uniform = np.full(num_tasks, 1 / num_tasks)
     if not config.enabled or np.isnan(success_rate).any():
         return uniform
-    weight = (1 - success_rate) + config.offset
+    weight = (1 - success_rate + config.offset) ** config.exponent
     low, high = config.clip_low / num_tasks, config.clip_high / num_tasks
     # the sum over c is piecewise linear, bent where a task meets a bound: np.interp inverts it exactly
     scale = np.sort(np.concatenate([low / weight, high / weight]))

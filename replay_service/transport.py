@@ -73,7 +73,8 @@ class RayTransport:
     def submit(self, shard: int, method: str, *args: Any) -> Pending:
         call = getattr(self._handles[shard], method)
         if method != "insert":
-            call = call.options(concurrency_group="learner")
+            group = "snapshot" if method == "write_snapshot" else "learner"
+            call = call.options(concurrency_group=group)
         return _RayCall(shard, call.remote(*args))
 
 
@@ -106,11 +107,13 @@ class _RayCall:
 def ray_shard_class(max_waiting_inserts: int) -> Any:
     """Shard as a Ray actor class; set further options with `.options`.
 
-    Inserts that wait for the limiter have threads of their own, so that they never stand in the way of the
-    sampler; give one for each chunk that actors may have under way at a shard.
+    Inserts that wait for the limiter have threads of their own, as has a snapshot, so that they never stand in
+    the way of the sampler; give one for each chunk that actors may have under way at a shard.
     """
     import ray
 
     # ray's stubs do not know concurrency_groups
-    decorate: Any = ray.remote(concurrency_groups={"learner": 2}, max_concurrency=max_waiting_inserts)  # type: ignore[call-overload]
+    decorate: Any = ray.remote(
+        concurrency_groups={"learner": 2, "snapshot": 1}, max_concurrency=max_waiting_inserts
+    )  # type: ignore[call-overload]
     return decorate(Shard)

@@ -84,11 +84,14 @@ class ShardStats(NamedTuple):
     size: NDArray[np.int64]  # i64[M], transitions held now
     sampled: NDArray[np.int64]  # i64[M], transitions ever drawn
     priority_mass: NDArray[np.float64]  # f64[M]
+    sampled_age: NDArray[
+        np.float64
+    ]  # f64[M], transitions stored since, mean over the latest draw; nan before
     episodes: NDArray[np.int64]  # i64[M], episodes ever finished
     success_rate: NDArray[np.float64]  # f64[M], over the last episodes of the task; nan before the first
     mean_return: NDArray[np.float64]  # f64[M], over the same episodes; nan before the first
     stale_updates: int  # priorities that arrived after their transition was overwritten
-    duplicate_chunks: int
+    duplicate_chunks: int  # retries that were recognised
     policy_lag_mean: float  # learner steps behind, mean over the latest chunks; nan before the first
     policy_lag_max: float
     incarnation: int  # counts the starts of this shard's process on its directory
@@ -98,7 +101,8 @@ class ShardStats(NamedTuple):
 class ShardSample(NamedTuple):
     """One shard's answer to one call: for each requested batch its rows, sorted by task."""
 
-    transitions: TransitionBatch  # B rows of all requested batches, batch after batch
+    rows: NDArray  # row_dtype[B], of all requested batches, batch after batch
+    task_id: NDArray[np.int32]  # i32[B]
     key: NDArray[np.int64]  # i64[B]
     probability: NDArray[np.float64]  # f64[B], P(i) within the task at the draw
     table_size: NDArray[np.int64]  # i64[B], N of the task at the draw

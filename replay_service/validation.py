@@ -61,9 +61,9 @@ def _check_rows(transitions: TransitionBatch, max_rows: int, sender: str) -> Non
             f"send a chunk for each task"
         )
     for name in ("obs", "action", "reward", "next_obs"):
-        finite = np.isfinite(getattr(transitions, name)).reshape(rows, -1).all(axis=1)
+        finite = np.isfinite(getattr(transitions, name))
         if not finite.all():
-            row = int(np.argmin(finite))
+            row = int(np.argmin(finite.reshape(rows, -1).all(axis=1)))
             raise ValueError(
                 f"{sender}: {name} must be finite, got {getattr(transitions, name)[row]} in row {row}; "
                 f"nothing of the chunk is stored"

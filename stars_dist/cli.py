@@ -1,4 +1,4 @@
-"""The command line: `stars-dist launch | resume | evaluate | tasks | report | bench`.
+"""The command line: `stars-dist launch | resume | evaluate | tasks | report | replay | bench`.
 
 Bad input is one line on standard error and exit code 2. Ray, torch and Meta-World are imported by the
 commands that need them, so that help and errors answer at once.
@@ -14,6 +14,7 @@ from stars_dist import __version__
 from stars_dist.commands.bench import bench
 from stars_dist.commands.evaluate import evaluate
 from stars_dist.commands.launch import launch
+from stars_dist.commands.replay import replay
 from stars_dist.commands.report import report
 from stars_dist.commands.resume import resume
 from stars_dist.commands.tasks import tasks
@@ -31,6 +32,7 @@ app.command()(evaluate)
 app.command()(tasks)
 app.command()(report)
 app.add_typer(bench, name="bench")
+app.add_typer(replay, name="replay")
 
 
 @app.callback(invoke_without_command=True)

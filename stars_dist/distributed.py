@@ -8,6 +8,7 @@ import ray
 
 from actors.evaluation_result import EvaluationResult
 from actors.goals import prepare_goals
+from replay_service.transport import RayTransport
 from stars_dist.commands.bad_input import reading_input
 from stars_dist.config import RunConfig
 from stars_dist.evaluation_schedule import EvaluationSchedule
@@ -18,6 +19,7 @@ from stars_dist.ray_connection import connect
 from stars_dist.resume_point import Begin, Start
 from stars_dist.rollout_parts import GOALS_FILE
 from stars_dist.run_directory import RunDirectory
+from stars_dist.snapshot_schedule import SnapshotSchedule
 from stars_dist.supervisor import Supervisor
 
 INCARNATIONS_A_START = 10_000  # a resumed run's actors count on from here, so that shards know them for new
@@ -69,9 +71,11 @@ def _train(
     cluster = Cluster(config, run, placement)
     supervisor = Supervisor(config, run, cluster, monitor, starts * INCARNATIONS_A_START)
     schedule = EvaluationSchedule(config, run, cluster, monitor, start.env_steps)
-    is_complete = supervisor.run(interrupted, schedule)
+    snapshots = SnapshotSchedule(config, run, RayTransport(cluster.shards), monitor, start.env_steps)
+    is_complete = supervisor.run(interrupted, schedule, snapshots)
     console.phase("saving a checkpoint")
     schedule.cancel()
+    snapshots.cancel()
     supervisor.stop()
     monitor.record()
     console.line(_summary(config, monitor))

@@ -13,6 +13,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from replay_service.transport import ray_shard_class
 from stars_dist.config import RunConfig
 from stars_dist.processes import LearnerProcess, RolloutProcess
+from stars_dist.replay_storage import snapshot_store
 from stars_dist.run_directory import RunDirectory
 from stars_dist.weight_store import WeightStore
 
@@ -78,8 +79,8 @@ class Cluster:
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
         options = {"num_cpus": self._placement.service_cpus, "max_restarts": -1, "scheduling_strategy": here}
         options |= self._one_thread
-        directory = run.replay.resolve()
-        return [shard_class.options(**options).remote(i, plan, directory) for i in range(plan.num_shards)]
+        places = (run.replay.resolve(), snapshot_store(run, self._config).directory)
+        return [shard_class.options(**options).remote(i, plan, *places) for i in range(plan.num_shards)]
 
     @property
     def _actors_per_task(self) -> int:

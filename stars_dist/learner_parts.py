@@ -80,4 +80,4 @@ class LearnerParts:
         values = report.values | {
             f"sampling/quota/{name}": float(q) for name, q in zip(names, quota, strict=True)
         }
-        self._report(report._replace(values=values))
+        self._report(report._replace(values=values | self.sampler.metrics()))

@@ -28,9 +28,11 @@ from stars_dist.evaluation_schedule import EvaluationClock
 from stars_dist.learner_parts import LearnerParts, choose_device
 from stars_dist.monitor.console import Console
 from stars_dist.monitor.run_monitor import RunMonitor
+from stars_dist.replay_storage import snapshot_store
 from stars_dist.resume_point import Begin
 from stars_dist.rollout_parts import GOALS_FILE, build_assignment, build_worker
 from stars_dist.run_directory import RunDirectory
+from stars_dist.snapshot_schedule import SnapshotSchedule
 from stars_dist.weight_store import WeightStore
 
 
@@ -43,7 +45,8 @@ class SerialRun:
         torch.set_num_threads(config.learner.torch_threads or 1)
         self._config, self._run, self._monitor = config, run, monitor
         self._plan = config.replay_plan()
-        self._shards = [Shard(i, self._plan, run.replay) for i in range(self._plan.num_shards)]
+        snapshots = snapshot_store(run, config).directory
+        self._shards = [Shard(i, self._plan, run.replay, snapshots) for i in range(self._plan.num_shards)]
         self._store: WeightStore[PolicyWeights] = WeightStore()
         self._reports: list[LearnerReport] = []
         transport = LocalTransport(self._shards)
@@ -55,6 +58,7 @@ class SerialRun:
         self._worker = build_worker(config, assignment, transport, self._latest_weights)
         self._monitor.actors_alive = 1
         self._hear_shards()
+        self._snapshots = SnapshotSchedule(config, run, transport, monitor, monitor.env_steps)
 
     @property
     def is_finished(self) -> bool:
@@ -66,6 +70,7 @@ class SerialRun:
         self._parts.loop.publish()
         while not self.is_finished and not interrupted.is_set():
             self._round()
+            self._snapshots.advance()
             if clock.is_due(self._monitor.env_steps) and self._parts.loop.learner_steps:
                 self._monitor.hear_evaluation(self.evaluate(self._config.evaluation.episodes_per_task))
         self._parts.loop.stop()

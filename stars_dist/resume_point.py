@@ -10,6 +10,7 @@ from learner.checkpoint import CheckpointError, checkpoints, read_checkpoint
 from stars_dist.config import RunConfig
 from stars_dist.monitor.console import Console
 from stars_dist.monitor.recorder import Recorder
+from stars_dist.replay_storage import prepare_replay
 from stars_dist.run_directory import RunDirectory
 
 
@@ -53,14 +54,10 @@ def resumed_start(run: RunDirectory, config: RunConfig, console: Console) -> Sta
             f"restored from {point.checkpoint}: networks, optimizers, temperatures, random states, "
             f"{point.learner_steps:,} updates, limiter at {point.env_steps:,} environment steps"
         )
-    is_kept = config.replay.storage == "mapped" and any(run.replay.glob("shard-*"))
-    console.line(
-        "restored from the run directory: every acknowledged transition, its priority, and the counters"
-        if is_kept
-        else "not restored: the replay, which is refilled to the warm-up before learning goes on"
-    )
+    replay_steps = prepare_replay(run, config, console)
     console.line("not restored: episodes that were under way; they begin anew")
     env_steps = point.env_steps if point else 0
-    # The mapped replay counts on from its own steps, at or after those of the checkpoint.
-    recorder = Recorder(run.path, None if is_kept else env_steps)
+    # A replay of which nothing is lost counts on from its own steps, at or after those of the checkpoint.
+    metrics_end = None if replay_steps is None else max(replay_steps, env_steps)
+    recorder = Recorder(run.path, metrics_end)
     return Start(point.checkpoint if point else None, env_steps, recorder)

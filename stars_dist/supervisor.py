@@ -21,6 +21,7 @@ from stars_dist.poll import Poll
 from stars_dist.processes import LearnerStatus
 from stars_dist.resume_point import resume_point
 from stars_dist.run_directory import RunDirectory
+from stars_dist.snapshot_schedule import SnapshotSchedule
 from stars_dist.watch import RunFailedError, Watch
 
 TICK_S = 0.2
@@ -57,7 +58,9 @@ class Supervisor:
         self._shard_incarnations: dict[int, int] = {}
         self._learner_started_at = 0
 
-    def run(self, interrupted: threading.Event, schedule: EvaluationSchedule) -> bool:
+    def run(
+        self, interrupted: threading.Event, schedule: EvaluationSchedule, snapshots: SnapshotSchedule
+    ) -> bool:
         """Runs until every step is made and learned from; False if interrupted before that.
 
         Raises:
@@ -71,6 +74,7 @@ class Supervisor:
             self._take_ends()
             self._take_news()
             schedule.advance()
+            snapshots.advance()
             self._monitor.tick()
         return True
 

@@ -14,6 +14,7 @@ FLOORS = ("replay_service", "actors", "learner", "stars_dist")  # from the groun
 MAY_IMPORT = {
     "ray": {
         "replay_service/transport.py",
+        "stars_dist/bench/replay_ray.py",
         "stars_dist/distributed.py",
         "stars_dist/evaluation_job.py",
         "stars_dist/launch.py",

@@ -6,6 +6,7 @@ import typer
 
 from stars_dist.commands.bench_env import bench_env
 from stars_dist.commands.bench_learner import bench_learner
+from stars_dist.commands.bench_replay import bench_replay
 
 bench = typer.Typer(
     help="Measure a part of the system; ratios come from one run.",
@@ -21,3 +22,4 @@ def which(context: typer.Context) -> None:
 
 bench.command("learner")(bench_learner)
 bench.command("env")(bench_env)
+bench.command("replay")(bench_replay)

@@ -44,6 +44,11 @@ def launch(  # numbers arrive as text: the configuration checks them and names r
     checkpoint_every: str | None = typer.Option(
         None, metavar="N", help="Environment steps between checkpoints."
     ),
+    replay_snapshot_every: str | None = typer.Option(
+        None,
+        metavar="N",
+        help="Environment steps between snapshots of the replay, against lost hosts.  [default: none]",
+    ),
     eval_every: str | None = typer.Option(None, metavar="N", help="Environment steps between evaluations."),
     eval_episodes: str | None = typer.Option(None, metavar="N", help="Episodes a task in each evaluation."),
     dry_run: bool = typer.Option(False, help="Show the plan and the resolved configuration, start nothing."),
@@ -51,6 +56,7 @@ def launch(  # numbers arrive as text: the configuration checks them and names r
 ) -> None:
     """Train on a suite of tasks."""
     from stars_dist.layers import flag_layer, preset_layer, resolve, set_layer
+    from stars_dist.replay_storage import check_snapshots_unused
     from stars_dist.run_directory import RunDirectory
 
     flags: dict[tuple[str, str], object] = {
@@ -62,6 +68,7 @@ def launch(  # numbers arrive as text: the configuration checks them and names r
         ("--shards", "replay.num_shards"): None if shards == "auto" else shards,
         ("--address", "address"): address,
         ("--checkpoint-every", "checkpoint.every_env_steps"): checkpoint_every,
+        ("--replay-snapshot-every", "replay.snapshot_every_env_steps"): replay_snapshot_every,
         ("--eval-every", "evaluation.every_env_steps"): eval_every,
         ("--eval-episodes", "evaluation.episodes_per_task"): eval_episodes,
         ("--eval-episodes", "evaluation.final_episodes_per_task"): eval_episodes,
@@ -74,6 +81,7 @@ def launch(  # numbers arrive as text: the configuration checks them and names r
         resolved = resolve(layers)
         label = "+".join(Path(name).stem for name in preset)
         run = RunDirectory.unused(run_dir, resolved.config, label)
+        check_snapshots_unused(run, resolved.config)
     if dry_run:
         _show(resolved, run.path)
         return

@@ -12,6 +12,9 @@ from stars_dist.commands.bad_input import reading_input
 def resume(
     run: Path = typer.Argument(help="Run directory."),
     steps: int | None = typer.Option(None, help="New total of environment steps.  [default: as before]"),
+    shards: int | None = typer.Option(
+        None, help="Replay shards; the replay is dealt anew.  [default: as before]"
+    ),
     address: str | None = typer.Option(
         None, help="Ray cluster: auto, local or ADDRESS.  [default: as before]"
     ),
@@ -36,8 +39,15 @@ def resume(
                 f"a finished run needs more steps to go on, {run} has made its {before.total_steps}; "
                 f"use --steps {2 * before.total_steps}"
             )
+        if shards is not None and shards < 1:
+            raise ValueError(f"--shards must be at least 1, got {shards}; give the new number of shards")
+        replay = before.replay.model_copy(update={"num_shards": shards or before.replay.num_shards})
         config = before.model_copy(
-            update={"steps": steps or before.steps, "address": address or before.address}
+            update={
+                "steps": steps or before.steps,
+                "address": address or before.address,
+                "replay": replay,
+            }
         ).resolved()
         directory.lock()
     from stars_dist.run import resume as resume_run

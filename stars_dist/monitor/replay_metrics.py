@@ -24,8 +24,7 @@ def tasks_with_data(stats: Sequence[ShardStats]) -> int:
 
 def mean_success(stats: Sequence[ShardStats]) -> float:
     """Mean over the tasks of the success in their newest training episodes; nan before the first episode."""
-    rates = np.concatenate([shard.success_rate for shard in stats])
-    return float(np.nanmean(rates)) if np.isfinite(rates).any() else float("nan")
+    return _mean(np.concatenate([shard.success_rate for shard in stats]))
 
 
 def success_by_task(stats: Sequence[ShardStats]) -> NDArray[np.float64]:
@@ -37,15 +36,16 @@ def success_by_task(stats: Sequence[ShardStats]) -> NDArray[np.float64]:
 
 
 def replay_metrics(stats: Sequence[ShardStats], task_names: Sequence[str]) -> Values:
-    """Values by their metric names; a task without an episode has no success or return yet."""
-    lags = np.array([shard.policy_lag_mean for shard in stats])
+    """Values by their metric names; what a task has not got yet (an episode, a draw) is nan and not recorded."""
     values: Values = {
-        "perf/policy_lag_mean": float(np.nanmean(lags)) if np.isfinite(lags).any() else 0.0,
+        "perf/policy_lag_mean": _mean(np.array([shard.policy_lag_mean for shard in stats]), empty=0.0),
         "perf/policy_lag_max": float(max(shard.policy_lag_max for shard in stats)),
         "replay/stale_updates": float(sum(shard.stale_updates for shard in stats)),
         "replay/duplicate_chunks": float(sum(shard.duplicate_chunks for shard in stats)),
-        "replay/size": float(sum(shard.size.sum() for shard in stats)),
     }
+    for name in ("size", "inserted", "sampled", "priority_mass"):
+        values[f"replay/{name}"] = float(sum(getattr(shard, name).sum() for shard in stats))
+    values["replay/sampled_age"] = _mean(np.concatenate([shard.sampled_age for shard in stats]))
     for shard in stats:
         for row, task_id in enumerate(shard.task_id):
             values |= _task_values(shard, row, task_names[int(task_id)])
@@ -54,11 +54,16 @@ def replay_metrics(stats: Sequence[ShardStats], task_names: Sequence[str]) -> Va
 
 def _task_values(shard: ShardStats, row: int, name: str) -> Values:
     values: Values = {
-        f"replay/inserted/{name}": float(shard.inserted[row]),
-        f"replay/sampled/{name}": float(shard.sampled[row]),
-        f"replay/priority_mass/{name}": float(shard.priority_mass[row]),
+        f"replay/{column}/{name}": float(getattr(shard, column)[row])
+        for column in ("size", "inserted", "sampled", "priority_mass", "sampled_age")
     }
     if shard.episodes[row]:
         values[f"rollout/success/{name}"] = float(shard.success_rate[row])
         values[f"rollout/return/{name}"] = float(shard.mean_return[row])
     return values
+
+
+def _mean(values: NDArray[np.float64], empty: float = float("nan")) -> float:
+    """The mean of the finite ones."""
+    finite = values[np.isfinite(values)]
+    return float(finite.mean()) if len(finite) else empty

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from replay_service.batching import importance_weights
+from replay_service.batching import effective_sample_size, importance_weights
 
 
 def test_weights_have_one_maximum_over_the_whole_batch() -> None:
@@ -21,3 +21,9 @@ def test_weights_have_one_maximum_over_the_whole_batch() -> None:
 def test_uniform_probabilities_give_equal_weights(exponent: float) -> None:
     weight = importance_weights(np.full(8, 0.01), np.full(8, 100), exponent)
     assert weight.tolist() == [1.0] * 8 and weight.dtype == np.float32
+
+
+def test_effective_sample_size_is_the_share_that_counts() -> None:
+    assert effective_sample_size(np.full(8, 0.3, np.float32)) == pytest.approx(1.0)
+    assert effective_sample_size(np.array([1, 0, 0, 0], np.float32)) == pytest.approx(0.25)
+    assert effective_sample_size(np.array([1, 0.5], np.float32)) == pytest.approx(1.5**2 / (2 * 1.25))

@@ -246,6 +246,22 @@ def test_sampling_stops_at_the_lower_bound_and_inserts_at_the_upper(
         assert shard.insert(make_chunk(task, 1, 101), 0.0).status == "wait"
 
 
+def test_metrics_of_limiter_and_weights(make_plan: MakePlan, make_chunk: MakeChunk) -> None:
+    """Spi 4, warm-up 16, buffer 48: after 24 inserts and one batch of 8 rows the cursor is 24."""
+    service = Service(make_plan(), make_chunk)
+    service.fill([12, 12])
+    batch = service.sample(exponent=1.0)[0]
+    service.sampler.update_priorities([batch], [np.linspace(0.1, 9, 8)])
+    metrics = service.sampler.metrics()
+    assert metrics["replay/limiter_cursor"] == 4 * (24 - 16) - 8
+    assert metrics["replay/limiter_error_buffer"] == 48
+    assert metrics["replay/limiter_inserts_left"] == 16 + (8 + 48) / 4 - 24
+    assert metrics["replay/effective_sample_size"] == pytest.approx(1.0)
+    weight = service.sample(exponent=1.0)[0].is_weight.astype(float)
+    share = service.sampler.metrics()["replay/effective_sample_size"]
+    assert share == pytest.approx(weight.sum() ** 2 / (8 * (weight**2).sum())) and share < 0.99
+
+
 def test_more_batches_than_planned_are_refused(make_plan: MakePlan, make_chunk: MakeChunk) -> None:
     with pytest.raises(ValueError, match="must be 1 to the plan's batches_per_call=2, got 3"):
         Service(make_plan(), make_chunk).sample(3)
@@ -353,7 +369,7 @@ def test_a_whole_service_of_threads_keeps_the_ratio_and_stores_every_chunk_once(
     for task in range(4):
         shard, table = shards[task % 2], task // 2
         assert shard.stats().inserted[table] == 400
-        serial = shard._tables._columns[0][table, :400, 0]
+        serial = shard._tables._rows["obs"][table, :400, 0]
         # each once; a chunk that was overtaken at the end of the budget may be missing
         assert len(np.unique(serial)) == 400
         assert set(range(380)) <= set(serial.tolist())

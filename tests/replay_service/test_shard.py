@@ -197,8 +197,8 @@ def test_concurrent_inserts_samples_and_updates_keep_every_count(
         quota = np.array([[3, 5], [4, 4]])
         for step in range(draws):
             sample = shard.sample(quota, step, ANY)
-            np.testing.assert_array_equal(sample.transitions.obs[:, 0], -sample.transitions.next_obs[:, 0])
-            stale[0] += shard.update_priorities(sample.transitions.task_id, sample.key, np.ones(16))
+            np.testing.assert_array_equal(sample.rows["obs"][:, 0], -sample.rows["next_obs"][:, 0])
+            stale[0] += shard.update_priorities(sample.task_id, sample.key, np.ones(16))
 
     threads = [threading.Thread(target=act, args=(actor,)) for actor in range(4)] + [
         threading.Thread(target=learn)
@@ -230,6 +230,18 @@ def test_statistics_ride_back_on_a_sample(make_plan: MakePlan, make_chunk: MakeC
     assert stats.learner_steps == 31
 
 
+def test_the_age_of_a_draw_counts_the_transitions_stored_since(
+    make_plan: MakePlan, make_chunk: MakeChunk
+) -> None:
+    shard = open_shard(make_plan())
+    assert np.isnan(shard.stats().sampled_age).all()
+    for sequence in range(10):
+        shard.insert(make_chunk(0, 4, sequence, first=4 * sequence), 0.0)  # 40 rows in 32 slots
+    sample = shard.sample(np.array([[50, 0], [50, 0]]), 0, ANY)
+    age = 39 - sample.rows["obs"][:, 0]
+    np.testing.assert_allclose(sample.stats.sampled_age, [age.mean(), np.nan])
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -1.0])
 def test_bad_priorities_are_refused_by_name_and_change_nothing(
     value: float, make_plan: MakePlan, make_chunk: MakeChunk
@@ -239,14 +251,15 @@ def test_bad_priorities_are_refused_by_name_and_change_nothing(
     sample = shard.sample(np.array([[0, 3]]), 0, ANY)
     mass = shard.stats().priority_mass
     with pytest.raises(ValueError, match=r"task 1: a priority must be finite .* \(1 of 3 rows\)"):
-        shard.update_priorities(sample.transitions.task_id, sample.key, np.array([5.0, value, 5.0]))
+        shard.update_priorities(sample.task_id, sample.key, np.array([5.0, value, 5.0]))
     np.testing.assert_array_equal(shard.stats().priority_mass, mass)
 
 
-def test_priorities_of_another_shards_task_are_refused(make_plan: MakePlan) -> None:
+@pytest.mark.parametrize("task", [2, 4, 1000, -1])
+def test_priorities_of_another_shards_task_or_of_none_are_refused(task: int, make_plan: MakePlan) -> None:
     shard = Shard(1, make_plan(4, {"num_shards": 2}))
-    with pytest.raises(ValueError, match=r"shard 1 must be asked for its tasks \[1, 3\], got task 2"):
-        shard.update_priorities(np.array([1, 2], np.int32), np.zeros(2, np.int64), np.ones(2))
+    with pytest.raises(ValueError, match=rf"shard 1 must be asked for its tasks \[1, 3\], got task {task}"):
+        shard.update_priorities(np.array([1, task], np.int32), np.zeros(2, np.int64), np.ones(2))
 
 
 def test_mapped_storage_needs_a_directory(make_plan: MakePlan) -> None:
@@ -262,7 +275,7 @@ def test_a_reopened_shard_has_everything(tmp_path: Path, make_plan: MakePlan, ma
         for sequence in range(11):
             shard.insert(make_chunk(task, 4, sequence, first=4 * sequence, episodes=2), 0.0)
     sample = shard.sample(np.array([[8, 8]]), 0, ANY)
-    shard.update_priorities(sample.transitions.task_id, sample.key, np.linspace(0.1, 9, 16))
+    shard.update_priorities(sample.task_id, sample.key, np.linspace(0.1, 9, 16))
     shard.insert(make_chunk(0, 4, 0), 0.0)  # a duplicate
     before = shard.stats()
     shard.close()
@@ -276,7 +289,7 @@ def test_a_reopened_shard_has_everything(tmp_path: Path, make_plan: MakePlan, ma
     assert (before.incarnation, after.incarnation) == (1, 2)
     assert reopened.insert(make_chunk(0, 4, 10), 0.0).status == "duplicate"
     # the keys of batches drawn before are still good, and the stream of draws does not start over
-    assert reopened.update_priorities(sample.transitions.task_id, sample.key, np.ones(16)) == 0
+    assert reopened.update_priorities(sample.task_id, sample.key, np.ones(16)) == 0
     assert reopened.sample(np.array([[8, 8]]), 0, ANY).key.tolist() != sample.key.tolist()
 
 
@@ -298,7 +311,7 @@ def test_an_insert_cut_short_after_its_commit_is_finished(
         assert total(reopened) == [34, 0]
         assert reopened.stats().episodes.tolist() == [1, 0]
         assert reopened.insert(make_chunk(0, 4, 1, first=30), 0.0).status == "duplicate"
-        serial = reopened.sample(np.array([[2000, 0]]), 0, ANY).transitions.obs[:, 0]
+        serial = reopened.sample(np.array([[2000, 0]]), 0, ANY).rows["obs"][:, 0]
         assert set(serial) == set(range(2, 34))
 
 

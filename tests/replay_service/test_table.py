@@ -9,34 +9,35 @@ from hypothesis import strategies as st
 from scipy.stats import chi2
 
 from replay_service.config import SamplingConfig
+from replay_service.rows import pack, row_dtype
 from replay_service.storage import Storage
 from replay_service.table import TableEmpty, Tables
 from replay_service.types import TransitionBatch, TransitionSpec
 
+SPEC = TransitionSpec(2, 5, 2)
 MakeTransitions = Callable[..., TransitionBatch]
 
 
 def make_tables(num_tables: int, capacity: int, alpha: float = 0.6) -> Tables:
-    spec = TransitionSpec(num_tables, 5, 2)
     sampling = SamplingConfig(priority_exponent=alpha)
-    return Tables(np.arange(num_tables, dtype=np.int32), spec, capacity, sampling, Storage(None))
+    return Tables(np.arange(num_tables, dtype=np.int32), SPEC, capacity, sampling, Storage(None))
 
 
 def append(tables: Tables, table: int, transitions: TransitionBatch) -> None:
-    tables.insert(table, int(tables.count[table]), transitions)
+    tables.insert(table, int(tables.count[table]), pack(transitions, row_dtype(SPEC)))
 
 
 def held(tables: Tables, table: int, draws: int = 2000) -> set[float]:
     """The serial numbers that draws bring up, with every column checked against them."""
     quota = np.zeros((1, len(tables.task_id)), np.int64)
     quota[0, table] = draws
-    rows = tables.sample(quota, np.random.default_rng(0)).transitions
-    serial = rows.obs[:, 0]
-    np.testing.assert_array_equal(rows.next_obs[:, 0], -serial)
-    np.testing.assert_array_equal(rows.action[:, 0], serial)
-    np.testing.assert_array_equal(rows.reward, serial + np.float32(0.125 * table))
-    np.testing.assert_array_equal(rows.terminated, serial % 3 == 0)
-    assert set(rows.task_id) == {table}
+    draw = tables.sample(quota, np.random.default_rng(0))
+    rows, serial = draw.rows, draw.rows["obs"][:, 0]
+    np.testing.assert_array_equal(rows["next_obs"][:, 0], -serial)
+    np.testing.assert_array_equal(rows["action"][:, 0], serial)
+    np.testing.assert_array_equal(rows["reward"], serial + np.float32(0.125 * table))
+    np.testing.assert_array_equal(rows["terminated"], serial % 3 == 0)
+    assert set(draw.task_id) == {table}
     return set(serial.tolist())
 
 
@@ -76,7 +77,7 @@ def test_rows_follow_batch_by_batch_and_task_by_task(make_transitions: MakeTrans
     for table in range(3):
         append(tables, table, make_transitions(table, 4))
     draw = tables.sample(np.array([[2, 0, 1], [1, 1, 1]]), np.random.default_rng(0))
-    assert draw.transitions.task_id.tolist() == [0, 0, 2, 0, 1, 2]
+    assert draw.task_id.tolist() == [0, 0, 2, 0, 1, 2]
     assert tables.sampled.tolist() == [3, 1, 2]
 
 
@@ -160,12 +161,12 @@ def test_any_interleaving_matches_a_dictionary(capacity: int, actions: list[tupl
         elif action == "sample" and all(model.rows):
             draw = tables.sample(np.array([[a, b]]), rng)
             mass = [sum((p + 1e-6) ** 0.6 for _, p in rows.values()) for rows in model.rows]
-            for i, table in enumerate(draw.transitions.task_id):
+            for i, table in enumerate(draw.task_id):
                 serial_number, priority = model.rows[table][int(draw.key[i])]
-                assert draw.transitions.obs[i, 0] == draw.transitions.reward[i] == serial_number
+                assert draw.rows["obs"][i, 0] == draw.rows["reward"][i] == serial_number
                 assert draw.probability[i] == pytest.approx((priority + 1e-6) ** 0.6 / mass[table], rel=1e-9)
                 assert draw.table_size[i] == len(model.rows[table])
-            in_flight.append((draw.transitions.task_id.astype(np.int64), draw.key))
+            in_flight.append((draw.task_id.astype(np.int64), draw.key))
         elif action == "update" and in_flight:
             table, key = in_flight.pop(a % len(in_flight))
             priority = np.random.default_rng(b).uniform(0, 5, len(key))

@@ -25,6 +25,26 @@ def test_shares(success_rate: list[float], expected: list[float]) -> None:
     np.testing.assert_allclose(share, expected, rtol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("exponent", "expected"), [(0.0, [0.5, 0.5]), (1.0, [0.6, 0.4]), (2.0, [9 / 13, 4 / 13])]
+)
+def test_the_exponent_sharpens_the_shares(exponent: float, expected: list[float]) -> None:
+    """Weights 0.6 and 0.4, to the power."""
+    config = TaskPriorityConfig(exponent=exponent)
+    np.testing.assert_allclose(task_probability(np.array([0.5, 0.7]), config), expected, rtol=1e-12)
+
+
+@settings(deadline=None, derandomize=True)
+@given(success_rate=st.lists(st.floats(0, 1), min_size=1, max_size=50), per_task=st.integers(2, 200))
+def test_quotas_keep_the_caps_of_the_shares(success_rate: list[float], per_task: int) -> None:
+    config = TaskPriorityConfig()
+    batch = per_task * len(success_rate)
+    quota = task_quotas(task_probability(np.array(success_rate), config), batch, config.quota_floor)
+    assert quota.sum() == batch
+    assert quota.max() <= max(np.ceil(config.clip_high * per_task - 1e-9), config.quota_floor)
+    assert quota.min() >= max(np.floor(config.clip_low * per_task + 1e-9), config.quota_floor)
+
+
 def test_disabled_is_uniform() -> None:
     share = task_probability(np.array([0.0, 1.0]), TaskPriorityConfig(enabled=False))
     assert share.tolist() == [0.5, 0.5]

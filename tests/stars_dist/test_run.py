@@ -115,6 +115,11 @@ def test_distributed_run_keeps_its_ratio_and_can_be_resumed_and_evaluated(tmp_pa
     events.Reload()
     tags = set(events.Tags()["scalars"])
     assert {"eval/mean_success", "rollout/return/toy-3", "train/critic_loss", "sampling/quota/toy-0"} <= tags
+    replay = "size inserted sampled priority_mass sampled_age stale_updates duplicate_chunks lost_updates"
+    replay += (
+        " limiter_cursor limiter_error_buffer limiter_inserts_left effective_sample_size sampled_age/toy-1"
+    )
+    assert {f"replay/{name}" for name in replay.split()} <= tags
     points = [event.step for event in events.Scalars("perf/samples_per_insert")]
     assert points == sorted(points)
 

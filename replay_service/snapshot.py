@@ -1,0 +1,134 @@
+"""Snapshots: copies of the whole replay for lost hosts, whole or not at all, by task and so for any shards.
+
+<directory>/snapshot-<number>/
+    task-<id>/      see table_copy.py
+    manifest.json   format, sizes, environment steps, and the sha256 of every file
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from replay_service.types import TransitionSpec
+
+logger = logging.getLogger(__name__)
+
+FORMAT = 1
+MANIFEST_FILE = "manifest.json"
+_TEMPORARY = ".writing-"
+
+
+class SnapshotError(ValueError):
+    """A snapshot is damaged or of another run; the message names the file and the remedy."""
+
+
+class Snapshot(NamedTuple):
+    """A snapshot whose manifest is whole; the files are compared with it when they are read."""
+
+    path: Path
+    env_steps: int
+    sha256: dict[str, str]  # of each file, by its path in the snapshot
+
+    def task(self, task_id: int) -> Path:
+        """The directory of a task's table, its files checked; SnapshotError names a damaged one."""
+        directory = self.path / f"task-{task_id}"
+        for name, digest in self.sha256.items():
+            path = self.path / name
+            if path.parent == directory and not (path.is_file() and sha256(path) == digest):
+                raise SnapshotError(f"{path} must have the sha256 of its {MANIFEST_FILE}: it is damaged")
+        return directory
+
+
+class SnapshotStore:
+    """The snapshots of one run, numbered from 0; the newest `keep_last` stay."""
+
+    def __init__(self, directory: Path, keep_last: int) -> None:
+        self.directory = directory
+        self._keep_last = keep_last
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._paths()
+
+    def begin(self) -> Path:
+        """An empty directory to write the next snapshot in."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        for leftover in self.directory.glob(f"{_TEMPORARY}*"):  # of a process that was killed meanwhile
+            shutil.rmtree(leftover)
+        paths = self._paths()
+        path = self.directory / f"{_TEMPORARY}{_number(paths[-1]) + 1 if paths else 0}"
+        path.mkdir()
+        return path
+
+    def commit(
+        self, written: Path, spec: TransitionSpec, env_steps: int, digests: Mapping[str, str]
+    ) -> Snapshot:
+        """Make what was written in `written` the newest snapshot, then remove the oldest ones."""
+        manifest = {"format": FORMAT, **_sizes(spec), "env_steps": env_steps, "sha256": dict(digests)}
+        with (written / MANIFEST_FILE).open("w", encoding="utf-8") as file:
+            json.dump(manifest, file, indent=2)
+            file.flush()
+            os.fsync(file.fileno())
+        for directory in (written, *(path for path in written.iterdir() if path.is_dir())):
+            _sync_directory(directory)
+        path = self.directory / f"snapshot-{written.name.removeprefix(_TEMPORARY)}"
+        written.rename(path)
+        _sync_directory(self.directory)
+        for old in self._paths()[: -self._keep_last]:
+            shutil.rmtree(old)
+        return Snapshot(path, env_steps, manifest["sha256"])
+
+    def newest_first(self, spec: TransitionSpec) -> list[Snapshot]:
+        """All snapshots with a readable manifest; SnapshotError if one is of a run with other sizes."""
+        manifests = {path: manifest for path in reversed(self._paths()) if (manifest := _manifest(path))}
+        for path, manifest in manifests.items():
+            for name, size in _sizes(spec).items():
+                if manifest[name] != size:
+                    raise SnapshotError(
+                        f"{name} of {path} must be the run's {size}, got {manifest[name]}: it is of another "
+                        f"run; use another replay.snapshot_dir"
+                    )
+        return [Snapshot(path, m["env_steps"], m["sha256"]) for path, m in manifests.items()]
+
+    def _paths(self) -> list[Path]:
+        found = [p for p in self.directory.glob("snapshot-*") if p.name.removeprefix("snapshot-").isdigit()]
+        return sorted(found, key=_number)
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sizes(spec: TransitionSpec) -> dict[str, int]:
+    return {"num_tasks": spec.num_tasks, "obs_dim": spec.obs_dim, "action_dim": spec.action_dim}
+
+
+def _manifest(path: Path) -> dict[str, Any] | None:
+    try:
+        manifest = json.loads((path / MANIFEST_FILE).read_text())
+        if manifest["format"] == FORMAT:
+            return manifest
+        logger.warning("%s is passed over: its format is %s, not %d", path, manifest["format"], FORMAT)
+    except (OSError, ValueError, KeyError) as error:
+        logger.warning("%s is passed over: its %s does not read (%s)", path, MANIFEST_FILE, error)
+    return None
+
+
+def _number(path: Path) -> int:
+    return int(path.name.removeprefix("snapshot-"))
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,39 @@
+"""A snapshot under way: every shard writes its tables, then the whole appears at once."""
+
+from __future__ import annotations
+
+import shutil
+
+from replay_service.plan import ReplayPlan
+from replay_service.snapshot import Snapshot, SnapshotStore
+from replay_service.transport import Transport
+
+
+class SnapshotJob:
+    """Asks all shards at its construction; `finish` once `is_done`."""
+
+    def __init__(self, plan: ReplayPlan, store: SnapshotStore, transport: Transport, env_steps: int) -> None:
+        self._plan, self._store, self._env_steps = plan, store, env_steps
+        self._directory = store.begin()
+        call = ("write_snapshot", str(self._directory))
+        self._pending = [transport.submit(shard, *call) for shard in range(plan.num_shards)]
+
+    @property
+    def is_done(self) -> bool:
+        """Whether every shard has written or failed."""
+        return all(call.done() for call in self._pending)
+
+    def finish(self) -> Snapshot:
+        """The snapshot; raises what a shard raised, and then nothing of it stays."""
+        digests: dict[str, str] = {}
+        try:
+            for call in self._pending:
+                digests |= call.result(self._plan.replay.call_timeout_s)
+        except Exception:
+            self.cancel()
+            raise
+        return self._store.commit(self._directory, self._plan.spec, self._env_steps, digests)
+
+    def cancel(self) -> None:
+        """Give up what was written; a shard that still writes fails for want of its directory."""
+        shutil.rmtree(self._directory, ignore_errors=True)
