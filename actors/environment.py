@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from actors.config import EnvironmentConfig
 from actors.goal_environment import GoalEnvironment
 from actors.goals import benchmark_goals
+from actors.lean_model import lean_class
 from actors.tasks import Suite, benchmark_tasks, parse_suite, suggest
 from actors.toy import ToyEnvironment
 
@@ -34,9 +35,9 @@ class MetaWorldEnvironment(GoalEnvironment):
         super().__init__(goals, horizon, obs_dim=39, action_dim=4)
         self.metadata = {"render_modes": ["human", "rgb_array", "depth_array"], "render_fps": 80}
         self.render_mode = render_mode
-        env: Any = env_dict.ALL_V3_ENVIRONMENTS[name](
-            reward_function_version=reward_version, render_mode=render_mode
-        )
+        stock = env_dict.ALL_V3_ENVIRONMENTS[name]
+        environment_class = stock if render_mode else lean_class(stock)
+        env: Any = environment_class(reward_function_version=reward_version, render_mode=render_mode)
         # What env.set_task(task) of a multi-task benchmark does, but for unpickling the goal at every reset.
         env._set_task_called = True
         env._freeze_rand_vec = True

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from actors.lean_model import lean_class
 from actors.tasks import Suite, benchmark_tasks, suggest
 
 GOALS_PER_TASK = 50
@@ -62,7 +63,7 @@ def _draw_in_turn(names: tuple[str, ...], seed: int) -> dict[str, NDArray[np.flo
 def _draw(name: str, uniform: Callable[..., NDArray[np.float64]]) -> NDArray[np.float64]:
     import metaworld.env_dict as env_dict
 
-    env: Any = env_dict.ALL_V3_ENVIRONMENTS[name]()
+    env: Any = lean_class(env_dict.ALL_V3_ENVIRONMENTS[name])()
     drawn: list[NDArray[np.float64]] = []
 
     def next_vector() -> NDArray[np.float64]:
