@@ -18,12 +18,12 @@ def lean_class(environment_class: type) -> type:
 
 
 def _initialize_simulation(environment: Any) -> tuple[Any, Any]:
-    import mujoco
+    from mujoco import MjData, MjSpec  # pyright: ignore[reportAttributeAccessIssue] -- defined in C
 
-    spec: Any = mujoco.MjSpec.from_file(environment.fullpath)
+    spec: Any = MjSpec.from_file(environment.fullpath)
     for material in spec.materials:
         material.textures = [""] * len(material.textures)
     for texture in list(spec.textures):
         texture.delete()
     model = spec.compile()
-    return model, mujoco.MjData(model)
+    return model, MjData(model)
