@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from actors.config import EnvironmentConfig
 from actors.goal_environment import GoalEnvironment
 from actors.goals import benchmark_goals
-from actors.lean_model import lean_class
+from actors.lean_model import lean_class, release_freed_memory
 from actors.tasks import Suite, benchmark_tasks, parse_suite, suggest
 from actors.toy import ToyEnvironment
 
@@ -38,6 +38,7 @@ class MetaWorldEnvironment(GoalEnvironment):
         stock = env_dict.ALL_V3_ENVIRONMENTS[name]
         environment_class = stock if render_mode else lean_class(stock)
         env: Any = environment_class(reward_function_version=reward_version, render_mode=render_mode)
+        release_freed_memory()
         # What env.set_task(task) of a multi-task benchmark does, but for unpickling the goal at every reset.
         env._set_task_called = True
         env._freeze_rand_vec = True

@@ -7,6 +7,7 @@ last bit (tests/actors/test_lean_model.py compares every array).
 
 from __future__ import annotations
 
+import ctypes
 from typing import Any
 
 
@@ -27,3 +28,10 @@ def _initialize_simulation(environment: Any) -> tuple[Any, Any]:
         texture.delete()
     model = spec.compile()
     return model, MjData(model)
+
+
+def release_freed_memory() -> None:
+    """Gives back to the system what compiling a model allocated and freed: about 30 MB an actor, with glibc."""
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "malloc_trim"):
+        libc.malloc_trim(0)
