@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import ray
 
@@ -26,16 +27,18 @@ def train_distributed(
 ) -> EvaluationResult | None:
     """Trains to the step budget and evaluates; None if interrupted, with a checkpoint written."""
     start = prepare_start(run, config, console, is_resumed)
-    console.phase(f"starting Ray ({config.address})")
-    is_own_cluster = connect(config.address)
+    with ThreadPoolExecutor(1) as beside:  # while Ray's processes start, of which this one only waits
+        goals = beside.submit(prepare_goals, config.load_suite(), config.seed, run.path / GOALS_FILE)
+        console.phase(f"starting Ray ({config.address})")
+        is_own_cluster = connect(config.address, config.actors.num_actors)
+        console.phase("computing the tasks' goals")
     try:
+        goals.result()
         placement = place(config, ray.cluster_resources())
         where = "on this machine" if is_own_cluster else "on the running cluster"
         console.line(f"Ray runs {where} with {placement.cluster_cpus:g} cores")
         if placement.shares_cores:
             console.line(f"{config.actors.num_actors} actors share {placement.cluster_cpus:g} cores")
-        console.phase("computing the tasks' goals")
-        prepare_goals(config.load_suite(), config.seed, run.path / GOALS_FILE)
         monitor = RunMonitor(config, start.recorder, console)
         starts = len(run.read_provenance()["resumes"])
         console.phase("starting actors, shards and learner")

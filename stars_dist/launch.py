@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -42,7 +43,7 @@ class Supervised(NamedTuple):
     run: Any  # reference that is done when `run` has returned or failed
 
 
-def connect(address: str) -> bool:
+def connect(address: str, num_actors: int) -> bool:
     """Joins a Ray cluster or starts a local one; returns whether it was started here.
 
     Raises:
@@ -64,7 +65,9 @@ def connect(address: str) -> bool:
         # process as many as its reserved cores. A runtime_env of each process would do the same, but Ray then
         # starts Python twice: half a second of a core for each, and three times as long until fifty are up.
         with single_threaded_children():
-            ray.init(address="local", include_dashboard=False, **quiet)
+            ray.init(
+                address="local", include_dashboard=False, _system_config=_start_many(num_actors), **quiet
+            )
         return True
     try:
         ray.init(address=address, **quiet)
@@ -74,6 +77,12 @@ def connect(address: str) -> bool:
             f"--address must name a running Ray cluster, got '{address}' ({reason}); use auto"
         ) from None
     return False
+
+
+def _start_many(num_processes: int) -> dict[str, int]:
+    """Ray starts as many processes at a time as there are cores, and warns of four times that number in all."""
+    cores = os.cpu_count() or 1
+    return {"worker_maximum_startup_concurrency": max(cores, math.ceil(num_processes / 3))}
 
 
 def place(config: RunConfig, resources: Mapping[str, float]) -> Placement:
