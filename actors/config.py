@@ -27,6 +27,21 @@ class EnvironmentConfig(BaseModel):
         le=50,
         description="goals of a task; fewer than 50 takes the first of Meta-World's 50",
     )
+    observation_noise: float = Field(
+        default=0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="standard deviation of the Gaussian noise on every component of an observation",
+    )
+    reward_noise: float = Field(
+        default=0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="standard deviation of the Gaussian noise on every reward",
+    )
+    partially_observable: bool = Field(
+        default=False, description="hides the goal: its components of an observation are zero"
+    )
 
 
 class ActorsConfig(BaseModel):

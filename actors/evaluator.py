@@ -82,9 +82,9 @@ def run_episodes(
     successes, returns = 0, []
     for episode in range(episodes):
         obs, _ = env.reset(options={"goal": episode % len(env.goals)})
-        return_, success, truncated = 0.0, False, False
-        while not truncated:
-            obs, reward, _, truncated, info = env.step(act(obs))
+        return_, success, terminated, truncated = 0.0, False, False, False
+        while not (terminated or truncated):
+            obs, reward, terminated, truncated, info = env.step(act(obs))
             return_ += reward
             success = success or info["success"] > 0.0
         successes += success

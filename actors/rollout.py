@@ -99,6 +99,7 @@ class RolloutWorker:
                 assignment.seed, spawn_key=(_ACTION_STREAM, assignment.actor, assignment.incarnation)
             )
         )
+        self._action_mask = assignment.suite.action_mask
         self._built = 0  # environments so far: each has a random stream of its own
         self._left = _Counters(0, 0, 0)  # of the tasks that this actor left
         self._lanes: dict[int, list[Lane]] = {}
@@ -206,7 +207,10 @@ class RolloutWorker:
         self._report_if_due()
 
     def _act(self, lanes: Sequence[Lane]) -> NDArray[np.float32]:
-        """Actions f32[E, A] for E environments."""
+        """Actions f32[E, A] for E environments; components that a task does not have are zero."""
+        return self._sample(lanes) * self._action_mask[[lane.task_id for lane in lanes]]
+
+    def _sample(self, lanes: Sequence[Lane]) -> NDArray[np.float32]:
         warming_up = not self._held.are_trained and self._config.warmup_actions == "random"
         if self._policy is None or warming_up:
             shape = (len(lanes), self._assignment.suite.action_dim)

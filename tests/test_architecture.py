@@ -20,6 +20,7 @@ MAY_IMPORT = {
         "stars_dist/poll.py",
         "stars_dist/processes.py",
         "stars_dist/supervisor.py",
+        "stars_dist/visits.py",
         "stars_dist/watch.py",
     },
     "metaworld": {"actors/environment.py", "actors/goals.py", "actors/tasks.py"},
