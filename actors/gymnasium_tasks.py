@@ -52,7 +52,7 @@ def gymnasium_task(name: str) -> GymnasiumTask:
     env = make_registered(name)
     try:
         _check_spaces(name, env)
-        registered = gymnasium.spec(name).max_episode_steps
+        registered = gymnasium.spec(_registered_name(name)).max_episode_steps
         obs_dim = spaces.flatdim(env.observation_space)
         return GymnasiumTask(obs_dim, math.prod(env.action_space.shape), registered or DEFAULT_HORIZON)
     finally:
@@ -79,6 +79,11 @@ def _check_spaces(name: str, env: Any) -> None:
         )
 
 
+def _registered_name(name: str) -> str:
+    """Without the module that registers it: `package.module:Environment-v0`."""
+    return name.rpartition(":")[2]
+
+
 def _register_extra(name: str) -> None:
-    if name not in gymnasium.registry and importlib.util.find_spec(EXTRA) is not None:
+    if _registered_name(name) not in gymnasium.registry and importlib.util.find_spec(EXTRA) is not None:
         importlib.import_module(EXTRA)
