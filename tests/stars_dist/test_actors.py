@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -122,25 +123,29 @@ def test_an_actor_that_hangs_in_a_step_is_started_again(
     assert "HangsOnce" in (run.path / "failures.log").read_text()
 
 
-@pytest.mark.cluster
-def test_the_task_of_a_lost_actor_goes_on_in_another_until_it_is_back(start: Callable[..., Run]) -> None:
-    """Of two nodes one is lost, and the other has no room for its actor: what a preemption leaves behind."""
+@pytest.fixture
+def two_nodes() -> Iterator[tuple[Any, Any]]:
+    """A cluster of two nodes with one core each, and the node that may be lost."""
     from ray.cluster_utils import Cluster
 
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
-    try:
-        node = cluster.add_node(num_cpus=1)
-        cluster.wait_for_nodes()
-        suite = ["--suite", "toy:2", "--actors", "2", "--steps", "1000000", "--checkpoint-every", "400"]
-        run = start(*suite, "--address", cluster.address)
-        run.wait_for(lambda: run.inserted().min() > 400)
-        cluster.remove_node(node)
-        run.wait_for(lambda: re.search(r"actor \d now serves toy-\d, toy-\d", run.output))
-        before = run.inserted()
-        run.wait_for(lambda: (run.inserted() > before + 200).all())
-        cluster.add_node(num_cpus=1)
-        run.wait_for(lambda: re.search(r"actor \d now serves toy-\d\n", run.output))
-    finally:
-        for begun in (run,):
-            begun.end()
-        cluster.shutdown()
+    yield cluster, cluster.add_node(num_cpus=1)
+    cluster.shutdown()
+
+
+@pytest.mark.cluster
+def test_the_task_of_a_lost_actor_goes_on_in_another_until_it_is_back(
+    two_nodes: tuple[Any, Any], start: Callable[..., Run]
+) -> None:
+    """A node is lost, and the other has no room for its actor: what a preemption leaves behind."""
+    cluster, node = two_nodes
+    cluster.wait_for_nodes()
+    suite = ["--suite", "toy:2", "--actors", "2", "--steps", "1000000", "--checkpoint-every", "400"]
+    run = start(*suite, "--address", cluster.address)
+    run.wait_for(lambda: run.inserted().min() > 400)
+    cluster.remove_node(node)
+    run.wait_for(lambda: re.search(r"actor \d now serves toy-\d, toy-\d", run.output))
+    before = run.inserted()
+    run.wait_for(lambda: (run.inserted() > before + 200).all())
+    cluster.add_node(num_cpus=1)
+    run.wait_for(lambda: re.search(r"actor \d now serves toy-\d\n", run.output))
