@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ class Assignment(NamedTuple):
     actor: int
     incarnation: int  # counts the restarts of this actor, so that a restarted one repeats no random stream
     suite: Suite
-    task_ids: tuple[int, ...]  # one environment each; a task may be repeated
+    task_ids: tuple[int, ...]
     seed: int  # of the run: the same goals in every actor
     goals_path: Path | None = None
 
@@ -25,3 +26,19 @@ def assign_tasks(num_tasks: int, num_actors: int) -> tuple[tuple[int, ...], ...]
         tuple(range(actor, num_tasks, num_actors)) if actor < num_tasks else (actor % num_tasks,)
         for actor in range(num_actors)
     )
+
+
+def cover_tasks(
+    assigned: Sequence[tuple[int, ...]], late: Collection[int], present: Collection[int]
+) -> dict[int, tuple[int, ...]]:
+    """What every actor is to serve while some are late: a task with none but late actors goes to a present one.
+
+    Each such task goes to the actor that then has the fewest. Nothing else moves, and once no actor is late
+    everyone has its own tasks again.
+    """
+    serving = {actor: list(tasks) for actor, tasks in enumerate(assigned)}
+    served = {task for actor, tasks in serving.items() if actor not in late for task in tasks}
+    orphans = {task for actor in late for task in assigned[actor]} - served
+    for task in sorted(orphans) if present else ():
+        serving[min(present, key=lambda actor: (len(serving[actor]), actor))].append(task)
+    return {actor: tuple(tasks) for actor, tasks in serving.items()}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class EnvironmentConfig(BaseModel):
@@ -32,6 +32,21 @@ class EnvironmentConfig(BaseModel):
         description="steps Meta-World by our faster evaluation, with the trajectories of the library to the last "
         "bit; false steps the library's own environments",
     )
+    observation_noise: float = Field(
+        default=0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="standard deviation of the Gaussian noise on every component of an observation",
+    )
+    reward_noise: float = Field(
+        default=0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="standard deviation of the Gaussian noise on every reward",
+    )
+    partially_observable: bool = Field(
+        default=False, description="hides the goal: its components of an observation are zero"
+    )
 
 
 class ActorsConfig(BaseModel):
@@ -40,6 +55,12 @@ class ActorsConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     num_actors: int = Field(default=4, ge=1, description="rollout actor processes")
+    envs_per_actor: int = Field(
+        default=1,
+        ge=1,
+        description="environments that an actor steps in lock-step with one forward pass, shared out among its "
+        "tasks; an actor with more tasks than this has one of each",
+    )
     chunk_steps: int = Field(
         default=100, ge=1, description="transitions of one task that an actor sends in one call"
     )
@@ -55,9 +76,9 @@ class ActorsConfig(BaseModel):
         "null sets no bound",
     )
     weights_poll_s: float = Field(
-        default=0.2,
+        default=1.0,
         gt=0,
-        description="seconds between two looks for newer weights while an actor waits for them",
+        description="seconds between two reports of an actor; each also asks for newer weights",
     )
     weights_deadline_s: float = Field(
         default=600.0, gt=0, description="seconds that an actor waits for newer weights before it gives up"
@@ -68,6 +89,32 @@ class ActorsConfig(BaseModel):
         description="episodes in a row that an environment may break off by raising or returning NaN before "
         "the actor stops with the cause",
     )
+    hang_timeout_s: float = Field(
+        default=60.0,
+        gt=0,
+        description="seconds without a sign of life after which an actor counts as hung in an environment's "
+        "step and is started again",
+    )
+    reassign_after_s: float = Field(
+        default=120.0,
+        gt=0,
+        description="seconds that an actor may be away before a task that no other actor has is given to one "
+        "that runs",
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.envs_per_actor > self.chunk_steps:
+            raise ValueError(
+                f"every environment must have a row in a chunk, got envs_per_actor {self.envs_per_actor} for "
+                f"chunk_steps {self.chunk_steps}; raise actors.chunk_steps"
+            )
+        if self.hang_timeout_s < 5 * self.weights_poll_s:
+            raise ValueError(
+                f"hang_timeout_s must be at least five times weights_poll_s, or an actor that lives counts as "
+                f"hung, got {self.hang_timeout_s:g} and {self.weights_poll_s:g}; raise actors.hang_timeout_s"
+            )
+        return self
 
 
 class EvaluationConfig(BaseModel):

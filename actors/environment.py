@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from actors.config import EnvironmentConfig
 from actors.goal_environment import GoalEnvironment
 from actors.goals import benchmark_goals
+from actors.gymnasium_environment import GymnasiumEnvironment
+from actors.lean_model import lean_class, release_freed_memory
+from actors.stability import StabilityCheck
 from actors.tasks import Suite, benchmark_tasks, parse_suite, suggest
 from actors.toy import ToyEnvironment
 
@@ -29,6 +32,7 @@ class MetaWorldEnvironment(GoalEnvironment):
         reward_version: str,
         render_mode: RenderMode | None = None,
         fast: bool = True,
+        hides_goal: bool = False,
     ) -> None:
         import metaworld.env_dict as env_dict
 
@@ -40,14 +44,18 @@ class MetaWorldEnvironment(GoalEnvironment):
             from actors.fast_metaworld import fast_class
 
             environment_class = fast_class(environment_class)
+        if render_mode is None:
+            environment_class = lean_class(environment_class)
         env: Any = environment_class(reward_function_version=reward_version, render_mode=render_mode)
+        release_freed_memory()
         # What env.set_task(task) of a multi-task benchmark does, but for unpickling the goal at every reset.
         env._set_task_called = True
         env._freeze_rand_vec = True
-        env._partially_observable = False
+        env._partially_observable = hides_goal
         env.__dict__.pop("sawyer_observation_space", None)  # cached with the hidden goal's bounds
         env.max_path_length = sys.maxsize  # the horizon is ours; the library raises when stepped past its own
         self._env = env
+        self._stability = StabilityCheck(self.simulation[1])
 
     @property
     def simulation(self) -> tuple[Any, Any]:
@@ -63,10 +71,12 @@ class MetaWorldEnvironment(GoalEnvironment):
     def _start(self, goal: NDArray[np.float64]) -> NDArray[np.float32]:
         self._env._last_rand_vec = goal.copy()
         obs, _ = self._env.reset()
+        self._stability.begin()
         return obs.astype(np.float32)
 
     def _advance(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, dict[str, Any]]:
         obs, reward, _, _, info = self._env.step(action)
+        self._stability.check()
         return obs.astype(np.float32), float(reward), info
 
 
@@ -111,23 +121,37 @@ def build_environment(
     render_mode: RenderMode | None = None,
 ) -> GoalEnvironment:
     """The environment of one task of a parsed suite."""
-    task = suite.tasks[task_id]
+    env = _of_family(suite, task_id, seed, config, goals_path, render_mode)
+    env.observation_noise, env.reward_noise = config.observation_noise, config.reward_noise
+    env.np_random = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(task_id, *stream)))
+    return env
+
+
+def _of_family(
+    suite: Suite,
+    task_id: int,
+    seed: int,
+    config: EnvironmentConfig,
+    goals_path: Path | None,
+    render_mode: RenderMode | None,
+) -> GoalEnvironment:
+    task, hides_goal = suite.tasks[task_id], config.partially_observable
+    if task.family == "gymnasium":
+        return GymnasiumEnvironment(suite, task_id, seed, config.num_goals, hides_goal, render_mode)
     if task.family == "toy":
         if render_mode is not None:
             raise ValueError(f"a toy task draws nothing, got render_mode {render_mode!r}; use None")
-        env: GoalEnvironment = ToyEnvironment(task_id, seed, config.num_goals, task.horizon)
-    else:
-        goals = benchmark_goals(suite.benchmark, (task.name,), seed, goals_path)[task.name]
-        env = MetaWorldEnvironment(
-            task.name,
-            goals[: config.num_goals],
-            task.horizon,
-            config.reward_version,
-            render_mode,
-            config.fast,
-        )
-    env.np_random = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(task_id, *stream)))
-    return env
+        return ToyEnvironment(task_id, seed, config.num_goals, task.horizon, hides_goal)
+    goals = benchmark_goals(suite.benchmark, (task.name,), seed, goals_path)[task.name]
+    return MetaWorldEnvironment(
+        task.name,
+        goals[: config.num_goals],
+        task.horizon,
+        config.reward_version,
+        render_mode,
+        config.fast,
+        hides_goal,
+    )
 
 
 def _suite_of(name: str, benchmark: str, horizon: int | None) -> Suite:

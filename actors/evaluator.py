@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +18,10 @@ from actors.evaluation_result import TaskEvaluation, wilson_interval
 from actors.goal_environment import GoalEnvironment
 from actors.goals import prepare_goals
 from actors.policy import NumpyPolicy, PolicyWeights
+from actors.single_thread import single_threaded_children
 from actors.tasks import Suite
 
 Progress = Callable[[TaskEvaluation], None]
-
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def evaluate_suite(
@@ -85,9 +82,9 @@ def run_episodes(
     successes, returns = 0, []
     for episode in range(episodes):
         obs, _ = env.reset(options={"goal": episode % len(env.goals)})
-        return_, success, truncated = 0.0, False, False
-        while not truncated:
-            obs, reward, _, truncated, info = env.step(act(obs))
+        return_, success, terminated, truncated = 0.0, False, False, False
+        while not (terminated or truncated):
+            obs, reward, terminated, truncated, info = env.step(act(obs))
             return_ += reward
             success = success or info["success"] > 0.0
         successes += success
@@ -110,25 +107,10 @@ def _evaluate_in_processes(
 ) -> tuple[TaskEvaluation, ...]:
     context = multiprocessing.get_context("spawn")
     with (
-        _single_threaded_children(),
+        single_threaded_children(),
         ProcessPoolExecutor(min(num_processes, len(calls)), mp_context=context) as pool,
     ):
         futures = [pool.submit(evaluate_task, *call) for call in calls]
         for future in as_completed(futures):
             progress(future.result())
         return tuple(future.result() for future in futures)
-
-
-@contextmanager
-def _single_threaded_children() -> Iterator[None]:
-    """Processes started meanwhile use one thread: a BLAS reads these variables only when it is loaded."""
-    before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
-    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

@@ -15,13 +15,18 @@ class GoalEnvironment(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     """A Gymnasium environment whose `reset(options={"goal": i})` starts goal i, and a random goal without it.
 
     An episode is truncated at the horizon, never terminated. `info` has `goal` and, after a step, `success`.
+    Noise is added to what the simulation gave, from the environment's own random stream.
     """
+
+    observation_noise = 0.0  # standard deviation, units of the observation
+    reward_noise = 0.0  # standard deviation, units of the reward
 
     def __init__(self, goals: NDArray[np.float64], horizon: int, obs_dim: int, action_dim: int) -> None:
         # Meta-World does not clip a reset's observation to its own bounds, so no finite bound would hold.
         self.observation_space = spaces.Box(-np.inf, np.inf, (obs_dim,), np.float32)
         self.action_space = spaces.Box(-1.0, 1.0, (action_dim,), np.float32)
         self.goals = goals  # f64[number of goals, D]
+        self.own_obs_dim = obs_dim  # components that are the task's own; padding follows in some suites
         self.horizon = horizon
         self._goal = 0
         self._steps = 0
@@ -30,9 +35,8 @@ class GoalEnvironment(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
         super().reset(seed=seed)
-        self._goal = self._choose_goal(options or {})
-        self._steps = 0
-        return self._start(self.goals[self._goal]), {"goal": self._goal}
+        goal = self._choose_goal(options or {})
+        return self._begin(goal, self.goals[goal])
 
     def step(
         self, action: NDArray[np.float32]
@@ -43,7 +47,9 @@ class GoalEnvironment(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         obs, reward, info = self._advance(action)
         self._steps += 1
         info["goal"] = self._goal
-        return obs, reward, False, self._steps >= self.horizon, info
+        if self.reward_noise:
+            reward += float(self.np_random.normal(0.0, self.reward_noise))
+        return self._observed(obs), reward, False, self._steps >= self.horizon, info
 
     @abstractmethod
     def _start(self, goal: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -52,6 +58,18 @@ class GoalEnvironment(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     @abstractmethod
     def _advance(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, dict[str, Any]]:
         """One step; observation, reward and an info with `success`."""
+
+    def _begin(self, number: int, goal: NDArray[np.float64]) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        self._goal, self._steps = number, 0
+        return self._observed(self._start(goal)), {"goal": number}
+
+    def _observed(self, obs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The observation with noise on the task's own components."""
+        if self.observation_noise:
+            noise = self.np_random.normal(0.0, self.observation_noise, self.own_obs_dim)
+            obs = obs.copy()
+            obs[: self.own_obs_dim] += noise.astype(np.float32)
+        return obs
 
     def _choose_goal(self, options: dict[str, Any]) -> int:
         unknown = sorted(set(options) - {"goal"})

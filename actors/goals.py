@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from actors.lean_model import lean_class
 from actors.tasks import Suite, benchmark_tasks, suggest
 
 GOALS_PER_TASK = 50
@@ -43,8 +44,11 @@ def benchmark_goals(benchmark: str, names: Sequence[str], seed: int, path: Path 
     return {name: goals[name] for name in names}
 
 
-def prepare_goals(suite: Suite, seed: int, path: Path) -> None:
-    """Compute the goals of a suite into a file for the processes that will build its environments."""
+def prepare_goals(suite: Suite, seed: int, path: Path | None = None) -> None:
+    """Compute the goals of a suite, into a file for the processes that will build its environments.
+
+    Without a file they are kept in this process, so that a later call with one has them at once.
+    """
     if suite.tasks[0].family == "metaworld":
         benchmark_goals(suite.benchmark, suite.task_names, seed, path)
 
@@ -62,7 +66,7 @@ def _draw_in_turn(names: tuple[str, ...], seed: int) -> dict[str, NDArray[np.flo
 def _draw(name: str, uniform: Callable[..., NDArray[np.float64]]) -> NDArray[np.float64]:
     import metaworld.env_dict as env_dict
 
-    env: Any = env_dict.ALL_V3_ENVIRONMENTS[name]()
+    env: Any = lean_class(env_dict.ALL_V3_ENVIRONMENTS[name])()
     drawn: list[NDArray[np.float64]] = []
 
     def next_vector() -> NDArray[np.float64]:

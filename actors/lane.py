@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -125,6 +126,17 @@ class Lane:
                 f"{self.task} broke off {self._failed_in_a_row}; the last cause: "
                 f"{type(error).__name__}: {error}"
             ) from error
+
+
+def merge_chunks(
+    parts: Sequence[tuple[TransitionBatch, tuple[EpisodeEnd, ...]]],
+) -> tuple[TransitionBatch, tuple[EpisodeEnd, ...]]:
+    """One chunk of what several environments of a task did, one environment's rows after another's."""
+    if len(parts) == 1:
+        return parts[0]
+    columns = zip(*(chunk for chunk, _ in parts), strict=True)
+    chunk = TransitionBatch(*(np.concatenate(column) for column in columns))
+    return chunk, tuple(episode for _, episodes in parts for episode in episodes)
 
 
 def _empty_chunk(environment: GoalEnvironment, task_id: int, rows: int) -> TransitionBatch:

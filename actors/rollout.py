@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,17 +13,12 @@ from numpy.typing import NDArray
 from actors.assignment import Assignment
 from actors.config import ActorsConfig, EnvironmentConfig
 from actors.environment import build_environment
-from actors.lane import Lane
-from actors.policy import NumpyPolicy, PolicyWeights
+from actors.held_weights import HeldWeights, LatestWeights
+from actors.lane import Lane, merge_chunks
+from actors.policy import NumpyPolicy
 from replay_service.types import EpisodeEnd, TransitionBatch
 
-_log = logging.getLogger(__name__)
 _ACTION_STREAM = 9001  # keeps the actions' random stream apart from those of the environments
-_LOG_WAIT_S = 10.0
-_READY_TIMEOUT_S = 0.5  # how long run() waits for the limiter before it asks again whether to stop
-
-LatestWeights = Callable[[int | None], PolicyWeights | None]
-"""Called with the version held (None for none): weights of another version, or None if there are none."""
 
 
 class ChunkWriter(Protocol):
@@ -41,6 +35,10 @@ class ChunkWriter(Protocol):
     def write(
         self, transitions: TransitionBatch, episodes: Sequence[EpisodeEnd], weights_version: int
     ) -> None: ...
+
+    def take_on(self, task: int) -> None: ...
+
+    def leave(self, task: int) -> None: ...
 
 
 class ActorStats(NamedTuple):
@@ -70,7 +68,12 @@ class ActorStats(NamedTuple):
 
 
 class RolloutWorker:
-    """Acts in the environments of its assignment until the writer closes all of its tasks."""
+    """Acts in the environments of its assignment until the writer closes all of its tasks.
+
+    It steps `envs_per_actor` environments in all, at least one of each task; those of one task share its chunks.
+    `report` is called every `weights_poll_s` while it steps or waits, so that silence means that an environment
+    hangs. Neither `report` nor `latest_weights` may wait.
+    """
 
     def __init__(
         self,
@@ -79,62 +82,81 @@ class RolloutWorker:
         environment: EnvironmentConfig,
         writer: ChunkWriter,
         latest_weights: LatestWeights,
+        report: Callable[[ActorStats], None] = lambda _: None,
     ) -> None:
         self._assignment = assignment
         self._config = config
+        self._environment = environment
         self._writer = writer
-        self._latest_weights = latest_weights
-        self._weights: PolicyWeights | None = None
+        self._report = report
+        self._report_at = 0.0
+        self._held = HeldWeights(assignment.actor, config, latest_weights)
         self._policy: NumpyPolicy | None = None
         self._composed_for: tuple[int | None, list[int]] = (None, [])
-        self._steps_before_restart: int | None = None
         self._seconds = {"environment": 0.0, "policy": 0.0, "sending": 0.0, "waiting": 0.0}
-        actor = (assignment.actor, assignment.incarnation)
         self._rng = np.random.default_rng(
-            np.random.SeedSequence(assignment.seed, spawn_key=(_ACTION_STREAM, *actor))
+            np.random.SeedSequence(
+                assignment.seed, spawn_key=(_ACTION_STREAM, assignment.actor, assignment.incarnation)
+            )
         )
-        self._lanes = [
-            self._build_lane(task_id, (*actor, slot), environment)
-            for slot, task_id in enumerate(assignment.task_ids)
-        ]
+        self._action_mask = assignment.suite.action_mask
+        self._built = 0  # environments so far: each has a random stream of its own
+        self._left = _Counters(0, 0, 0)  # of the tasks that this actor left
+        self._lanes: dict[int, list[Lane]] = {}
+        for task_id in assignment.task_ids:
+            self._lanes[task_id] = self._build_lanes(task_id, len(assignment.task_ids))
+
+    @property
+    def task_ids(self) -> tuple[int, ...]:
+        return tuple(self._lanes)
 
     @property
     def finished(self) -> bool:
         """Whether every task of this actor has used up its step budget."""
         return self._writer.closed
 
-    def run(self, should_stop: Callable[[], bool]) -> None:
-        """Collect chunk after chunk until told to stop or finished."""
-        while not self.finished and not should_stop():
-            self.collect_chunk(_READY_TIMEOUT_S, should_stop)
-
-    def collect_chunk(self, timeout_s: float = 0.0, should_stop: Callable[[], bool] = lambda: False) -> int:
-        """Fill and send one chunk of every environment whose task the limiter lets go on; how many were sent.
+    def collect_chunk(self, timeout_s: float = 0.0) -> int:
+        """Fill and send one chunk of every task that the limiter lets go on; how many were sent.
 
         Waits up to `timeout_s` for the first such task. Weights are taken here, never within a chunk.
         """
+        self._report_if_due()
         with self._timed("waiting"):
             ready = self._writer.ready_tasks(timeout_s)
-        lanes = [lane for lane in self._lanes if lane.task_id in ready]
-        if not lanes or not self._take_weights(should_stop):
+        tasks = [task_id for task_id in self._lanes if task_id in ready]
+        if not tasks:
             return 0
+        lanes = [lane for task_id in tasks for lane in self._lanes[task_id]]
+        self._take_weights()
         self._compose([lane.task_id for lane in lanes])
         while not all(lane.full for lane in lanes):
             self._step(lanes)
-        for lane in lanes:
+        for task_id in tasks:
             with self._timed("sending"):
-                self._writer.write(*lane.take(), weights_version=self._version or 0)
-        return len(lanes)
+                chunk, episodes = merge_chunks([lane.take() for lane in self._lanes[task_id]])
+                self._writer.write(chunk, episodes, weights_version=self._held.version or 0)
+        return len(tasks)
+
+    def reassign(self, task_ids: Sequence[int]) -> None:
+        """Serve these tasks from now on; call it between two chunks. Episodes of a task that is left end unsent."""
+        for task_id in set(self._lanes) - set(task_ids):
+            self._writer.leave(task_id)
+            for lane in self._lanes.pop(task_id):
+                self._left = self._left.plus(lane)
+                lane.environment.close()
+        for task_id in set(task_ids) - set(self._lanes):
+            self._writer.take_on(task_id)
+            self._lanes[task_id] = self._build_lanes(task_id, len(task_ids))
 
     def stats(self) -> ActorStats:
-        seconds = self._seconds
+        seconds, counters = self._seconds, self._left
+        for lane in self._all_lanes:
+            counters = counters.plus(lane)
         return ActorStats(
             self._assignment.actor,
             self._assignment.incarnation,
-            env_steps=sum(lane.env_steps for lane in self._lanes),
-            ended_episodes=sum(lane.ended_episodes for lane in self._lanes),
-            failed_episodes=sum(lane.failed_episodes for lane in self._lanes),
-            weights_version=self._version,
+            *counters,
+            weights_version=self._held.version,
             environment_s=seconds["environment"],
             policy_s=seconds["policy"],
             sending_s=seconds["sending"],
@@ -148,23 +170,32 @@ class RolloutWorker:
         """
         return {
             "rng": self._rng.bit_generator.state,
-            "lanes": [lane.state_dict() for lane in self._lanes],
+            "lanes": [lane.state_dict() for lane in self._all_lanes],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._rng.bit_generator.state = state["rng"]
-        for lane, lane_state in zip(self._lanes, state["lanes"], strict=True):
+        for lane, lane_state in zip(self._all_lanes, state["lanes"], strict=True):
             lane.load_state_dict(lane_state)
 
     @property
-    def _version(self) -> int | None:
-        return None if self._weights is None else self._weights.version
+    def _all_lanes(self) -> list[Lane]:
+        return [lane for lanes in self._lanes.values() for lane in lanes]
 
-    def _build_lane(self, task_id: int, stream: tuple[int, ...], environment: EnvironmentConfig) -> Lane:
-        suite, seed, goals_path = self._assignment.suite, self._assignment.seed, self._assignment.goals_path
-        env = build_environment(suite, task_id, seed, stream, environment, goals_path)
-        name = suite.tasks[task_id].name
-        return Lane(env, name, task_id, self._config.chunk_steps, self._config.max_failed_episodes)
+    def _build_lanes(self, task_id: int, num_tasks: int) -> list[Lane]:
+        """The environments of one task, and their shares of its chunks."""
+        count = max(1, self._config.envs_per_actor // num_tasks)
+        return [self._build_lane(task_id, self._config.chunk_steps // count) for _ in range(count)]
+
+    def _build_lane(self, task_id: int, chunk_steps: int) -> Lane:
+        assignment = self._assignment
+        stream = (assignment.actor, assignment.incarnation, self._built)
+        self._built += 1
+        env = build_environment(
+            assignment.suite, task_id, assignment.seed, stream, self._environment, assignment.goals_path
+        )
+        name = assignment.suite.tasks[task_id].name
+        return Lane(env, name, task_id, chunk_steps, self._config.max_failed_episodes)
 
     def _step(self, lanes: Sequence[Lane]) -> None:
         with self._timed("policy"):
@@ -172,73 +203,45 @@ class RolloutWorker:
         with self._timed("environment"):
             for lane, action in zip(lanes, actions, strict=True):
                 if not lane.full:  # one that broke off an episode is some rows behind
-                    lane.step(action, self._version or 0)
+                    lane.step(action, self._held.version or 0)
+        self._report_if_due()
 
     def _act(self, lanes: Sequence[Lane]) -> NDArray[np.float32]:
-        """Actions f32[E, A] for E environments."""
-        untrained = not self._version  # none yet, or version 0: the learner has made no update
-        if self._policy is None or (untrained and self._config.warmup_actions == "random"):
+        """Actions f32[E, A] for E environments; components that a task does not have are zero."""
+        return self._sample(lanes) * self._action_mask[[lane.task_id for lane in lanes]]
+
+    def _sample(self, lanes: Sequence[Lane]) -> NDArray[np.float32]:
+        warming_up = not self._held.are_trained and self._config.warmup_actions == "random"
+        if self._policy is None or warming_up:
             shape = (len(lanes), self._assignment.suite.action_dim)
             return self._rng.uniform(-1.0, 1.0, shape).astype(np.float32)
         return self._policy.act(np.stack([lane.obs for lane in lanes]), self._rng)
 
     def _compose(self, task_ids: list[int]) -> None:
-        """Compose the policy anew if the weights or the tasks to act in have changed."""
-        composed_for = (self._version, task_ids)
-        if self._weights is not None and composed_for != self._composed_for:
+        """Compose the policy anew if the weights or the environments to act in have changed."""
+        composed_for = (self._held.version, task_ids)
+        if self._held.newest is not None and composed_for != self._composed_for:
             with self._timed("policy"):
-                self._policy = NumpyPolicy(self._weights, task_ids, self._assignment.suite.obs_dim)
+                self._policy = NumpyPolicy(self._held.newest, task_ids, self._assignment.suite.obs_dim)
             self._composed_for = composed_for
 
-    def _take_weights(self, should_stop: Callable[[], bool]) -> bool:
-        """Take newer weights if there are any; wait for them while the lag is past its bound.
-
-        Whether the actor may act; not if it was told to stop while waiting.
-        """
-        self._look_for_weights()
+    def _take_weights(self) -> None:
+        """Take newer weights if there are any; wait for them while the lag is past its bound."""
+        self._held.look(self._writer.learner_steps)
         start = last_log = time.monotonic()
-        while self._lag_exceeded():
-            if should_stop():
-                return False
-            last_log = self._report_wait(start, last_log)
+        while self._held.lag_exceeded(self._writer.learner_steps):
+            last_log = self._held.report_wait(self._writer.learner_steps, start, last_log)
+            self._report_if_due()
             with self._timed("waiting"):
                 time.sleep(self._config.weights_poll_s)
             self._writer.ready_tasks()  # hears the acknowledgements that have come
-            self._look_for_weights()
-        return True
+            self._held.look(self._writer.learner_steps)
 
-    def _look_for_weights(self) -> None:
-        newer = self._latest_weights(self._version)
-        if newer is None:
-            return
-        if self._weights is not None and newer.version < self._weights.version:
-            self._steps_before_restart = self._writer.learner_steps
-        self._weights = newer
-
-    def _lag_exceeded(self) -> bool:
-        bound, learner_steps = self._config.max_policy_lag, self._writer.learner_steps
-        if self._steps_before_restart is not None:
-            # The learner went back to a checkpoint. Its old count is no measure of our lag, and waiting until
-            # it is reached again would deprive the learner of the transitions that it needs to get there.
-            if learner_steps >= self._steps_before_restart:
-                return False
-            self._steps_before_restart = None
-        return bound is not None and learner_steps - (self._version or 0) > bound
-
-    def _report_wait(self, start: float, last_log: float) -> float:
-        """Log a long wait and end one past its deadline; the time of the latest log line."""
+    def _report_if_due(self) -> None:
         now = time.monotonic()
-        state = (
-            f"actor {self._assignment.actor} waits {now - start:.0f} s for weights: it holds version "
-            f"{self._version}, the learner is at step {self._writer.learner_steps}, max_policy_lag is "
-            f"{self._config.max_policy_lag}"
-        )
-        if now - start > self._config.weights_deadline_s:
-            raise TimeoutError(f"{state}; the learner publishes no weights, see its log")
-        if now - last_log > _LOG_WAIT_S:
-            _log.warning(state)
-            return now
-        return last_log
+        if now >= self._report_at:
+            self._report_at = now + self._config.weights_poll_s
+            self._report(self.stats())
 
     @contextmanager
     def _timed(self, part: str) -> Iterator[None]:
@@ -247,3 +250,16 @@ class RolloutWorker:
             yield
         finally:
             self._seconds[part] += time.perf_counter() - start
+
+
+class _Counters(NamedTuple):
+    env_steps: int
+    ended_episodes: int
+    failed_episodes: int
+
+    def plus(self, lane: Lane) -> _Counters:
+        return _Counters(
+            self.env_steps + lane.env_steps,
+            self.ended_episodes + lane.ended_episodes,
+            self.failed_episodes + lane.failed_episodes,
+        )

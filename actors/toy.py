@@ -28,15 +28,18 @@ _GOALS_KEY = 7001  # keeps the goals' random stream apart from those of the acto
 
 
 class ToyEnvironment(GoalEnvironment):
-    """Task i of the toy suite. A goal is the start and the target of the point."""
+    """Task i of the toy suite. A goal is the start and the target of the point, which may be hidden."""
 
-    def __init__(self, task_id: int, seed: int, num_goals: int, horizon: int) -> None:
+    def __init__(
+        self, task_id: int, seed: int, num_goals: int, horizon: int, hides_goal: bool = False
+    ) -> None:
         super().__init__(_draw_goals(task_id, seed)[:num_goals], horizon, obs_dim=6, action_dim=2)
         level, self.turn = min(task_id, _HARDEST), _TURNS[task_id % len(_TURNS)]
         self.radius = 0.12 * 0.8**level
         self.speed = 0.1 * 0.97**level
         self.drift = 0.02 * (1.0 - 0.8**level)
         self.sharpness = 4.0 * 2.5**level
+        self._hides_goal = hides_goal
         self._x = self._y = self._target_x = self._target_y = 0.0
 
     def _start(self, goal: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -60,6 +63,8 @@ class ToyEnvironment(GoalEnvironment):
 
     def _observe(self) -> NDArray[np.float32]:
         x, y, target_x, target_y = self._x, self._y, self._target_x, self._target_y
+        if self._hides_goal:
+            return np.array((x, y, 0.0, 0.0, 0.0, 0.0), dtype=np.float32)
         return np.array((x, y, target_x, target_y, target_x - x, target_y - y), dtype=np.float32)
 
 

@@ -33,7 +33,7 @@ def actor_row_losses(log_prob: Tensor, value: Tensor, alpha: Tensor) -> Tensor:
     return alpha * log_prob - value.amin(dim=0)
 
 
-def temperature_row_losses(log_alpha: Tensor, log_prob: Tensor, target_entropy: float) -> Tensor:
+def temperature_row_losses(log_alpha: Tensor, log_prob: Tensor, target_entropy: Tensor | float) -> Tensor:
     """-log alpha (log pi(a | s) + target entropy), f32[B]; no gradient reaches the policy."""
     return -log_alpha * (log_prob.detach() + target_entropy)
 

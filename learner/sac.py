@@ -61,16 +61,19 @@ class SacLearner:
             "critic": (self.critic, self.critic_optimizer),
             "actor": (self.actor, self.actor_optimizer),
         }
+        own = torch.tensor(spec.action_dims or (spec.action_dim,) * spec.num_tasks, device=device)
+        self.target_entropy = -own.float()  # f32[T]
+        if sac.target_entropy is not None:
+            self.target_entropy.fill_(sac.target_entropy)
+        is_padded = bool((own < spec.action_dim).any())
+        components = torch.arange(spec.action_dim, device=device)
+        self.action_mask = (components < own[:, None]).float() if is_padded else None  # f32[T, A]
         self.extreme_count = torch.zeros(spec.num_tasks, dtype=torch.int64, device=device)
         self.learner_steps = 0
 
     @property
     def log_std_bounds(self) -> tuple[float, float]:
         return self.sac.log_std_min, self.sac.log_std_max
-
-    @property
-    def target_entropy(self) -> float:
-        return -float(self.spec.action_dim) if self.sac.target_entropy is None else self.sac.target_entropy
 
     def update(self, batch: TensorBatch) -> UpdateResult:
         """One gradient step of the critics, the actor and the temperatures, and one of the target critics.
@@ -95,7 +98,7 @@ class SacLearner:
     def _critic_target(self, batch: TensorBatch, actor_weights: ComposedWeights, alpha: Tensor) -> Tensor:
         following = NetworkInput(batch.next_obs, batch.task_id, batch.rows)
         output = self.actor(actor_weights, following).value_EBD[0]
-        next_action, next_log_prob = sample_action(output, self.log_std_bounds, self.generator)
+        next_action, next_log_prob = self._sample(output, batch)
         value = self.target_critic(self.target_critic.compose(), following, next_action).value_EBD.squeeze(2)
         reward = self.sac.reward_scale * batch.reward
         row_alpha = alpha[batch.task_id]
@@ -134,7 +137,7 @@ class SacLearner:
     ) -> ActorDiagnostics:
         weights = actor_weights.leaves()
         output = self.actor(weights, _inputs(batch))
-        action, log_prob = sample_action(output.value_EBD[0], self.log_std_bounds, self.generator)
+        action, log_prob = self._sample(output.value_EBD[0], batch)
         critic_weights = self.critic.compose()  # constants: the gradient stops at the action
         value = self.critic(critic_weights, _inputs(batch), action).value_EBD.squeeze(2)
         row_losses = losses.actor_row_losses(log_prob, value, alpha[batch.task_id])
@@ -147,7 +150,7 @@ class SacLearner:
 
     def _update_temperatures(self, batch: TensorBatch, log_prob: Tensor, healthy: Tensor) -> None:
         row_losses = losses.temperature_row_losses(
-            self.log_alpha[batch.task_id], log_prob, self.target_entropy
+            self.log_alpha[batch.task_id], log_prob, self.target_entropy[batch.task_id]
         )
         task_sums = losses.sum_by_task(row_losses, batch.task_id, self.spec.num_tasks)
         loss = losses.masked_mean(task_sums, healthy, batch.num_rows)
@@ -155,6 +158,10 @@ class SacLearner:
         self.alpha_optimizer.step()
         with torch.no_grad():
             self.log_alpha.clamp_(self.sac.log_alpha_min, self.sac.log_alpha_max)
+
+    def _sample(self, output: Tensor, batch: TensorBatch) -> tuple[Tensor, Tensor]:
+        mask = None if self.action_mask is None else self.action_mask[batch.task_id]
+        return sample_action(output, self.log_std_bounds, self.generator, mask)
 
     @torch.no_grad()
     def _update_target_critic(self) -> None:

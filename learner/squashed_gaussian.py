@@ -10,12 +10,17 @@ from torch import Tensor
 
 
 def sample_action(
-    output: Tensor, log_std_bounds: tuple[float, float], generator: torch.Generator
+    output: Tensor,
+    log_std_bounds: tuple[float, float],
+    generator: torch.Generator,
+    mask: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Draws a = tanh(mean + std * noise) by reparametrisation.
 
     Args:
         output: f32[B, 2 A], mean and log standard deviation.
+        mask: f32[B, A], 0 for components that the row's task does not have: the action is 0 there, and they
+            count neither in its probability nor in its gradient.
 
     Returns:
         Action f32[B, A] and log pi(a | s) f32[B].
@@ -24,14 +29,17 @@ def sample_action(
     log_std = log_std.clamp(*log_std_bounds)
     noise = torch.randn(mean.shape, generator=generator, device=mean.device)
     raw = torch.addcmul(mean, log_std.exp(), noise)
-    return raw.tanh(), squashed_log_prob(raw, noise, log_std)
+    if mask is None:
+        return raw.tanh(), squashed_log_prob(raw, noise, log_std)
+    return raw.tanh() * mask, squashed_log_prob(raw, noise, log_std, mask)
 
 
-def squashed_log_prob(raw: Tensor, noise: Tensor, log_std: Tensor) -> Tensor:
+def squashed_log_prob(raw: Tensor, noise: Tensor, log_std: Tensor, mask: Tensor | None = None) -> Tensor:
     """log pi of tanh(raw), raw = mean + std * noise: log N(raw) - sum log(1 - tanh(raw)^2), f32[B].
 
     1 - tanh(u)^2 loses all digits for large u; log(1 - tanh(u)^2) = 2 (log 2 - u - softplus(-2u)) does not.
     """
     log_normal = -0.5 * noise.square() - log_std - 0.5 * math.log(2 * math.pi)
     log_slope = 2 * (math.log(2) - raw - F.softplus(-2 * raw))
-    return (log_normal - log_slope).sum(dim=1)
+    components = log_normal - log_slope
+    return (components if mask is None else components * mask).sum(dim=1)

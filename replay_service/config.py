@@ -38,7 +38,7 @@ class ReplayConfig(BaseModel):
         default=2, ge=1, le=32, description="chunks of one task that an actor may have under way, chunks"
     )
     insert_timeout_s: float = Field(
-        default=2.0,
+        default=10.0,
         ge=0,
         description="how long a shard holds a chunk that the limiter does not admit, seconds",
     )

@@ -32,6 +32,10 @@ class Transport(Protocol):
 
     def submit(self, shard: int, method: str, *args: Any) -> Pending: ...
 
+    def wait(self, calls: Sequence[Pending], timeout_s: float) -> None:
+        """Sleep until one of the calls is done, at most `timeout_s`."""
+        ...
+
 
 class LocalTransport:
     """Shards in this process; a call is carried out at once, in the caller's thread."""
@@ -46,6 +50,9 @@ class LocalTransport:
             return _Answer(getattr(self._shards[shard], method)(*args), None)
         except Exception as error:
             return _Answer(None, error)
+
+    def wait(self, calls: Sequence[Pending], timeout_s: float) -> None:
+        """Every call is done already."""
 
 
 class _Answer:
@@ -77,23 +84,28 @@ class RayTransport:
             call = call.options(concurrency_group=group)
         return _RayCall(shard, call.remote(*args))
 
+    def wait(self, calls: Sequence[Pending], timeout_s: float) -> None:
+        import ray
+
+        ray.wait([call.reference for call in calls if isinstance(call, _RayCall)], timeout=timeout_s)
+
 
 class _RayCall:
     def __init__(self, shard: int, reference: Any) -> None:
         self._shard = shard
-        self._reference = reference
+        self.reference = reference
 
     def done(self) -> bool:
         import ray
 
-        return bool(ray.wait([self._reference], timeout=0)[0])
+        return bool(ray.wait([self.reference], timeout=0)[0])
 
     def result(self, timeout_s: float) -> Any:
         import ray
         import ray.exceptions
 
         try:
-            return ray.get(self._reference, timeout=timeout_s)
+            return ray.get(self.reference, timeout=timeout_s)
         except ray.exceptions.GetTimeoutError:
             raise TimeoutError(f"shard {self._shard} did not answer within {timeout_s:.1f} s") from None
         except ray.exceptions.ActorUnavailableError as error:  # restarting; the handle stays good

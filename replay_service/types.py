@@ -21,6 +21,9 @@ class TransitionSpec:
     num_tasks: int
     obs_dim: int
     action_dim: int
+    action_dims: tuple[
+        int, ...
+    ] = ()  # T numbers: each task's own components, padding follows; empty: no padding
 
 
 class TransitionBatch(NamedTuple):

@@ -21,7 +21,7 @@ from replay_service.types import (
 
 logger = logging.getLogger(__name__)
 
-SHORTEST_POLL_S, LONGEST_POLL_S = 0.002, 0.1  # a long wait must not cost the cores that it waits for
+LONGEST_PAUSE_S = 1.0  # of a wait, before it looks for calls that are overdue
 RETRY_PERIOD_S = 0.2  # after a shard did not answer
 REPORT_PERIOD_S = 10.0
 
@@ -56,6 +56,8 @@ class ReplayWriter:
         self._next_sequence = dict.fromkeys(task_ids, 0)
         self._under_way: dict[int, list[_Delivery]] = {task: [] for task in task_ids}
         self._closed: set[int] = set()
+        self._left: set[int] = set()
+        self._first_incarnation = incarnation
         self._learner_steps = 0
         # in one process a waiting insert would keep the sampler from running at all
         self._insert_timeout_s = plan.replay.insert_timeout_s if transport.is_concurrent else 0.0
@@ -69,7 +71,7 @@ class ReplayWriter:
     @property
     def closed(self) -> bool:
         """Whether all of the actor's tasks are closed: budget used up, or a newer incarnation took over."""
-        return len(self._closed) == len(self._under_way)
+        return len(self._closed | self._left) == len(self._under_way)
 
     @property
     def unacknowledged(self) -> int:
@@ -111,6 +113,17 @@ class ReplayWriter:
         self._send(task, delivery)
         self._collect()
 
+    def take_on(self, task: int) -> None:
+        """Write chunks of one more task from now on."""
+        if task not in self._under_way:
+            self._next_sequence[task], self._under_way[task] = 0, []
+            self._incarnation[task] = self._begin(task, self._first_incarnation)
+        self._left.discard(task)
+
+    def leave(self, task: int) -> None:
+        """Write no more chunks of a task; those under way are still delivered."""
+        self._left.add(task)
+
     def flush(self, timeout_s: float) -> bool:
         """Wait until every chunk is acknowledged; False if some are not in time."""
         return self._wait(lambda: not self.unacknowledged, timeout_s)
@@ -132,12 +145,12 @@ class ReplayWriter:
         return len(self._under_way[task]) < self._plan.replay.max_unacknowledged_chunks
 
     def _ready(self) -> list[int]:
-        return [task for task in self._under_way if task not in self._closed and self._has_room(task)]
+        gone = self._closed | self._left
+        return [task for task in self._under_way if task not in gone and self._has_room(task)]
 
     def _wait(self, condition: Callable[[], bool], timeout_s: float) -> bool:
         start = time.monotonic()
         report_at = start + REPORT_PERIOD_S
-        poll_s = SHORTEST_POLL_S
         while True:
             self._collect()
             if condition():
@@ -148,8 +161,18 @@ class ReplayWriter:
             if now >= report_at:
                 logger.warning("actor %d waits for %s", self._actor, self._awaited())
                 report_at += REPORT_PERIOD_S
-            time.sleep(poll_s)
-            poll_s = min(2 * poll_s, LONGEST_POLL_S)
+            self._pause(min(start + timeout_s, report_at) - now)
+
+    def _pause(self, longest_s: float) -> None:
+        """Sleep until an answer comes or a chunk is due to be sent again; fifty waiting actors must cost nothing."""
+        deliveries = [delivery for under_way in self._under_way.values() for delivery in under_way]
+        calls = [delivery.pending for delivery in deliveries if delivery.pending is not None]
+        if len(calls) < len(deliveries):
+            longest_s = min(longest_s, RETRY_PERIOD_S)
+        if calls:
+            self._transport.wait(calls, min(longest_s, LONGEST_PAUSE_S))
+        else:
+            time.sleep(min(longest_s, RETRY_PERIOD_S))
 
     def _collect(self) -> None:
         """Take the answers that have come, and send again what was not taken."""

@@ -25,7 +25,9 @@ class RunConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    suite: str = Field("mt10", description="mt10, mt25, mt50, starter, toy:N, or task names with commas")
+    suite: str = Field(
+        "mt10", description="mt10, mt25, mt50, starter, toy:N, gym:ID,..., or task names with commas"
+    )
     seed: int = Field(1, ge=0, description="root of every random stream and of the goals")
     steps: int | None = Field(
         None, ge=1, description="environment steps over all tasks; null: the suite's budget"
@@ -100,7 +102,7 @@ class RunConfig(BaseModel):
         """The sizes that the replay service's parts agree on."""
         suite = self.load_suite()
         return ReplayPlan(
-            spec=TransitionSpec(len(suite.tasks), suite.obs_dim, suite.action_dim),
+            spec=TransitionSpec(len(suite.tasks), suite.obs_dim, suite.action_dim, suite.action_dims),
             replay=self.replay,
             sampling=self.sampling,
             total_steps=self.total_steps,

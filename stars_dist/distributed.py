@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import ray
 
@@ -36,10 +37,14 @@ def train_distributed(
 
     `begin` makes the run's first entries once the cluster is known to carry it.
     """
-    console.phase(f"starting Ray ({config.address})")
-    with reading_input():
-        is_own_cluster = connect(config.address)
+    with ThreadPoolExecutor(1) as beside:  # while Ray's processes start, of which this one only waits
+        goals = beside.submit(prepare_goals, config.load_suite(), config.seed)
+        console.phase(f"starting Ray ({config.address})")
+        with reading_input():
+            is_own_cluster = connect(config.address, config.actors.num_actors)
+        console.phase("computing the tasks' goals")
     try:
+        goals.result()
         with reading_input():
             placement = place(config, ray.cluster_resources())
         where = "on this machine" if is_own_cluster else "on the running cluster"
@@ -63,7 +68,6 @@ def _train(
     placement: Placement,
     interrupted: threading.Event,
 ) -> EvaluationResult | None:
-    console.phase("computing the tasks' goals")
     prepare_goals(config.load_suite(), config.seed, run.path / GOALS_FILE)
     monitor = RunMonitor(config, start.recorder, console)
     starts = len(run.read_provenance()["resumes"])

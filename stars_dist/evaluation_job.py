@@ -11,7 +11,6 @@ from actors.evaluation_result import EvaluationResult, TaskEvaluation
 from actors.evaluator import evaluate_task
 from actors.policy import NumpyPolicy, PolicyWeights
 from stars_dist.config import RunConfig
-from stars_dist.launch import ONE_THREAD
 
 
 class EvaluationJob:
@@ -32,9 +31,7 @@ class EvaluationJob:
         self._episodes = episodes
         self._num_processes = num_processes
         self._rest = (episodes, config.seed, config.environment, goals_path)
-        self._call: Any = ray.remote(evaluate_task).options(
-            num_cpus=0, max_retries=3, runtime_env={"env_vars": ONE_THREAD}
-        )
+        self._call: Any = ray.remote(evaluate_task).options(num_cpus=0, max_retries=3)
         self._waiting = [task.id for task in reversed(self._suite.tasks)]
         self._under_way: list[Any] = []
         self._results: list[TaskEvaluation] = []

@@ -12,14 +12,13 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from replay_service.transport import ray_shard_class
 from stars_dist.config import RunConfig
+from stars_dist.exchange import Exchange
 from stars_dist.processes import LearnerProcess, RolloutProcess
 from stars_dist.replay_storage import snapshot_store
 from stars_dist.run_directory import RunDirectory
-from stars_dist.weight_store import WeightStore
 
 SPARE_CPUS = 0.5  # of the cluster, left to services when actors share the cores
 RESERVED_SERVICE_CALLS = 16  # threads of a shard beyond those that waiting inserts may hold
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
 class Placement(NamedTuple):
@@ -60,15 +59,13 @@ def place(config: RunConfig, resources: Mapping[str, float]) -> Placement:
 
 
 class Cluster:
-    """The processes of one run. Shards and the weight store are restarted by Ray behind the same handle; actors
+    """The processes of one run. Shards and the exchange are restarted by Ray behind the same handle; actors
     and the learner are started anew by the supervisor, which counts their incarnations."""
 
     def __init__(self, config: RunConfig, run: RunDirectory, placement: Placement) -> None:
         self._config, self._placement = config, placement
         self._run_dir = run.path.resolve()
-        environment = {"env_vars": ONE_THREAD}
-        self._one_thread: dict[str, Any] = {"runtime_env": environment}
-        self.store = _remote(WeightStore).options(num_cpus=0, max_restarts=-1, **self._one_thread).remote()
+        self.exchange = _remote(Exchange).options(num_cpus=0, max_restarts=-1).remote()
         self.shards = self._start_shards(run)
 
     def _start_shards(self, run: RunDirectory) -> list[Any]:
@@ -78,7 +75,6 @@ class Cluster:
         # Beside the run directory: Ray would rather spread them over CPU nodes, which may be preempted.
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
         options = {"num_cpus": self._placement.service_cpus, "max_restarts": -1, "scheduling_strategy": here}
-        options |= self._one_thread
         places = (run.replay.resolve(), snapshot_store(run, self._config).directory)
         return [shard_class.options(**options).remote(i, plan, *places) for i in range(plan.num_shards)]
 
@@ -88,20 +84,19 @@ class Cluster:
         return -(-max(self._config.actors.num_actors, tasks) // tasks)
 
     def start_actor(self, actor: int, incarnation: int) -> Supervised:
-        options = {"num_cpus": self._placement.actor_cpus, "max_concurrency": 2, **self._one_thread}
-        remote = _remote(RolloutProcess).options(**options)
-        handle = remote.remote(self._config, self._run_dir, actor, incarnation, self.shards, self.store)
+        remote = _remote(RolloutProcess).options(num_cpus=self._placement.actor_cpus)
+        handle = remote.remote(self._config, self._run_dir, actor, incarnation, self.shards, self.exchange)
         return Supervised(handle, handle.run.remote())
 
     def start_learner(self, checkpoint: Path | None) -> Supervised:
-        threads = str(self._learner_threads)
         remote = _remote(LearnerProcess).options(
             num_cpus=self._placement.service_cpus,
             num_gpus=self._placement.learner_gpus,
             max_concurrency=4,
-            runtime_env={"env_vars": dict.fromkeys(ONE_THREAD, threads)},
         )
-        handle = remote.remote(self._config, self._run_dir, self.shards, self.store, checkpoint)
+        learner = self._config.learner.model_copy(update={"torch_threads": self._learner_threads})
+        config = self._config.model_copy(update={"learner": learner})
+        handle = remote.remote(config, self._run_dir, self.shards, self.exchange, checkpoint)
         return Supervised(handle, handle.run.remote())
 
     @property
@@ -112,7 +107,7 @@ class Cluster:
 
     def newest_weights(self) -> Any | None:
         """The newest published weights, or None while there are none."""
-        published: Any = ray.get(self.store.latest.remote(None), timeout=30)
+        published: Any = ray.get(self.exchange.latest.remote(None), timeout=30)
         return None if published is None else ray.get(published.payload[0], timeout=30)
 
 

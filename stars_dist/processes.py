@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import ray
-import ray.exceptions
 
 from actors.policy import PolicyWeights
-from actors.rollout import ActorStats
 from replay_service.transport import RayTransport
 from stars_dist.config import RunConfig
+from stars_dist.visits import Visits
+
+READY_TIMEOUT_S = 1.0  # of a wait for the limiter, before the actor looks whether it is to serve other tasks
 
 
 class LearnerStatus(NamedTuple):
@@ -26,7 +26,7 @@ class LearnerStatus(NamedTuple):
 
 
 class RolloutProcess:
-    """One rollout actor."""
+    """One rollout actor. It is ended by killing it, and speaks to the run through the exchange alone."""
 
     def __init__(
         self,
@@ -35,41 +35,35 @@ class RolloutProcess:
         actor: int,
         incarnation: int,
         shards: Sequence[Any],
-        store: Any,
+        exchange: Any,
     ) -> None:
         from stars_dist.rollout_parts import build_assignment, build_worker
 
-        self._store = store
-        self._stop = threading.Event()
+        self._visits = Visits(exchange)
         assignment = build_assignment(config, actor, incarnation, run_dir)
-        self._worker = build_worker(config, assignment, RayTransport(shards), self._latest_weights)
+        self._worker = build_worker(
+            config, assignment, RayTransport(shards), self._visits.latest_weights, self._visits.report
+        )
 
     def run(self) -> None:
-        """Acts until all of its tasks have their steps, or until told to stop."""
-        self._worker.run(self._stop.is_set)
-
-    def stats(self) -> ActorStats:
-        return self._worker.stats()
-
-    def _latest_weights(self, known_version: int | None) -> PolicyWeights | None:
-        """The newest weights, or None: also when they died with the learner that published them."""
-        try:
-            published: Any = ray.get(self._store.latest.remote(known_version))
-            return None if published is None else ray.get(published.payload[0])
-        except (ray.exceptions.RayActorError, ray.exceptions.ObjectLostError):
-            return None
+        """Acts until all of its tasks have their steps."""
+        while not self._worker.finished:
+            self._worker.collect_chunk(READY_TIMEOUT_S)
+            wanted = self._visits.task_ids
+            if wanted is not None and set(wanted) != set(self._worker.task_ids):
+                self._worker.reassign(wanted)
 
 
 class LearnerProcess:
     """The learner."""
 
     def __init__(
-        self, config: RunConfig, run_dir: Path, shards: Sequence[Any], store: Any, checkpoint: Path | None
+        self, config: RunConfig, run_dir: Path, shards: Sequence[Any], exchange: Any, checkpoint: Path | None
     ) -> None:
         from learner.prefetch import PrefetchSource
         from stars_dist.learner_parts import LearnerParts
 
-        self._store = store
+        self._exchange = exchange
         self._reports: deque[Any] = deque(maxlen=1000)
         transport = RayTransport(shards)
         self._parts = LearnerParts(
@@ -91,4 +85,4 @@ class LearnerProcess:
 
     def _publish(self, weights: PolicyWeights) -> None:
         # One copy in the object store for all actors; boxed, or the store would be sent the arrays themselves.
-        self._store.publish.remote(weights.version, [ray.put(weights)])
+        self._exchange.publish.remote(weights.version, [ray.put(weights)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import socket
 from typing import Any
@@ -10,10 +11,12 @@ from typing import Any
 import ray
 from ray._private.utils import read_ray_address
 
+from actors.single_thread import single_threaded_children
+
 ANSWER_TIMEOUT_S = 5.0
 
 
-def connect(address: str) -> bool:
+def connect(address: str, num_actors: int) -> bool:
     """Joins a Ray cluster or starts a local one; returns whether it was started here.
 
     `auto` joins the cluster that RAY_ADDRESS names or that `ray start` left running on this machine. Ray's own
@@ -30,7 +33,12 @@ def connect(address: str) -> bool:
         "namespace": "stars-dist",
     }
     if address == "local":
-        ray.init(address="local", include_dashboard=False, **options)
+        # All processes of the cluster inherit the one thread. On a cluster that runs already Ray itself gives a
+        # process as many as its reserved cores. A runtime_env of each process would do the same, but Ray then
+        # starts Python twice: half a second of a core for each, and three times as long until fifty are up.
+        with single_threaded_children():
+            start_many = {"worker_maximum_startup_concurrency": _started_at_a_time(num_actors)}
+            ray.init(address="local", include_dashboard=False, _system_config=start_many, **options)
         return True
     refusal = _refusal(address)
     if refusal is not None:
@@ -46,6 +54,11 @@ def connect(address: str) -> bool:
             "set RAY_AUTH_MODE as the cluster has it, and use the same Ray and Python version"
         ) from None
     return False
+
+
+def _started_at_a_time(num_processes: int) -> int:
+    """Ray's own choice is the cores, and it warns when four times that number have been started in all."""
+    return max(os.cpu_count() or 1, math.ceil(num_processes / 3))
 
 
 def _started_cluster() -> str | None:

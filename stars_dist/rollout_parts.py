@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from actors.assignment import Assignment, assign_tasks
-from actors.rollout import LatestWeights, RolloutWorker
+from actors.held_weights import LatestWeights
+from actors.rollout import ActorStats, RolloutWorker
 from replay_service.transport import Transport
 from replay_service.writer import ReplayWriter
 from stars_dist.config import RunConfig
@@ -21,8 +23,12 @@ def build_assignment(config: RunConfig, actor: int, incarnation: int, run_dir: P
 
 
 def build_worker(
-    config: RunConfig, assignment: Assignment, transport: Transport, latest_weights: LatestWeights
+    config: RunConfig,
+    assignment: Assignment,
+    transport: Transport,
+    latest_weights: LatestWeights,
+    report: Callable[[ActorStats], None] = lambda _: None,
 ) -> RolloutWorker:
     plan = config.replay_plan()
     writer = ReplayWriter(plan, transport, assignment.actor, assignment.incarnation, assignment.task_ids)
-    return RolloutWorker(assignment, config.actors, config.environment, writer, latest_weights)
+    return RolloutWorker(assignment, config.actors, config.environment, writer, latest_weights, report)

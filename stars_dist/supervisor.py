@@ -11,7 +11,6 @@ import ray
 import ray.exceptions
 
 from actors.assignment import assign_tasks
-from actors.rollout import ActorStats
 from replay_service.types import ShardStats
 from stars_dist.config import RunConfig
 from stars_dist.evaluation_schedule import EvaluationSchedule
@@ -20,6 +19,7 @@ from stars_dist.monitor.run_monitor import RunMonitor
 from stars_dist.poll import Poll
 from stars_dist.processes import LearnerStatus
 from stars_dist.resume_point import resume_point
+from stars_dist.roster import Roster
 from stars_dist.run_directory import RunDirectory
 from stars_dist.snapshot_schedule import SnapshotSchedule
 from stars_dist.watch import RunFailedError, Watch
@@ -50,7 +50,7 @@ class Supervisor:
             for i in range(config.actors.num_actors)
         ]
         self.learner = Watch("learner", "learner", self._start_learner, log, first_incarnation)
-        self._actor_polls = [self._actor_poll(watch) for watch in self.actors]
+        self._roster = Roster(config, self.actors, cluster.exchange, monitor, POLL_PERIOD_S)
         self._learner_poll: Poll[LearnerStatus] = Poll(self._ask_learner, POLL_PERIOD_S)
         self._shard_polls: list[Poll[ShardStats]] = [
             Poll(lambda shard=shard: self._ask_shard(shard), POLL_PERIOD_S) for shard in cluster.shards
@@ -113,11 +113,7 @@ class Supervisor:
                 self._monitor.count_restart(watch.kind)
 
     def _take_news(self) -> None:
-        for watch, poll in zip(self.actors, self._actor_polls, strict=True):
-            if watch.is_running and (stats := poll.advance()) is not None:
-                self._heard(watch, stats.env_steps > 0)
-                self._monitor.hear_actor(stats)
-        self._monitor.actors_alive = sum(watch.is_alive or watch.is_finished for watch in self.actors)
+        self._roster.advance()
         self._take_learner_news()
         for index, poll in enumerate(self._shard_polls):
             stats = poll.advance()
@@ -128,7 +124,9 @@ class Supervisor:
 
     def _take_learner_news(self) -> None:
         if self.learner.is_running and (status := self._learner_poll.advance()) is not None:
-            self._heard(self.learner, status.learner_steps > self._learner_started_at)
+            self.learner.is_ready = True
+            if status.learner_steps > self._learner_started_at:
+                self.learner.made_progress()
             self._monitor.hear_learner(status.learner_steps, status.reports)
 
     def _hear_last_words(self) -> None:
@@ -138,11 +136,6 @@ class Supervisor:
         except (ray.exceptions.RayActorError, ray.exceptions.GetTimeoutError):
             return
         self._monitor.hear_learner(status.learner_steps, status.reports)
-
-    def _heard(self, watch: Watch, has_progressed: bool) -> None:
-        watch.is_ready = True
-        if has_progressed:
-            watch.made_progress()
 
     def _hear_shard(self, index: int, stats: ShardStats) -> None:
         before = self._shard_incarnations.get(index)
@@ -160,13 +153,6 @@ class Supervisor:
 
     def _actor_start(self, actor: int) -> Callable[[int], Supervised]:
         return lambda incarnation: self._cluster.start_actor(actor, incarnation)
-
-    def _actor_poll(self, watch: Watch) -> Poll[ActorStats]:
-        def ask() -> object:
-            assert watch.process is not None
-            return watch.process.handle.stats.remote()
-
-        return Poll(ask, POLL_PERIOD_S)
 
     def _start_learner(self, incarnation: int) -> Supervised:
         point = resume_point(self._run.path, self._monitor.say)

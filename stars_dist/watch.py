@@ -39,6 +39,7 @@ class Watch:
         self._failures_log = failures_log
         self._failures_in_a_row = 0
         self._start_at = 0.0
+        self._away_since = time.monotonic()
 
     @property
     def is_running(self) -> bool:
@@ -47,6 +48,11 @@ class Watch:
     @property
     def is_alive(self) -> bool:
         return self.is_running and self.is_ready
+
+    @property
+    def away_since(self) -> float | None:
+        """Since when it is neither alive nor finished, by time.monotonic(); None if it is one of them."""
+        return None if self.is_alive or self.is_finished else self._away_since
 
     def tend(self) -> None:
         """Starts the process when it is due."""
@@ -57,14 +63,17 @@ class Watch:
         """Takes the end of `run`: a finished process has no cause, a failed one returns it and will be restarted.
 
         Raises:
-            RunFailedError: it failed several times in a row without progress, or with an error of its own that a
-                restart does not mend.
+            RunFailedError: as `failed`; an error of its own is one that no restart of a learner mends.
         """
         assert self.process is not None
         try:
             ray.get(self.process.run)
         except ray.exceptions.RayError as error:
-            return self._failed(error)
+            cause = describe(error)
+            # From the same checkpoint and data a learner would fail again; a killed process is another matter.
+            is_hopeless = self.kind == "learner" and isinstance(error, ray.exceptions.RayTaskError)
+            self.failed(cause, str(error), is_hopeless)
+            return cause
         self.is_finished = True
         self._forget()
         return None
@@ -80,14 +89,17 @@ class Watch:
             kill(self.process)
             self._forget()
 
-    def _failed(self, error: ray.exceptions.RayError) -> str:
-        cause = describe(error)
-        self._log(cause, error)
+    def failed(self, cause: str, details: str, is_hopeless: bool = False) -> None:
+        """Counts a failure and has the process started again; what is left of it is killed.
+
+        Raises:
+            RunFailedError: it failed several times in a row without progress, or there is no hope.
+        """
+        self._log(cause, details)
         if self.process is not None:
             kill(self.process)
         self._forget()
-        if self.kind == "learner" and isinstance(error, ray.exceptions.RayTaskError):
-            # From the same checkpoint and data it would fail again; a killed process is another matter.
+        if is_hopeless:
             raise RunFailedError(f"{self.name} failed: {cause}; log {self._failures_log}")
         self._failures_in_a_row += 1
         if self._failures_in_a_row >= MAX_FAILURES:
@@ -96,16 +108,16 @@ class Watch:
             )
         self.incarnation += 1
         self._start_at = time.monotonic() + (BACKOFF_S ** (self._failures_in_a_row - 1) - 1)
-        return cause
 
-    def _log(self, cause: str, error: Exception) -> None:
+    def _log(self, cause: str, details: str) -> None:
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S")
         with self._failures_log.open("a", encoding="utf-8") as log:
-            log.write(f"{stamp} {self.name}, incarnation {self.incarnation}: {cause}\n{error}\n\n")
+            log.write(f"{stamp} {self.name}, incarnation {self.incarnation}: {cause}\n{details}\n\n")
 
     def _forget(self) -> None:
         self.process = None
         self.is_ready = False
+        self._away_since = time.monotonic()
 
 
 def describe(error: BaseException) -> str:

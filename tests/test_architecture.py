@@ -22,6 +22,7 @@ MAY_IMPORT = {
         "stars_dist/processes.py",
         "stars_dist/ray_connection.py",
         "stars_dist/supervisor.py",
+        "stars_dist/visits.py",
         "stars_dist/watch.py",
     },
     "metaworld": {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from stars_dist.commands.bench_env import bench_env
+from stars_dist.commands.bench_launch import bench_launch
 from stars_dist.commands.bench_learner import bench_learner
 from stars_dist.commands.bench_replay import bench_replay
 
@@ -23,3 +24,4 @@ def which(context: typer.Context) -> None:
 bench.command("learner")(bench_learner)
 bench.command("env")(bench_env)
 bench.command("replay")(bench_replay)
+bench.command("launch")(bench_launch)

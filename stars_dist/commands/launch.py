@@ -21,7 +21,9 @@ class Device(StrEnum):
 
 
 def launch(  # numbers arrive as text: the configuration checks them and names rule, value and remedy
-    suite: str = typer.Option("mt10", help="mt10, mt25, mt50, starter, toy:N, or task names with commas."),
+    suite: str = typer.Option(
+        "mt10", help="mt10, mt25, mt50, starter, toy:N, gym:ID,..., or task names with commas."
+    ),
     actors: str | None = typer.Option(
         None, metavar="N", help="Rollout actors, 1 or more.  [default: one a task]"
     ),

@@ -10,7 +10,9 @@ from stars_dist.commands.bad_input import reading_input
 
 
 def tasks(
-    suite: str = typer.Option("mt50", help="mt10, mt25, mt50, starter, toy:N, or task names with commas."),
+    suite: str = typer.Option(
+        "mt50", help="mt10, mt25, mt50, starter, toy:N, gym:ID,..., or task names with commas."
+    ),
     as_json: bool = typer.Option(False, "--json", help="Print JSON and nothing else."),
 ) -> None:
     """List the tasks of a suite."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import psutil
 
 
-def process_tree_gib() -> float:
-    """GiB of this process and its descendants; shared pages are counted once over all of them."""
-    this = psutil.Process()
-    return sum(map(_pss_bytes, [this, *this.children(recursive=True)])) / 2**30
+def process_tree_gib(root: psutil.Process | None = None) -> float:
+    """GiB of a process (this one) and its descendants; shared pages are counted once over all of them."""
+    root = root or psutil.Process()
+    return sum(map(_pss_bytes, [root, *root.children(recursive=True)])) / 2**30
 
 
 def _pss_bytes(process: psutil.Process) -> int:

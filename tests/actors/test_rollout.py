@@ -13,7 +13,7 @@ from actors.assignment import Assignment
 from actors.config import ActorsConfig, EnvironmentConfig
 from actors.environment import build_environment
 from actors.policy import NumpyPolicy, PolicyWeights
-from actors.rollout import RolloutWorker
+from actors.rollout import ActorStats, RolloutWorker
 from actors.tasks import parse_suite
 from replay_service.config import ReplayConfig, SamplingConfig
 from replay_service.plan import ReplayPlan
@@ -55,6 +55,12 @@ class RecordingWriter:
     ) -> None:
         self.chunks.append(Sent(transitions, tuple(episodes), weights_version))
         self.learner_steps = self.acknowledged_steps
+
+    def take_on(self, task: int) -> None:
+        self.open_tasks.append(task)
+
+    def leave(self, task: int) -> None:
+        self.open_tasks.remove(task)
 
 
 class Weights:
@@ -157,21 +163,88 @@ def test_only_tasks_that_the_limiter_lets_go_on_are_stepped(make_weights: MakeWe
     np.testing.assert_array_equal(second.action[0], policy.act(second.obs[:1], rng)[0])
 
 
-def test_run_ends_when_all_tasks_are_closed() -> None:
+def test_an_actor_is_finished_when_all_its_tasks_are_closed() -> None:
     worker, writer = worker_of(Weights())
     writer.open_tasks = [1]
     assert worker.collect_chunk() == 1
     assert not worker.finished
     writer.open_tasks = []
-    worker.run(lambda: False)
+    assert worker.collect_chunk() == 0
     assert worker.finished
-    assert len(writer.chunks) == 1
 
 
-def test_run_ends_when_told_to() -> None:
-    worker, writer = worker_of(Weights())
-    worker.run(lambda: len(writer.chunks) >= 6)
-    assert len(writer.chunks) == 6
+def test_tasks_are_exchanged_between_two_chunks(make_weights: MakeWeights) -> None:
+    worker, writer = worker_of(Weights(make_weights(version=3)))
+    worker.collect_chunk()
+    worker.reassign((1, 3))
+    assert worker.task_ids == (1, 3)
+    worker.collect_chunk()
+    assert [chunk.transitions.task_id[0] for chunk in writer.chunks] == [0, 1, 1, 3]
+    kept, new = writer.chunks[2].transitions, writer.chunks[3].transitions
+    env = build_environment(SUITE, 3, 1, (0, 0, 2), ENVIRONMENT)  # its third environment, with its own stream
+    np.testing.assert_array_equal(new.obs[0], env.reset()[0])
+    rng = np.random.default_rng(np.random.SeedSequence(1, spawn_key=(9001, 0, 0)))
+    rng.standard_normal((30, 2, 2), dtype=np.float32)
+    policy = NumpyPolicy(make_weights(version=3), (1, 3), SUITE.obs_dim)
+    obs = np.stack([kept.obs[0], new.obs[0]])
+    np.testing.assert_array_equal(new.action[0], policy.act(obs, rng)[1])
+    stats = worker.stats()
+    assert (stats.env_steps, stats.ended_episodes) == (4 * 30, 5)  # the steps of the task that was left count
+
+
+def test_several_environments_of_a_task_share_its_chunks(make_weights: MakeWeights) -> None:
+    worker, writer = worker_of(Weights(make_weights(version=3)), (1, 2), envs_per_actor=6)
+    assert worker.collect_chunk() == 2
+    first, second = writer.chunks
+    assert first.transitions.task_id.tolist() == [1] * 30
+    assert second.transitions.task_id.tolist() == [2] * 30
+    starts = [0, 10, 20]  # three environments a task, ten rows each
+    assert len({tuple(first.transitions.obs[row]) for row in starts}) == 3
+    for start in starts:
+        rows = slice(start, start + 9)
+        np.testing.assert_array_equal(
+            first.transitions.next_obs[rows], first.transitions.obs[start + 1 :][:9]
+        )
+    rng = np.random.default_rng(np.random.SeedSequence(1, spawn_key=(9001, 0, 0)))
+    policy = NumpyPolicy(make_weights(version=3), (1, 1, 1, 2, 2, 2), SUITE.obs_dim)
+    obs = np.concatenate([chunk.transitions.obs[starts] for chunk in writer.chunks])
+    actions = np.concatenate([chunk.transitions.action[starts] for chunk in writer.chunks])
+    np.testing.assert_array_equal(actions, policy.act(obs, rng))
+    worker.collect_chunk()
+    assert [len(chunk.episodes) for chunk in writer.chunks] == [0, 0, 3, 3]
+
+
+@pytest.mark.parametrize(
+    ("task_ids", "envs_per_actor", "expected"),
+    [
+        ((0,), 4, {0: 4}),
+        ((0, 1, 2), 4, {0: 1, 1: 1, 2: 1}),
+        ((0, 1), 5, {0: 2, 1: 2}),
+        ((0, 1), 1, {0: 1, 1: 1}),
+    ],
+)
+def test_environments_are_shared_out(
+    task_ids: tuple[int, ...], envs_per_actor: int, expected: dict[int, int]
+) -> None:
+    worker, _ = worker_of(Weights(), task_ids, envs_per_actor=envs_per_actor)
+    lanes = [lane["rng"] for lane in worker.state_dict()["lanes"]]
+    assert len(lanes) == sum(expected.values())
+    assert {task: len(lanes) for task, lanes in worker._lanes.items()} == expected
+
+
+def test_an_actor_reports_while_it_steps_and_while_it_waits() -> None:
+    heard: list[ActorStats] = []
+    writer = RecordingWriter((0,))
+    actors = ActorsConfig(chunk_steps=30, weights_poll_s=1e-9, max_policy_lag=8, weights_deadline_s=0.01)
+    worker = RolloutWorker(
+        Assignment(0, 0, SUITE, (0,), seed=1), actors, ENVIRONMENT, writer, Weights(), heard.append
+    )
+    worker.collect_chunk()
+    assert [stats.env_steps for stats in heard] == list(range(31))
+    acknowledge(writer, 50)
+    with pytest.raises(TimeoutError):
+        worker.collect_chunk()
+    assert len(heard) >= 33
 
 
 def test_an_actor_past_the_lag_waits_for_newer_weights(make_weights: MakeWeights) -> None:
@@ -180,13 +253,15 @@ def test_an_actor_past_the_lag_waits_for_newer_weights(make_weights: MakeWeights
     acknowledge(writer, 108)
     assert worker.collect_chunk() == 2  # a lag of exactly the bound is allowed
     acknowledge(writer, 109)
-    stops = iter([False, False, True])
-    assert worker.collect_chunk(should_stop=lambda: next(stops)) == 0
-    assert len(writer.chunks) == 2
-    assert worker.stats().waiting_s > 0.0
-    weights.upcoming.append(make_weights(version=105))
+    asked = len(weights.asked)
+    weights.upcoming += [
+        make_weights(version=100),
+        make_weights(version=105),
+    ]  # the first is as old as before
     assert worker.collect_chunk() == 2
+    assert weights.asked[asked:] == [100, 100]
     assert writer.chunks[-1].weights_version == 105
+    assert worker.stats().waiting_s >= 0.001  # weights_poll_s
 
 
 def test_a_wait_for_weights_has_a_deadline() -> None:
@@ -226,13 +301,6 @@ def actions_of(incarnation: int) -> np.ndarray:
 def test_the_same_seed_gives_the_same_chunks_and_a_restarted_actor_others() -> None:
     np.testing.assert_array_equal(actions_of(0), actions_of(0))
     assert not np.array_equal(actions_of(0), actions_of(1))
-
-
-def test_one_task_may_have_several_environments() -> None:
-    worker, writer = worker_of(Weights(), (2, 2))
-    worker.collect_chunk()
-    first, second = (chunk.transitions for chunk in writer.chunks)
-    assert not np.array_equal(first.obs[0], second.obs[0])  # different goals drawn
 
 
 def test_a_state_gives_random_streams_and_counters_back(make_weights: MakeWeights) -> None:

@@ -17,7 +17,7 @@ from learner.networks import NetworkInput
 from learner.sac import SacLearner
 from learner.triplets import Triplets, draw_triplets
 from replay_service.types import TransitionSpec
-from tests.learner.conftest import ACTION_DIM, VARIANTS, method_config
+from tests.learner.conftest import ACTION_DIM, OBS_DIM, VARIANTS, method_config
 from tests.learner.plain_reference import plain_triplet_loss, row_action, row_output
 
 ROWS = (3, 1, 4)
@@ -170,6 +170,21 @@ def test_temperature_stays_in_its_bounds(make_learner: Callable, make_batch: Cal
     for _ in range(4):
         learner.update(make_batch(ROWS))
     torch.testing.assert_close(learner.log_alpha.detach(), torch.full((3,), -0.02))
+
+
+def test_padding_of_the_action_neither_learns_nor_counts(make_batch: Callable) -> None:
+    """Task 1 has one component of two: its entropy target is -1, and the other's output is out of play."""
+    spec = TransitionSpec(2, OBS_DIM, ACTION_DIM, action_dims=(2, 1))
+    learner = SacLearner(method_config("mtmhsac"), SacConfig(), spec, ["a", "b"], torch.device("cpu"), seed=0)
+    assert learner.target_entropy.tolist() == [-2.0, -1.0]
+    before = learner.actor.head.detach().clone()
+    for seed in range(3):
+        batch = make_batch((6, 6), seed)
+        batch.action[batch.task_id == 1, 1] = 0.0
+        learner.update(batch)
+    moved = (learner.actor.head.detach() != before)[0].any(dim=1)  # bool[T, 2 A]: means, then log stds
+    assert learner.action_mask is not None
+    assert moved.tolist() == [[True] * 4, [True, False, True, False]]
 
 
 def test_tasks_without_rows_are_left_alone(make_learner: Callable, make_batch: Callable) -> None:

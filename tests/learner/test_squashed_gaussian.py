@@ -47,3 +47,21 @@ def test_noise_comes_from_the_given_generator_alone() -> None:
     torch.manual_seed(1)
     second, _ = sample_action(output, BOUNDS, torch.Generator().manual_seed(3))
     assert torch.equal(first, second)
+
+
+def test_masked_components_are_zero_and_count_for_nothing() -> None:
+    output = torch.randn(3, 6, generator=torch.Generator().manual_seed(2)).requires_grad_()
+    mask = torch.tensor([[1.0, 1.0, 1.0], [1.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
+    action, log_prob = sample_action(output, BOUNDS, torch.Generator().manual_seed(5), mask)
+    whole, _ = sample_action(output, BOUNDS, torch.Generator().manual_seed(5))
+    torch.testing.assert_close(action, whole * mask)
+    noise = torch.randn(3, 3, generator=torch.Generator().manual_seed(5))
+    for row, own in enumerate((3, 2, 1)):
+        mean, log_std = (part[row : row + 1, :own] for part in output.chunk(2, dim=1))
+        raw = mean + log_std.exp() * noise[row : row + 1, :own]
+        expected = squashed_log_prob(raw, noise[row : row + 1, :own], log_std)
+        torch.testing.assert_close(log_prob[row : row + 1], expected)
+    (action.sum() + log_prob.sum()).backward()
+    assert output.grad is not None
+    for half in output.grad.chunk(2, dim=1):
+        assert (half[mask == 0] == 0).all() and (half[mask == 1] != 0).all()

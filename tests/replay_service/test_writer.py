@@ -1,6 +1,6 @@
 """The actor's client with shards in this process."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -134,6 +134,9 @@ class LateTransport:
             call.let_through()
         return call
 
+    def wait(self, calls: Sequence[Pending], timeout_s: float) -> None:
+        """Nothing is answered meanwhile."""
+
     def let_through(self, order: list[int]) -> None:
         calls, self.under_way = self.under_way, []
         for index in order:
@@ -196,3 +199,48 @@ def test_a_shard_that_never_answers_does_not_make_chunks_pile_up(
         writer.write(make_transitions(0, 4), (), 0)
     with pytest.raises(TimeoutError, match=r"actor 4 gave up .* unacknowledged by task \{0: 2\}"):
         writer.write(make_transitions(0, 4), (), 0)
+
+
+class AnsweringTransport(LateTransport):
+    """Answers the calls under way as soon as they are waited for."""
+
+    def __init__(self, shard: Shard) -> None:
+        super().__init__(shard, lost=0)
+        self.waits: list[float] = []
+
+    def wait(self, calls: Sequence[Pending], timeout_s: float) -> None:
+        self.waits.append(timeout_s)
+        self.let_through(list(range(len(calls))))
+
+
+def test_a_wait_sleeps_until_an_answer_comes(make_plan: MakePlan, make_transitions: MakeTransitions) -> None:
+    transport = AnsweringTransport(open_shards(make_plan())[0])
+    writer = ReplayWriter(make_plan(), transport, 0, 0, [0])
+    for _ in range(2):
+        writer.write(make_transitions(0, 4), (), 0)
+    assert writer.ready_tasks() == [] and transport.waits == []
+    assert writer.ready_tasks(timeout_s=600.0) == [0]
+    assert transport.waits == [1.0]
+
+
+def test_tasks_come_and_go(make_plan: MakePlan, make_transitions: MakeTransitions) -> None:
+    plan = make_plan(3)
+    shard = open_shards(plan)[0]
+    transport = LateTransport(shard, lost=0)
+    writer = ReplayWriter(plan, transport, 0, 5, [0])
+    writer.take_on(2)
+    writer.take_on(2)
+    assert writer.ready_tasks() == [0, 2]
+    writer.write(make_transitions(2, 4), (), 0)
+    writer.leave(2)
+    writer.leave(0)
+    assert writer.closed and writer.ready_tasks() == []
+    transport.let_through([0])
+    assert writer.flush(0.0)  # what was under way arrives all the same
+    writer.take_on(2)
+    assert writer.ready_tasks() == [2] and not writer.closed
+    writer.write(make_transitions(2, 4), (), 0)
+    transport.let_through([0])
+    assert writer.flush(0.0)
+    assert shard.stats().inserted.tolist() == [0, 0, 8]
+    assert shard.stats().duplicate_chunks == 0

@@ -17,7 +17,7 @@ print(ray.get_runtime_context().gcs_address, flush=True)
 sys.stdin.read()
 """
 WITHOUT_TOKEN = os.environ | {"RAY_AUTH_MODE": "disabled"}
-THIS_RUN = "from stars_dist.ray_connection import connect; print(connect('auto'))"
+THIS_RUN = "from stars_dist.ray_connection import connect; print(connect('auto', 1))"
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ THIS_RUN = "from stars_dist.ray_connection import connect; print(connect('auto')
 )
 def test_an_address_without_a_cluster_is_refused(address: str, reason: str) -> None:
     with pytest.raises(ValueError, match=f"must name a running Ray cluster.*{reason}.*use auto or local"):
-        connect(address)
+        connect(address, 1)
 
 
 @pytest.mark.cluster

@@ -1,0 +1,35 @@
+"""Notices a simulation that has left MuJoCo's stability."""
+
+from __future__ import annotations
+
+from typing import Any
+
+# mjWARN_BADQPOS, _BADQVEL, _BADQACC, _BADCTRL: NaN or huge numbers. MuJoCo then resets the simulation and goes on,
+# so that the observation after it looks sound and belongs to no episode.
+_BAD_STATE = slice(4, 8)
+_KINDS = ("qpos", "qvel", "qacc", "ctrl")
+
+
+class UnstableSimulationError(RuntimeError):
+    """MuJoCo met NaN or huge numbers in a simulation."""
+
+
+class StabilityCheck:
+    """Counts the warnings of one `MjData` from the start of an episode on."""
+
+    def __init__(self, data: Any) -> None:
+        self._data = data
+        self.begin()
+
+    def begin(self) -> None:
+        """A new episode; not every environment's reset clears the warnings."""
+        self._before = self._data.warning.number[_BAD_STATE].copy()
+
+    def check(self) -> None:
+        """Raise UnstableSimulationError if there was a warning in this episode."""
+        number = self._data.warning.number[_BAD_STATE]
+        if (number > self._before).any():
+            kinds = [kind for kind, new in zip(_KINDS, number > self._before, strict=True) if new]
+            raise UnstableSimulationError(
+                f"MuJoCo met NaN or huge values in {' and '.join(kinds)} and reset the simulation"
+            )

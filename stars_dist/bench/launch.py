@@ -1,0 +1,119 @@
+"""`stars-dist bench launch`: how soon all tasks act and what the processes of a run hold, on this machine."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import psutil
+
+from stars_dist.monitor.memory import process_tree_gib
+
+START_DEADLINE_S = 600.0
+SETTLE_S = 15.0  # between the first transitions and the look at the memory
+STOP_DEADLINE_S = 180.0
+STEPS_PER_TASK = 100_000  # more than are made before the run is ended
+
+
+class LaunchResult(NamedTuple):
+    first_transition_all_tasks_s: float  # from the start of the command
+    actor_private_mb_median: float  # MiB that no other process shares (USS)
+    total_gib: float  # all processes of the run, shared pages counted once (PSS)
+    largest: tuple[tuple[str, int, float], ...]  # kind of process, how many, MiB private together
+
+
+def measure(suite: str, num_actors: int) -> LaunchResult:
+    """Starts a run, waits for the first transitions of all tasks, measures, and ends it.
+
+    Raises:
+        RuntimeError: the run ended before all tasks had transitions.
+    """
+    num_tasks = _num_tasks(suite)
+    with tempfile.TemporaryDirectory(prefix="stars-dist-bench-") as directory:
+        started = time.monotonic()
+        command = [sys.executable, "-c", "from stars_dist.cli import main; main()", "launch"]
+        options = {
+            "--suite": suite,
+            "--preset": "laptop",
+            "--actors": str(num_actors),
+            "--steps": str(STEPS_PER_TASK * num_tasks),
+            "--run-dir": str(Path(directory) / "run"),
+            "--address": "local",
+        }
+        command += [text for option in options.items() for text in option]
+        log = Path(directory) / "log"
+        with log.open("w") as stream:
+            run = psutil.Popen(command, stdout=stream, stderr=subprocess.STDOUT)
+        try:
+            _wait_for_all_tasks(run, log)
+            seconds = time.monotonic() - started
+            time.sleep(SETTLE_S)
+            return _memory(run, seconds)
+        finally:
+            _end(run)
+
+
+def table(result: LaunchResult) -> str:
+    lines = [
+        f"first transitions of all tasks   {result.first_transition_all_tasks_s:7.1f} s after the start",
+        f"private memory of an actor       {result.actor_private_mb_median:7.1f} MiB in the median (USS)",
+        f"memory of all processes          {result.total_gib:7.2f} GiB (PSS)",
+        "",
+        "private memory by kind of process",
+    ]
+    lines += [f"  {name:32s} {count:3d} x {mib / count:7.1f} MiB" for name, count, mib in result.largest]
+    return "\n".join(lines)
+
+
+def _num_tasks(suite: str) -> int:
+    from actors.tasks import parse_suite
+
+    return len(parse_suite(suite).tasks)
+
+
+def _wait_for_all_tasks(run: psutil.Popen, log: Path) -> None:
+    deadline = time.monotonic() + START_DEADLINE_S
+    while not re.search(r"first transitions of all \d+ tasks", text := log.read_text()):
+        if run.poll() is not None or time.monotonic() > deadline:
+            last = " | ".join(text.strip().splitlines()[-3:])
+            raise RuntimeError(f"the run must reach the first transitions of all tasks, it said: {last}")
+        time.sleep(0.1)
+
+
+def _memory(run: psutil.Process, seconds: float) -> LaunchResult:
+    private: dict[str, list[float]] = {}
+    for process in [run, *run.children(recursive=True)]:
+        try:
+            private.setdefault(_kind(process), []).append(process.memory_full_info().uss / 2**20)
+        except psutil.NoSuchProcess:
+            continue
+    largest = sorted(
+        ((kind, len(sizes), sum(sizes)) for kind, sizes in private.items()), key=lambda entry: -entry[2]
+    )
+    actors = private["ray::RolloutProcess"]
+    return LaunchResult(seconds, float(np.median(actors)), process_tree_gib(run), tuple(largest))
+
+
+def _kind(process: psutil.Process) -> str:
+    """`ray::RolloutProcess` of `ray::RolloutProcess.run`; else the program's name."""
+    command = process.cmdline()
+    if command and command[0].startswith("ray::"):
+        return re.split(r"[. ]", command[0])[0]
+    return process.name()
+
+
+def _end(run: psutil.Popen) -> None:
+    """As Ctrl-C does, and by force what is left after a while."""
+    processes = [run, *run.children(recursive=True)] if run.is_running() else []
+    if run.poll() is None:
+        run.send_signal(signal.SIGINT)
+    _, alive = psutil.wait_procs(processes, timeout=STOP_DEADLINE_S)
+    for process in alive:
+        process.kill()
