@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import sys
@@ -39,7 +40,7 @@ SETTINGS = (
     "address=local",
     f"replay.num_shards={NUM_SHARDS}",
     "replay.warmup_steps_per_task=200",
-    "replay.samples_per_insert=4",  # many inserts for each update
+    "replay.samples_per_insert=1",  # many inserts for each update
     "actors.chunk_steps=10",
 )
 
@@ -115,18 +116,23 @@ def has_sampled(run: RunDirectory) -> bool:
     return all(file.exists() and (np.load(file, mmap_mode="r")["sampled"] > 0).all() for file in files)
 
 
+def shard_processes() -> list[psutil.Process]:
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):  # it ended meanwhile
+            if "ray::Shard" in " ".join(process.cmdline()):
+                found.append(process)
+    return found
+
+
 def kill_shards(run: RunDirectory, interrupted: threading.Event, killed: list[int]) -> None:
     """At random moments: while they serve, and while they come back."""
     rng = random.Random(0)
     try:
         wait_until(lambda: has_sampled(run), 300)
         while len(killed) < KILLS:
-            time.sleep(rng.uniform(0.0, 3.0))
-            processes = [
-                process
-                for process in psutil.Process().children(recursive=True)
-                if "ray::Shard" in " ".join(process.cmdline())
-            ]
+            time.sleep(rng.uniform(0.0, 6.0))
+            processes = shard_processes()
             if processes:
                 victim = rng.choice(processes)
                 victim.kill()
@@ -210,21 +216,22 @@ def check_ledgers(run: RunDirectory, plan: ReplayPlan) -> None:
 
 def check_sampling(run: RunDirectory, plan: ReplayPlan) -> None:
     """Chi-squared of draws against p^a / sum p^a from the files' own priorities; wrong once in a million."""
+    newest_key = {
+        table.task_id: table.newest_key for shard in inspect_shards(run.replay) for table in shard.tables
+    }
     for index in range(plan.num_shards):
         priority = np.load(run.replay / f"shard-{index}" / "priority.npy")
         shard = Shard(index, plan, run.replay)
         stats = shard.stats()
-        for table, task in enumerate(stats.task_id):
+        for table, task in enumerate(stats.task_id.tolist()):
             size, quota = int(stats.size[table]), np.zeros((1, plan.num_tasks), np.int64)
             quota[0, task] = draws = 50 * size
             drawn = shard.sample(quota, 0, 10**9)
-            mass = (
-                priority[table, :size] + plan.sampling.priority_epsilon
-            ) ** plan.sampling.priority_exponent
-            assert np.ptp(priority[table, :size]) > 0, "the learner has set no priority"
-            count = np.bincount(drawn.key - drawn.key.min(), minlength=size)
+            count = np.bincount(size - 1 - ((newest_key[task] or 0) - drawn.key), minlength=size)
+            raw = priority[table, :size]
+            mass = (raw + plan.sampling.priority_epsilon) ** plan.sampling.priority_exponent
+            assert np.ptp(raw) > 0, "the learner has set no priority"
             expected = draws * mass / mass.sum()
-            assert len(count) == size
             statistic = ((count - expected) ** 2 / expected)[expected >= 5].sum()
             freedom = int((expected >= 5).sum()) - 1
             assert freedom > 100 and chi2.ppf(1e-6, freedom) < statistic < chi2.ppf(1 - 1e-6, freedom)
