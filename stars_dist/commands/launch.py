@@ -31,7 +31,8 @@ def launch(  # numbers arrive as text: the configuration checks them and names r
         None, metavar="N", help="Environment steps over all tasks.  [default: the suite's standard budget]"
     ),
     preset: list[str] = typer.Option(
-        ["stars"], help="stars, mtsac, laptop or FILE.yaml; repeatable, a later one wins."
+        ["stars"],
+        help="A method, ablations and mixins by name (docs/algorithm.md), or FILE.yaml; a later one wins.",
     ),
     set_: list[str] = typer.Option([], "--set", help="key.subkey=value for any field; repeatable."),
     seed: str | None = typer.Option(None, metavar="N", help="Root of every random stream.  [default: 1]"),
