@@ -54,7 +54,9 @@ class ActorsConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    num_actors: int = Field(default=4, ge=1, description="rollout actor processes")
+    num_actors: int | None = Field(
+        default=None, ge=1, description="rollout actor processes; null: one a task, in a serial run one"
+    )
     envs_per_actor: int = Field(
         default=1,
         ge=1,

@@ -64,7 +64,7 @@ class RunConfig(BaseModel):
             update={
                 "suite": suite.name,
                 "steps": steps,
-                "actors": self.actors.model_copy(update={"num_actors": 1} if self.serial else {}),
+                "actors": self.actors.model_copy(update={"num_actors": self._actors(num_tasks)}),
                 "replay": self.replay.model_copy(
                     update={
                         "num_shards": self.replay.shards_for(num_tasks),
@@ -82,6 +82,9 @@ class RunConfig(BaseModel):
         warmup = self.replay.warmup_steps_per_task
         return warmup if steps_per_task > warmup else max(1, steps_per_task // SHORTEST_WARMUP_SHARE)
 
+    def _actors(self, num_tasks: int) -> int:
+        return 1 if self.serial else self.actors.num_actors or num_tasks
+
     def load_suite(self) -> Suite:
         return parse_suite(self.suite, self.environment.horizon)
 
@@ -90,6 +93,12 @@ class RunConfig(BaseModel):
         """The step budget of a resolved configuration."""
         assert self.steps is not None, "resolve the configuration first"
         return self.steps
+
+    @property
+    def num_actors(self) -> int:
+        """The actors of a resolved configuration."""
+        assert self.actors.num_actors is not None, "resolve the configuration first"
+        return self.actors.num_actors
 
     @property
     def total_updates(self) -> int:
@@ -123,7 +132,7 @@ class RunConfig(BaseModel):
         return [
             f"suite {suite.name}: {plan.num_tasks} tasks, {self.total_steps:,} environment steps, "
             f"{self.total_updates:,} updates of {plan.batch_size} transitions",
-            f"{self.actors.num_actors} actors, {plan.num_shards} replay shards ({self.replay.storage}), "
+            f"{self.num_actors} actors, {plan.num_shards} replay shards ({self.replay.storage}), "
             f"{plan.warmup_steps:,} warm-up steps a task, device {self.device}, seed {self.seed}",
             self._parameter_line(),
         ]

@@ -41,7 +41,7 @@ def train_distributed(
         goals = beside.submit(prepare_goals, config.load_suite(), config.seed)
         console.phase(f"starting Ray ({config.address})")
         with reading_input():
-            is_own_cluster = connect(config.address, config.actors.num_actors)
+            is_own_cluster = connect(config.address, config.num_actors)
         console.phase("computing the tasks' goals")
     try:
         goals.result()
@@ -50,7 +50,7 @@ def train_distributed(
         where = "on this machine" if is_own_cluster else "on the running cluster"
         console.line(f"Ray runs {where} with {placement.cluster_cpus:g} cores")
         if placement.shares_cores:
-            console.line(f"{config.actors.num_actors} actors share {placement.cluster_cpus:g} cores")
+            console.line(f"{config.num_actors} actors share {placement.cluster_cpus:g} cores")
         start = begin(console)
         try:
             return _train(run, config, console, start, placement, interrupted)

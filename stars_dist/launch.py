@@ -50,11 +50,11 @@ def place(config: RunConfig, resources: Mapping[str, float]) -> Placement:
     cpus, gpus = resources.get("CPU", 0.0), resources.get("GPU", 0.0)
     if config.device == "cuda" and gpus < 1:
         raise ValueError("device cuda needs a GPU in the Ray cluster, it has 0; use --device cpu or auto")
-    wanted = config.actors.num_actors + config.replay_plan().num_shards + 1
+    wanted = config.num_actors + config.replay_plan().num_shards + 1
     learner_gpus = 1 if gpus >= 1 and config.device != "cpu" else 0
     if wanted <= cpus:
         return Placement(cpus, 1.0, 1.0, learner_gpus)
-    share = max(cpus - SPARE_CPUS, SPARE_CPUS) / config.actors.num_actors
+    share = max(cpus - SPARE_CPUS, SPARE_CPUS) / config.num_actors
     return Placement(cpus, min(1.0, int(share * 1000) / 1000), 0.0, learner_gpus)
 
 
@@ -81,7 +81,7 @@ class Cluster:
     @property
     def _actors_per_task(self) -> int:
         tasks = len(self._config.load_suite().tasks)
-        return -(-max(self._config.actors.num_actors, tasks) // tasks)
+        return -(-max(self._config.num_actors, tasks) // tasks)
 
     def start_actor(self, actor: int, incarnation: int) -> Supervised:
         remote = _remote(RolloutProcess).options(num_cpus=self._placement.actor_cpus)

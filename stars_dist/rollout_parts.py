@@ -18,7 +18,7 @@ GOALS_FILE = "goals.npz"
 def build_assignment(config: RunConfig, actor: int, incarnation: int, run_dir: Path) -> Assignment:
     """The work of one actor. Goals are shared through a file of the run directory."""
     suite = config.load_suite()
-    tasks = assign_tasks(len(suite.tasks), config.actors.num_actors)[actor]
+    tasks = assign_tasks(len(suite.tasks), config.num_actors)[actor]
     return Assignment(actor, incarnation, suite, tasks, config.seed, run_dir / GOALS_FILE)
 
 

@@ -47,7 +47,7 @@ class Supervisor:
         log = run.path / "failures.log"
         self.actors = [
             Watch("actor", self._actor_name(i), self._actor_start(i), log, first_incarnation)
-            for i in range(config.actors.num_actors)
+            for i in range(config.num_actors)
         ]
         self.learner = Watch("learner", "learner", self._start_learner, log, first_incarnation)
         self._roster = Roster(config, self.actors, cluster.exchange, monitor, POLL_PERIOD_S)
@@ -147,7 +147,7 @@ class Supervisor:
 
     def _actor_name(self, actor: int) -> str:
         suite = self._config.load_suite()
-        tasks = assign_tasks(len(suite.tasks), self._config.actors.num_actors)[actor]
+        tasks = assign_tasks(len(suite.tasks), self._config.num_actors)[actor]
         names = [suite.tasks[task].name for task in tasks]
         return f"actor {actor} ({', '.join(names[:3])}{', ...' if names[3:] else ''})"
 

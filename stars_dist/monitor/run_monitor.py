@@ -135,7 +135,7 @@ class RunMonitor:
         return replay_metrics.tasks_with_data(list(self._shards.values()))
 
     def _progress(self) -> str:
-        actors = f"actors {self.actors_alive}/{self._config.actors.num_actors}"
+        actors = f"actors {self.actors_alive}/{self._config.num_actors}"
         if not self._all_tasks_have_data:
             return f"starting: {actors} ready, {self._tasks_with_data}/{self._plan.num_tasks} tasks have transitions"
         steps, total = self.env_steps, self._config.total_steps
