@@ -73,8 +73,8 @@ class SerialRun:
             self._snapshots.advance()
             if clock.is_due(self._monitor.env_steps) and self._parts.loop.learner_steps:
                 self._monitor.hear_evaluation(self.evaluate(self._config.evaluation.episodes_per_task))
-        self._parts.loop.stop()
-        self._parts.loop.run()  # learns no more: publishes and saves
+        self._parts.loop.stop()  # or an interrupted run would wait here for batches that nobody collects
+        self._parts.loop.run()  # publishes and saves
         return self.is_finished
 
     def evaluate(self, episodes: int) -> EvaluationResult:
