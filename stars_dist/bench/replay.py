@@ -129,7 +129,7 @@ EXPLANATION = """\
 - The growth answers what the method's overhead is, a question that the paper leaves open: with transitions the time of
   a batch grows as the depth of the sum tree and the misses of the cache do, and with tables (1,000 transitions each, a
   batch of 2,000 rows) by what the bookkeeping of a table costs. A uniform draw of as many bytes is given beside it.
-- Through Ray one process does nothing but draw and return priorities; mapped storage, 8 batches a call.
+- Through Ray one process does nothing but draw and return priorities; mapped storage, batches a call as in the command.
 """
 
 
