@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from actors.evaluation_result import EvaluationResult
-from actors.policy import PolicyWeights
+from actors.policy import PolicyWeights, policy_file, read_policy
 from stars_dist.config import RunConfig
 from stars_dist.evaluation_job import EvaluationJob
 from stars_dist.launch import Cluster
@@ -66,8 +66,8 @@ class EvaluationSchedule:
         self, console: Console, interrupted: threading.Event, num_processes: int
     ) -> EvaluationResult | None:
         """The evaluation at the end of the run; None if interrupted."""
-        weights = self._cluster.newest_weights()
-        assert weights is not None, "a finished learner has published"
+        # Not those that it published: they may have gone with its process, which ends when it has finished.
+        weights, _ = read_policy(policy_file(self._run.path))
         episodes = self._config.evaluation.final_episodes_per_task
         job = self._job_of(weights, episodes, num_processes)
         console.phase(

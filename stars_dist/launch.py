@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import ray
+import ray.exceptions
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from replay_service.transport import ray_shard_class
@@ -106,9 +107,12 @@ class Cluster:
         return self._config.learner.torch_threads or max(1, cores // 2)
 
     def newest_weights(self) -> Any | None:
-        """The newest published weights, or None while there are none."""
-        published: Any = ray.get(self.exchange.latest.remote(None), timeout=30)
-        return None if published is None else ray.get(published.payload[0], timeout=30)
+        """The newest published weights; None while there are none, or when they died with their learner."""
+        try:
+            published: Any = ray.get(self.exchange.latest.remote(None), timeout=30)
+            return None if published is None else ray.get(published.payload[0], timeout=30)
+        except (ray.exceptions.RayActorError, ray.exceptions.ObjectLostError, ray.exceptions.GetTimeoutError):
+            return None
 
 
 def _remote(plain_class: type) -> Any:
