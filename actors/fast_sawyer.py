@@ -44,7 +44,9 @@ class FastSawyer(SawyerXYZEnv):
         self._right_finger = data.site("rightEndEffector").xpos
         self._pad_geoms = data.geom("leftpad_geom").id, data.geom("rightpad_geom").id
         self._ctrl, self._mocap_pos, self._mocap_quat = data.ctrl, data.mocap_pos[0], data.mocap_quat[0]
-        self._mocap_range = list(zip(self.mocap_low.tolist(), self.mocap_high.tolist(), strict=True))
+        self._mocap_range = list(
+            zip((0, 1, 2), self.mocap_low.tolist(), self.mocap_high.tolist(), strict=True)
+        )
         self._scale_float32 = float(np.float32(self.action_scale))
         self._tcp, self._tcp_version = np.zeros(3), -1  # tcp_center, and of which version of the physics
         self._bounds_of: Any = None  # the space that _bounds are taken from
@@ -79,10 +81,10 @@ class FastSawyer(SawyerXYZEnv):
             return super().set_xyz_action(action)
         # A float32 action is scaled in float32, as the library does.
         limit = self._scale_float32 if dtype is _FLOAT32 else self.action_scale
-        pos = self._mocap_pos
-        moves = zip(pos.tolist(), (action * self.action_scale).tolist(), self._mocap_range, strict=True)
-        for i, (x, delta, (low, high)) in enumerate(moves):
-            x += -limit if delta < -limit else limit if delta > limit else delta
+        deltas, pos = (action * self.action_scale).tolist(), self._mocap_pos
+        for i, low, high in self._mocap_range:
+            delta = deltas[i]
+            x = pos.item(i) + (-limit if delta < -limit else limit if delta > limit else delta)
             pos[i] = low if x < low else high if x > high else x
         self._mocap_quat[:] = _MOCAP_QUAT
         return None

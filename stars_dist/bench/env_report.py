@@ -32,11 +32,22 @@ def verdict(timings: Sequence[TaskTiming]) -> str:
 
 
 def write(directory: Path, timings: Sequence[TaskTiming], actions: str, made_by: Mapping[str, Any]) -> None:
-    """`env-<actions>.json` with its provenance, and `env-<actions>.png`."""
+    """`env-<actions>.json`, `.md` and `.png`; the first two say how they were made."""
     directory.mkdir(parents=True, exist_ok=True)
     record = {**summary(timings), "actions": actions, "made_by": dict(made_by)}
     (directory / f"env-{actions}.json").write_text(json.dumps(record, indent=1) + "\n")
+    (directory / f"env-{actions}.md").write_text(page(record, timings))
     plot(directory / f"env-{actions}.png", timings, actions)
+
+
+def page(record: Mapping[str, Any], timings: Sequence[TaskTiming]) -> str:
+    made_by, actions = record["made_by"], record["actions"]
+    versions = ", ".join(f"{name} {made_by['versions'][name]}" for name in ("metaworld", "mujoco", "numpy"))
+    return (
+        f"# A step under {actions} actions\n\n`{made_by['command']}`, commit {made_by['commit']}, seed "
+        f"{made_by['seed']}, {versions}, Python {made_by['python']}, {made_by['started']}.\n\n"
+        f"![time per step](env-{actions}.png)\n\n{table(timings)}\n"
+    )
 
 
 def plot(path: Path, timings: Sequence[TaskTiming], actions: str) -> None:
