@@ -66,7 +66,8 @@ class SerialRun:
             self._round()
             if clock.is_due(self._monitor.env_steps) and self._parts.loop.learner_steps:
                 self._monitor.hear_evaluation(self.evaluate(self._config.evaluation.episodes_per_task))
-        self._parts.loop.run()  # it has nothing left to learn: publishes and saves
+        self._parts.loop.stop()  # an interrupted loop would go on waiting for batches
+        self._parts.loop.run()  # publishes and saves
         return self.is_finished
 
     def evaluate(self, episodes: int) -> EvaluationResult:

@@ -80,6 +80,22 @@ def test_serial_runs_with_one_seed_are_identical_and_resumable(tmp_path: Path) -
     assert (last["env_steps"], last["learner_steps"]) == (3600, 400)
 
 
+def test_an_interrupted_serial_run_saves_at_once(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    suite = ["--suite", "gym:Pendulum-v1,MountainCarContinuous-v0", "--preset", "laptop"]
+    arguments = [*COMMAND, "launch", *suite, "--serial", "--steps", "40000", "--run-dir", str(run)]
+    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
+    try:
+        wait_for(lambda: metrics(run)[-1]["learner_steps"] > 0, 90)
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert f"stars-dist resume {run}" in output
+    assert len(list((run / "checkpoints").glob("step-*"))) == 1
+
+
 @pytest.mark.cluster
 def test_distributed_run_keeps_its_ratio_and_can_be_resumed_and_evaluated(tmp_path: Path) -> None:
     run = tmp_path / "run"
