@@ -72,12 +72,16 @@ class NumpyPolicy:
 
     def act(self, obs: NDArray[np.float32], rng: np.random.Generator | None = None) -> NDArray[np.float32]:
         """Actions f32[E, A] for observations f32[E, O]: a sample with a generator, the mode without one."""
-        mean, log_std = np.split(self._forward(obs), 2, axis=-1)
+        out = self._forward(obs)
+        half = out.shape[-1] // 2
+        mean, log_std = out[:, :half], out[:, half:]
         if rng is None:
             return np.tanh(mean)
         low, high = self._log_std_bounds
         noise = rng.standard_normal(mean.shape, dtype=np.float32)
-        return np.tanh(mean + np.exp(np.clip(log_std, low, high)) * noise)
+        noise *= np.exp(np.minimum(np.maximum(log_std, low), high))  # np.clip takes five times as long
+        noise += mean
+        return np.tanh(noise)
 
     def _forward(self, obs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Mean and log std f32[E, 2 A] before any bound."""
@@ -191,9 +195,13 @@ def _linear(x: NDArray[np.float32], layer: Layer) -> NDArray[np.float32]:
     """f32[U, R, in] -> f32[U, R, out]; one product for all tasks where they share the weight."""
     if layer.weight.ndim == 2:
         flat = x.reshape(-1, x.shape[-1]) @ layer.weight
-        return flat.reshape(*x.shape[:-1], -1) + layer.bias
-    return x @ layer.weight + layer.bias
+        out = flat.reshape(*x.shape[:-1], -1)
+    else:
+        out = x @ layer.weight
+    out += layer.bias
+    return out
 
 
 def _relu(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.maximum(x, np.float32(0.0))
+    """In place: `x` is the fresh output of a layer."""
+    return np.maximum(x, np.float32(0.0), out=x)
