@@ -19,6 +19,7 @@ from actors.config import EnvironmentConfig
 from actors.environment import MetaWorldEnvironment, make_environment
 from actors.evaluator import run_episodes
 from actors.fast_metaworld import fast_class
+from actors.fast_physics import Physics
 from actors.scripted_policy import scripted_policy
 from actors.tasks import benchmark_tasks
 
@@ -166,6 +167,24 @@ def test_a_state_set_between_steps() -> None:
         env.set_env_state((qpos, qvel + 0.1))
     pair.step(np.ones(4, np.float32))
     pair.assert_same_attributes()
+
+
+def test_a_long_step_is_looked_up_only_for_the_same_places_of_bodies() -> None:
+    model = Pair("drawer-open-v3").envs[1].model
+    physics, plain = Physics(model, mujoco.MjData(model)), mujoco.MjData(model)
+    mujoco.mj_forward(model, plain)
+    hand = plain.body("hand").xpos.copy()
+    ended = []
+    for place in ([0.0, 5.0, 0.0], hand, [0.0, 5.0, 0.0]):  # far away, where the hand starts, far away again
+        model.body("drawer").pos = place
+        physics.reset()
+        mujoco.mj_resetData(model, plain)
+        physics.long_step(40)
+        mujoco.mj_step(model, plain, 40)
+        assert_same(plain.qpos.copy(), physics.data.qpos.copy())
+        assert_same(plain.site_xpos.copy(), physics.data.site_xpos.copy())
+        ended.append(plain.qpos.tobytes())
+    assert ended[0] == ended[2] != ended[1]
 
 
 def test_both_doors() -> None:
