@@ -88,7 +88,7 @@ class RunDirectory:
         self.lock()
 
     def lock(self) -> None:
-        """Takes the directory for this process until `unlock`; another live process's claim is a ValueError."""
+        """Takes the directory for the life of this process; another live process's claim is a ValueError."""
         self._lock = (self.path / "run.lock").open("w")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -96,11 +96,6 @@ class RunDirectory:
             raise ValueError(
                 f"a run directory serves one process at a time, {self.path} is in use; stop that run first"
             ) from None
-
-    def unlock(self) -> None:
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
 
     def write_config(self, config: RunConfig) -> None:
         text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)

@@ -19,7 +19,6 @@ from replay_service.writer import ReplayWriter
 from stars_dist.bench.replay_load import ACTION_DIM, OBS_DIM, UNLIMITED, make_transitions
 
 NUM_TASKS, NUM_SHARDS, NUM_ACTORS = 10, 2, 2
-CALLS_AHEAD = 2
 ONE_THREAD = {"env_vars": {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}}
 
 
