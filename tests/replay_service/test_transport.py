@@ -55,6 +55,18 @@ def start(ray: Any, plan: ReplayPlan, directory: Path, max_restarts: int = -1) -
     ]
 
 
+def process_of(ray: Any, shard: Any, patience_s: float = 60.0) -> int:
+    """The shard's process id. One that is about to come back after a kill is asked again until it answers."""
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            return ray.get(shard.__ray_call__.remote(lambda _: os.getpid()), timeout=patience_s)
+        except ray.exceptions.ActorUnavailableError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
 @pytest.mark.cluster
 def test_waiting_inserts_do_not_stand_in_the_way_of_the_sampler(
     cluster: Any, tmp_path: Path, make_plan: MakePlan, make_transitions: MakeTransitions
@@ -103,8 +115,7 @@ def test_killed_shards_come_back_with_everything_and_the_clients_go_on(
             writer.write(make_transitions(task, 4, written[task]), (), 0)
             written[task] += 4
         if written[0] % 100 == 40 and kills < 3:
-            shard = handles[kills % 2]
-            os.kill(cluster.get(shard.__ray_call__.remote(lambda _: os.getpid()), timeout=30), signal.SIGKILL)
+            os.kill(process_of(cluster, handles[kills % 2]), signal.SIGKILL)
             kills += 1
         if written[0] > 40:
             batches = sampler.sample(2, 0, 0.4, 60.0)
