@@ -162,6 +162,13 @@ class SacConfig(_Model):
         default=0.005, gt=0, le=1, description="step of the target critics towards the critics per update"
     )
     learning_rate: float = Field(default=3e-4, gt=0, description="Adam's step size for actor and critics")
+    learning_rate_end_factor: float = Field(
+        default=1.0,
+        gt=0,
+        le=1,
+        description="what is left of the step sizes of actor, critics and w at the end of the run, to which they "
+        "fall linearly; 1: constant",
+    )
     mix_learning_rate: float = Field(
         default=1e-4, gt=0, description="Adam's step size for the mixing weights w"
     )
