@@ -127,8 +127,8 @@ EXPLANATION = """\
   maximum, the assembled batch, and the priorities back. cpprb has a buffer for each task, draws 128 rows from each and
   updates them; its rows stay in ten pieces and its weights have a maximum for each buffer, which favours it.
 - The growth answers what the method's overhead is, a question that the paper leaves open: with transitions the time of
-  a batch grows as the depth of the sum tree and the misses of the cache do, and with tables (1,000 transitions each, a
-  batch of 2,000 rows) by what the bookkeeping of a table costs. A uniform draw of as many bytes is given beside it.
+  a batch grows as the depth of the sum tree and the misses of the cache do, and with tables (1 M
+  transitions shared out among them, a batch of 2,000 rows) by what the bookkeeping of a table costs. A uniform draw of as many bytes is given beside it.
 - Through Ray one process does nothing but draw and return priorities; mapped storage, batches a call as in the command.
 """
 
@@ -141,7 +141,7 @@ def plot(growth: list[GrowthPoint], path: Path) -> None:
     from matplotlib import pyplot as plt  # pyright: ignore[reportMissingImports]
 
     figure, panels = plt.subplots(1, 2, figsize=(9, 3.5), sharey=True)
-    labels = {"transitions": "transitions in one table", "tables": "tables of 1,000 transitions"}
+    labels = {"transitions": "transitions in one table", "tables": "tables, 1 M transitions in all"}
     for panel, (axis, label) in zip(panels, labels.items(), strict=True):
         points = [point for point in growth if point.axis == axis]
         size = [getattr(point, axis) for point in points]

@@ -25,7 +25,8 @@ from stars_dist.bench.replay_load import (
 
 NUM_TASKS, CAPACITY, ROWS_PER_TASK = 10, 100_000, 128
 TRANSITIONS = (1_000, 10_000, 100_000, 1_000_000)  # of one table
-TABLES = (10, 32, 100, 320, 1000)  # of 1,000 transitions each
+TABLES = (10, 32, 100, 320, 1000)  # with this many transitions in all of them together
+TRANSITIONS_OF_TABLES = 1_000_000
 GROWTH_ROWS = {"transitions": 1280, "tables": 2000}
 
 
@@ -104,7 +105,9 @@ def measure_inserts(rounds: int) -> dict[str, float]:
 
 def measure_growth(rounds: int) -> list[GrowthPoint]:
     points = [_growth_point("transitions", 1, size, rounds) for size in TRANSITIONS]
-    return points + [_growth_point("tables", tables, 1000, rounds) for tables in TABLES]
+    return points + [
+        _growth_point("tables", tables, TRANSITIONS_OF_TABLES // tables, rounds) for tables in TABLES
+    ]
 
 
 def _growth_point(axis: str, tables: int, capacity: int, rounds: int) -> GrowthPoint:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from learner.config import LearnerConfig
+from learner.config import LearnerConfig, SacConfig
 from learner.finite_guard import NonFiniteLossError
 from learner.loop import LearnerLoop, LearnerReport, LoopOutputs
 from learner.prefetch import BatchSource, PrefetchSource
@@ -73,6 +73,14 @@ def test_report_holds_clocks_and_values(fed: Replay, make_learner: Callable) -> 
     assert report.env_steps == 300
     assert {"train/critic_loss", "perf/updates_per_s", "perf/learner_wait_frac"} <= set(report.values)
     assert 0.0 <= report.values["perf/learner_wait_frac"] <= 1.0
+
+
+def test_step_sizes_end_at_their_end_factor(fed: Replay, make_learner: Callable) -> None:
+    run = Run(
+        make_learner(sac=SacConfig(learning_rate=1e-3, learning_rate_end_factor=0.1)), fed, total_updates=10
+    )
+    run.loop.run()
+    assert [r.values["train/learning_rate"] for r in run.reports] == pytest.approx([5.5e-4, 1e-4])
 
 
 def test_priorities_reach_the_drawn_transitions(fed: Replay, make_learner: Callable) -> None:

@@ -151,6 +151,23 @@ def test_learning_rates_of_weights_mix_and_temperature(make_learner: Callable, m
     assert (learner.log_alpha + 1.0).abs().max().item() == pytest.approx(1e-3, rel=1e-2)
 
 
+@pytest.mark.parametrize("progress, factor", [(0.0, 1.0), (0.5, 0.6), (1.0, 0.2)])
+def test_step_sizes_fall_over_the_run(
+    progress: float, factor: float, make_learner: Callable, make_batch: Callable
+) -> None:
+    """Linearly to their end factor, w's too; Adam's first step is its step size, as above."""
+    sac = SacConfig(learning_rate=3e-3, mix_learning_rate=2e-3, learning_rate_end_factor=0.2)
+    learner = make_learner(sac=sac)
+    assert learner.anneal(progress) == pytest.approx(factor * 3e-3)
+    before = copy.deepcopy(learner.critic.state_dict())
+    learner.update(make_batch(ROWS))
+    after = learner.critic.state_dict()
+    assert (after["mix"] - before["mix"]).abs().max().item() == pytest.approx(factor * 2e-3, rel=1e-2)
+    assert (after["shared.0"] - before["shared.0"]).abs().max().item() == pytest.approx(
+        factor * 3e-3, rel=1e-2
+    )
+
+
 def test_gradients_are_clipped_by_network(make_learner: Callable, make_batch: Callable) -> None:
     learner = make_learner(sac=SacConfig(gradient_clip_norm=0.01))
     result = learner.update(make_batch(ROWS))
