@@ -127,8 +127,9 @@ EXPLANATION = """\
   maximum, the assembled batch, and the priorities back. cpprb has a buffer for each task, draws 128 rows from each and
   updates them; its rows stay in ten pieces and its weights have a maximum for each buffer, which favours it.
 - The growth answers what the method's overhead is, a question that the paper leaves open: with transitions the time of
-  a batch grows as the depth of the sum tree and the misses of the cache do, and with tables (1 M
-  transitions shared out among them, a batch of 2,000 rows) by what the bookkeeping of a table costs. A uniform draw of as many bytes is given beside it.
+  a batch grows as the depth of the sum tree and the misses of the cache do, and with tables (1 M transitions shared
+  out among them, a batch of 2,000 rows) by what the bookkeeping of a table costs. A uniform draw of as many bytes is
+  given beside it.
 - Through Ray one process does nothing but draw and return priorities; mapped storage, batches a call as in the command.
 """
 
