@@ -9,7 +9,7 @@ from learner.parameter_count import count_parameters
 from replay_service.types import TransitionSpec
 
 TOLERANCE = 0.01
-_LARGEST_FACTOR = 64.0
+_LARGEST_FACTOR = 256.0
 
 
 def match_parameters(network: NetworkConfig, reference: NetworkConfig, spec: TransitionSpec) -> NetworkConfig:
