@@ -93,7 +93,7 @@ def resolve(layers: Sequence[Layer]) -> ResolvedConfig:
     merged: dict[str, Any] = {}
     origins: dict[str, str] = {}
     for layer in layers:
-        for key, value in _leaves(layer.values):
+        for key, value in leaves(layer.values):
             _put(merged, key, value)
             origins[".".join(key)] = layer.origin
     try:
@@ -130,11 +130,11 @@ def _matched(config: RunConfig, layers: Sequence[Layer], origins: dict[str, str]
     return config.model_copy(update={"network": network})
 
 
-def _leaves(values: Mapping[str, Any], prefix: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+def leaves(values: Mapping[str, Any], prefix: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     for name, value in values.items():
         key = (*prefix, str(name))
         if isinstance(value, Mapping) and value:
-            yield from _leaves(value, key)
+            yield from leaves(value, key)
         else:
             yield key, value
 

@@ -23,14 +23,14 @@ def report(
 ) -> None:
     """Write a page that compares methods: table, learning curves of all seeds, raw figures, commands."""
     from stars_dist.report.curves import draw_curves
-    from stars_dist.report.finished_run import FinishedRun, read_finished_run
+    from stars_dist.report.finished_run import FinishedRun, name_methods, read_finished_run
     from stars_dist.report.page import report_page
     from stars_dist.run_directory import write_whole
 
     with reading_input():
         if out.suffix != ".md":
             raise ValueError(f"--out must name a .md file, got {out}; use {out.with_suffix('.md')}")
-        finished = [read_finished_run(path) for path in runs]
+        finished = name_methods([read_finished_run(path) for path in runs])
         suites = sorted({run.evaluation.suite for run in finished})
         if len(suites) > 1:
             raise ValueError(

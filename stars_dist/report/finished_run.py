@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,8 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.evaluation_result import EvaluationResult
+from stars_dist.layers import leaves
 from stars_dist.monitor.metrics import read_metrics
 from stars_dist.run_directory import RunDirectory
+
+_NOT_OF_THE_METHOD = ("seed", "evaluation.", "checkpoint.")
 
 
 class Curve(NamedTuple):
@@ -24,7 +28,10 @@ class Curve(NamedTuple):
 
 
 class FinishedRun(NamedTuple):
-    method: str
+    method: str  # its presets, until `name_methods` has seen the other runs
+    presets: str
+    settings: dict[str, Any]  # every value of the resolved configuration by its dotted key
+    changes: frozenset[str]  # keys that --set gave
     seed: int
     command: str
     commit: str | None
@@ -55,8 +62,15 @@ def read_finished_run(path: Path) -> FinishedRun:
         )
     record = run.read_provenance()
     lines = list(read_metrics(path / "metrics.jsonl"))
+    settings = {".".join(key): value for key, value in leaves(run.read_config().model_dump())}
+    changes = {
+        origin.removeprefix("--set ") for origin in record["origins"].values() if origin.startswith("--set ")
+    }
     return FinishedRun(
-        _method(record, path),
+        record["presets"],
+        record["presets"],
+        settings,
+        frozenset(changes),
         record["seed"],
         record["command"],
         record["commit"],
@@ -67,21 +81,26 @@ def read_finished_run(path: Path) -> FinishedRun:
     )
 
 
-def _method(record: dict[str, Any], path: Path) -> str:
-    """The presets and what was set beside them: runs of one method differ in their seed alone."""
-    changes = sorted(
-        origin.removeprefix("--set ")
-        for origin in set(record["origins"].values())
-        if origin.startswith("--set ")
-    )
-    config = RunDirectory(path).read_config().model_dump()
-    return " ".join([record["presets"], *(f"{key}={_at(config, key)}" for key in changes)])
+def name_methods(runs: Sequence[FinishedRun]) -> list[FinishedRun]:
+    """The runs, each named by its presets and by the settings that tell it from others of this report."""
+    return [run._replace(method=" ".join([run.presets, *_telling_settings(run, runs)])) for run in runs]
 
 
-def _at(config: dict[str, Any], key: str) -> Any:
-    for part in key.split("."):
-        config = config[part]
-    return config
+def common_changes(runs: Sequence[FinishedRun]) -> list[str]:
+    """What --set gave to all of the runs alike, as key=value."""
+    keys = frozenset[str].intersection(*(run.changes for run in runs))
+    return [f"{key}={runs[0].settings[key]}" for key in sorted(keys) if not _varies(key, runs)]
+
+
+def _telling_settings(run: FinishedRun, runs: Sequence[FinishedRun]) -> list[str]:
+    same_presets = [other for other in runs if other.presets == run.presets]
+    telling = {key for key in run.settings if _varies(key, same_presets)}
+    telling |= {key for key in run.changes if _varies(key, runs)}
+    return [f"{key}={run.settings[key]}" for key in sorted(telling) if not key.startswith(_NOT_OF_THE_METHOD)]
+
+
+def _varies(key: str, runs: Sequence[FinishedRun]) -> bool:
+    return any(run.settings[key] != runs[0].settings[key] for run in runs)
 
 
 def _curve(lines: list[dict[str, float]]) -> Curve:

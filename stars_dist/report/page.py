@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from stars_dist.report.finished_run import FinishedRun
+from stars_dist.report.finished_run import FinishedRun, common_changes
 from stars_dist.report.statistics import (
     Estimate,
     Scores,
@@ -36,12 +36,14 @@ def scores(runs: Sequence[FinishedRun]) -> Scores:
 
 
 def _setting(methods: Methods) -> list[str]:
-    run = next(iter(methods.values()))[0]
+    runs = [run for group in methods.values() for run in group]
+    run, changes = runs[0], ", ".join(f"`{change}`" for change in common_changes(runs))
     versions = ", ".join(f"{name} {version}" for name, version in run.versions.items())
     return [
         f"Suite `{run.evaluation.suite}`; final evaluation of {run.evaluation.episodes_per_task} episodes a task, mode "
         "action, success at any step. Intervals: 95 %, stratified bootstrap over the seeds of each task. "
-        f"p: Welch's test on the seeds' means against the first row. {versions}."
+        f"p: Welch's test on the seeds' means against the first row. "
+        f"{f'Set in all runs: {changes}. ' if changes else ''}{versions}."
     ]
 
 

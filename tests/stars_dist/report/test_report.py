@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from stars_dist.report.finished_run import common_changes, name_methods, read_finished_run
+
 COMMAND = [sys.executable, "-c", "from stars_dist.cli import main; main()"]
 
 
@@ -45,6 +47,30 @@ def test_a_report_groups_seeds_by_method_and_keeps_the_raw_figures(runs: list[Pa
         ("mtsac+laptop", 1),
     ]
     assert all(run["evaluation"]["tasks"][0]["n"] == 2 for run in raw)
+
+
+def test_a_method_is_named_by_what_tells_it_apart_in_this_report(runs: list[Path]) -> None:
+    first, second, other = (read_finished_run(path) for path in runs)
+    other_gamma = second._replace(settings=second.settings | {"sac.gamma": 0.5, "seed": 7})
+    matched = other._replace(
+        settings=other.settings | {"network.match_parameters": "stars"},
+        changes=frozenset({"network.match_parameters"}),
+    )
+    names = [run.method for run in name_methods([first, other_gamma, matched])]
+    gamma = first.settings["sac.gamma"]
+    assert names == [
+        f"stars+laptop sac.gamma={gamma}",
+        "stars+laptop sac.gamma=0.5",
+        "mtsac+laptop network.match_parameters=stars",
+    ]
+
+
+def test_what_was_set_in_all_runs_is_said_once(runs: list[Path]) -> None:
+    found = [read_finished_run(path) for path in runs]
+    alike = [run._replace(changes=frozenset({"actors.chunk_steps"})) for run in found]
+    assert common_changes(alike) == [f"actors.chunk_steps={found[0].settings['actors.chunk_steps']}"]
+    assert common_changes([*alike[:2], found[2]]) == []
+    assert [run.method for run in name_methods(alike)] == ["stars+laptop", "stars+laptop", "mtsac+laptop"]
 
 
 def test_unfinished_runs_and_wrong_names_are_refused(runs: list[Path], tmp_path: Path) -> None:
