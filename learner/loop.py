@@ -74,10 +74,6 @@ class LearnerLoop:
     def is_finished(self) -> bool:
         return self.learner_steps >= self._total_updates
 
-    @property
-    def _progress(self) -> float:
-        return min(1.0, self.learner_steps / self._total_updates)
-
     def stop(self) -> None:
         self._stopping.set()
 
@@ -117,7 +113,7 @@ class LearnerLoop:
         batch = self._next_batch(timeout_s)
         if batch is not None:
             batch.wait_until_copied()
-            self._learner.anneal(self._progress)
+            self._learner.anneal(self.learner_steps / self._total_updates)
             result = self._learner.update(batch)
             self._pending.append((batch.sampled, result.priorities))
             self._after_update(result)
@@ -166,7 +162,7 @@ class LearnerLoop:
 
     def _report(self, result: UpdateResult) -> None:
         values = result.metrics(self._learner.task_names) | self._learner.gradient_metrics()
-        values["train/learning_rate"] = self._learner.anneal(self._progress)
+        values["train/learning_rate"] = self._learner.learning_rate
         now, waited_s, steps = time.monotonic(), self._source.waited_s, self.learner_steps
         elapsed_s = max(now - self._report_clock, 1e-9)
         values["perf/updates_per_s"] = (steps - self._report_steps) / elapsed_s

@@ -75,14 +75,18 @@ class SacLearner:
     def log_std_bounds(self) -> tuple[float, float]:
         return self.sac.log_std_min, self.sac.log_std_max
 
-    def anneal(self, progress: float) -> float:
-        """Sets the step sizes for the share `progress` (0 to 1) of the run; returns the one of actor and critics."""
+    def anneal(self, progress: float) -> None:
+        """Sets the step sizes for the share `progress` (0 to 1) of the run that is done."""
         factor = 1 + progress * (self.sac.learning_rate_end_factor - 1)
         rates = (factor * self.sac.learning_rate, factor * self.sac.mix_learning_rate)
         for optimizer in (self.actor_optimizer, self.critic_optimizer):
             for group, rate in zip(optimizer.param_groups, rates, strict=False):  # the second is w's, if any
                 group["lr"] = rate
-        return rates[0]
+
+    @property
+    def learning_rate(self) -> float:
+        """The step size of actor and critics in the newest update."""
+        return self.actor_optimizer.param_groups[0]["lr"]
 
     def update(self, batch: TensorBatch) -> UpdateResult:
         """One gradient step of the critics, the actor and the temperatures, and one of the target critics.

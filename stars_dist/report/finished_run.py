@@ -28,7 +28,6 @@ class Curve(NamedTuple):
 
 
 class FinishedRun(NamedTuple):
-    method: str  # its presets, until `name_methods` has seen the other runs
     presets: str
     settings: dict[str, Any]  # every value of the resolved configuration by its dotted key
     changes: frozenset[str]  # keys that --set gave
@@ -40,10 +39,10 @@ class FinishedRun(NamedTuple):
     evaluation: EvaluationResult
     curve: Curve
 
-    def to_json(self) -> dict[str, Any]:
-        """The raw figures behind a report."""
+    def to_json(self, method: str) -> dict[str, Any]:
+        """The raw figures behind a report that calls it a run of `method`."""
         return {
-            "method": self.method,
+            "method": method,
             "seed": self.seed,
             "command": self.command,
             "commit": self.commit,
@@ -68,7 +67,6 @@ def read_finished_run(path: Path) -> FinishedRun:
     }
     return FinishedRun(
         record["presets"],
-        record["presets"],
         settings,
         frozenset(changes),
         record["seed"],
@@ -81,9 +79,12 @@ def read_finished_run(path: Path) -> FinishedRun:
     )
 
 
-def name_methods(runs: Sequence[FinishedRun]) -> list[FinishedRun]:
-    """The runs, each named by its presets and by the settings that tell it from others of this report."""
-    return [run._replace(method=" ".join([run.presets, *_telling_settings(run, runs)])) for run in runs]
+def group_by_method(runs: Sequence[FinishedRun]) -> dict[str, list[FinishedRun]]:
+    """The seeds of each method. It is named by its presets and by the settings that tell it from other runs here."""
+    methods: dict[str, list[FinishedRun]] = {}
+    for run in runs:
+        methods.setdefault(" ".join([run.presets, *_telling_settings(run, runs)]), []).append(run)
+    return methods
 
 
 def common_changes(runs: Sequence[FinishedRun]) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stars_dist.report.finished_run import common_changes, name_methods, read_finished_run
+from stars_dist.report.finished_run import common_changes, group_by_method, read_finished_run
 
 COMMAND = [sys.executable, "-c", "from stars_dist.cli import main; main()"]
 
@@ -56,9 +56,8 @@ def test_a_method_is_named_by_what_tells_it_apart_in_this_report(runs: list[Path
         settings=other.settings | {"network.match_parameters": "stars"},
         changes=frozenset({"network.match_parameters"}),
     )
-    names = [run.method for run in name_methods([first, other_gamma, matched])]
     gamma = first.settings["sac.gamma"]
-    assert names == [
+    assert list(group_by_method([first, other_gamma, matched])) == [
         f"stars+laptop sac.gamma={gamma}",
         "stars+laptop sac.gamma=0.5",
         "mtsac+laptop network.match_parameters=stars",
@@ -70,7 +69,7 @@ def test_what_was_set_in_all_runs_is_said_once(runs: list[Path]) -> None:
     alike = [run._replace(changes=frozenset({"actors.chunk_steps"})) for run in found]
     assert common_changes(alike) == [f"actors.chunk_steps={found[0].settings['actors.chunk_steps']}"]
     assert common_changes([*alike[:2], found[2]]) == []
-    assert [run.method for run in name_methods(alike)] == ["stars+laptop", "stars+laptop", "mtsac+laptop"]
+    assert group_by_method(alike) == {"stars+laptop": alike[:2], "mtsac+laptop": alike[2:]}
 
 
 def test_unfinished_runs_and_wrong_names_are_refused(runs: list[Path], tmp_path: Path) -> None:
