@@ -90,6 +90,10 @@ class NetworkConfig(_Model):
         description="units of each layer of a critic's trunk; none: three of 1024 up to 10 tasks, of 2048 above",
     )
     critic_layer_norm: bool = Field(default=False, description="LayerNorm before every relu of the critics")
+    observation_norm: bool = Field(
+        default=False,
+        description="whether observations are brought to mean 0 and standard deviation 1 by running statistics",
+    )
     match_parameters: str | None = Field(
         default=None,
         description="preset whose parameter count the hidden layers are widened to when a run is configured",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from actors.policy import PolicyWeights
 from learner.networks import FeatureNetwork
+from learner.observation_norm import ObservationNorm
 from learner.sac import SacLearner
 
 
@@ -15,8 +17,21 @@ def export_policy(learner: SacLearner) -> PolicyWeights:
     """Copies the actor network of this moment; the arrays do not change with later updates."""
     actor = learner.actor
     params = _shared(actor) | _unique(actor) | _layer("head", actor.head) | {"head/mix": _head_mix(actor)}
+    if learner.observation_norm is not None:
+        params |= _folded(params, learner.observation_norm)
     params["log_std_bounds"] = np.array(learner.log_std_bounds, dtype=np.float32)
     return PolicyWeights(learner.learner_steps, params)
+
+
+def _folded(params: dict[str, NDArray[np.float32]], norm: ObservationNorm) -> dict[str, NDArray[np.float32]]:
+    """The layers that read observations, so that they read raw ones."""
+    folded: dict[str, NDArray[np.float32]] = {}
+    for layer in ("shared/0", "unique/0"):
+        if f"{layer}/weight" in params:
+            parts = (f"{layer}/weight", f"{layer}/bias")
+            raw = norm.fold(*(torch.from_numpy(params[part]).to(norm.mean.device) for part in parts))
+            folded |= {part: _copy(tensor) for part, tensor in zip(parts, raw, strict=True)}
+    return folded
 
 
 def _shared(actor: FeatureNetwork) -> dict[str, NDArray[np.float32]]:

@@ -24,6 +24,7 @@ from learner.networks import (
     actor_network,
     critic_network,
 )
+from learner.observation_norm import ObservationNorm
 from learner.squashed_gaussian import sample_action
 from learner.triplets import Triplets, draw_triplets, triplet_loss
 from replay_service.types import TransitionSpec
@@ -49,6 +50,7 @@ class SacLearner:
         init_seed, run_seed = (int(s) for s in np.random.SeedSequence(seed).generate_state(2))
         init_generator = torch.Generator().manual_seed(init_seed)
         self.generator = torch.Generator(device).manual_seed(run_seed)
+        self.observation_norm = ObservationNorm(spec.obs_dim).to(device) if network.observation_norm else None
         self.actor = actor_network(network, spec, init_generator).to(device)
         self.critic = critic_network(network, spec, init_generator).to(device)
         self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
@@ -95,6 +97,7 @@ class SacLearner:
             NonFiniteLossError: before the optimizer step (on a GPU later, at `guard.raise_if_tripped`; the
                 weights are as they were before that step all the same).
         """
+        batch = self._normalized(batch)
         alpha = self.log_alpha.detach().exp()
         triplets = self._draw_triplets(batch)
         actor_weights = self.actor.compose()
@@ -106,6 +109,13 @@ class SacLearner:
         self._reset_extreme_tasks(healthy)
         self.learner_steps += 1
         return UpdateResult(critic.td_error.abs(), batch.rows, critic, actor, alpha, self.extreme_count)
+
+    def _normalized(self, batch: TensorBatch) -> TensorBatch:
+        norm = self.observation_norm
+        if norm is None:
+            return batch
+        norm.observe(batch.obs)
+        return batch._replace(obs=norm(batch.obs), next_obs=norm(batch.next_obs))
 
     @torch.no_grad()
     def _critic_target(self, batch: TensorBatch, actor_weights: ComposedWeights, alpha: Tensor) -> Tensor:
@@ -225,9 +235,13 @@ class SacLearner:
         whole = torch.stack([_grad_norm(p) for p in actor.parameters()])
         return {"train/unique_gradient_share": float(own.norm() / whole.norm().clamp(min=1e-30))}
 
+    def _parts(self) -> list[tuple[str, Any]]:
+        parts = [(name, getattr(self, name)) for name in _PARTS]
+        return [(name, part) for name, part in parts if part is not None]
+
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next update depends on: tensors, numbers and containers only."""
-        parts = {name: getattr(self, name).state_dict() for name in _PARTS}
+        parts = {name: part.state_dict() for name, part in self._parts()}
         return parts | {
             "log_alpha": self.log_alpha.detach(),
             "extreme_count": self.extreme_count,
@@ -237,8 +251,8 @@ class SacLearner:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Goes on bit for bit where `state_dict` was taken, on the same kind of device."""
-        for name in _PARTS:
-            getattr(self, name).load_state_dict(state[name])
+        for name, part in self._parts():
+            part.load_state_dict(state[name])
         with torch.no_grad():
             self.log_alpha.copy_(state["log_alpha"])
             self.extreme_count.copy_(state["extreme_count"])
@@ -246,7 +260,15 @@ class SacLearner:
         self.learner_steps = state["learner_steps"]
 
 
-_PARTS = ("actor", "critic", "target_critic", "actor_optimizer", "critic_optimizer", "alpha_optimizer")
+_PARTS = (
+    "observation_norm",
+    "actor",
+    "critic",
+    "target_critic",
+    "actor_optimizer",
+    "critic_optimizer",
+    "alpha_optimizer",
+)
 
 
 def _inputs(batch: TensorBatch) -> NetworkInput:
