@@ -29,7 +29,7 @@ def test_preset_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", preset_names())
 def test_every_preset_resolves_alone_and_with_laptop(name: str) -> None:
     config = resolved(preset_layer(name), preset_layer("laptop")).config
-    assert config.sampling.batch_size_per_task == 32
+    assert config.sampling.batch_size_per_task == 64
     assert resolved(preset_layer(name)).config.total_updates > 0
 
 
