@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 # mjWARN_BADQPOS, _BADQVEL, _BADQACC, _BADCTRL: NaN or huge numbers. MuJoCo then resets the simulation and goes on,
 # so that the observation after it looks sound and belongs to no episode.
 _BAD_STATE = slice(4, 8)
@@ -18,18 +20,19 @@ class StabilityCheck:
     """Counts the warnings of one `MjData` from the start of an episode on."""
 
     def __init__(self, data: Any) -> None:
-        self._data = data
+        # A view of the simulation's memory: to ask the `MjData` for it again would take longer than all the rest.
+        self._number = data.warning.number[_BAD_STATE]
         self.begin()
 
     def begin(self) -> None:
         """A new episode; not every environment's reset clears the warnings."""
-        self._before = self._data.warning.number[_BAD_STATE].copy()
+        self._before = self._number.tobytes()
 
     def check(self) -> None:
         """Raise UnstableSimulationError if there was a warning in this episode."""
-        number = self._data.warning.number[_BAD_STATE]
-        if (number > self._before).any():
-            kinds = [kind for kind, new in zip(_KINDS, number > self._before, strict=True) if new]
+        if self._number.tobytes() != self._before:
+            before = np.frombuffer(self._before, self._number.dtype)
+            kinds = [kind for kind, new in zip(_KINDS, self._number > before, strict=True) if new]
             raise UnstableSimulationError(
                 f"MuJoCo met NaN or huge values in {' and '.join(kinds)} and reset the simulation"
             )
