@@ -183,7 +183,10 @@ class SacConfig(_Model):
         description="largest gradient norm of the actor, and of the critics together; none: no clipping",
     )
     target_entropy: float | None = Field(
-        default=None, description="entropy held by alpha, nats; none: -(action components of the task)"
+        default=None, description="entropy held by alpha, nats; none: by target_entropy_per_component"
+    )
+    target_entropy_per_component: float = Field(
+        default=-1.0, description="entropy held by alpha for each component of the task's action, nats"
     )
     log_alpha_init: float = Field(default=0.0, description="start of log alpha")
     log_alpha_min: float = Field(default=-10.0, description="lower bound of log alpha")

@@ -64,7 +64,7 @@ class SacLearner:
             "actor": (self.actor, self.actor_optimizer),
         }
         own = torch.tensor(spec.action_dims or (spec.action_dim,) * spec.num_tasks, device=device)
-        self.target_entropy = -own.float()  # f32[T]
+        self.target_entropy = sac.target_entropy_per_component * own.float()  # f32[T]
         if sac.target_entropy is not None:
             self.target_entropy.fill_(sac.target_entropy)
         is_padded = bool((own < spec.action_dim).any())

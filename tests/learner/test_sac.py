@@ -205,6 +205,16 @@ def test_padding_of_the_action_neither_learns_nor_counts(make_batch: Callable) -
     assert moved.tolist() == [[True] * 4, [True, False, True, False]]
 
 
+def test_entropy_target_follows_the_components_unless_it_is_given() -> None:
+    spec = TransitionSpec(2, OBS_DIM, ACTION_DIM, action_dims=(2, 1))
+    for sac, expected in (
+        (SacConfig(target_entropy_per_component=-0.5), [-1.0, -0.5]),
+        (SacConfig(target_entropy_per_component=-0.5, target_entropy=-3.0), [-3.0, -3.0]),
+    ):
+        learner = SacLearner(method_config("mtmhsac"), sac, spec, ["a", "b"], torch.device("cpu"), seed=0)
+        assert learner.target_entropy.tolist() == expected
+
+
 def test_tasks_without_rows_are_left_alone(make_learner: Callable, make_batch: Callable) -> None:
     learner = make_learner()
     before = learner.log_alpha.detach().clone()
