@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 # mjWARN_BADQPOS, _BADQVEL, _BADQACC, _BADCTRL: NaN or huge numbers. MuJoCo then resets the simulation and goes on,
 # so that the observation after it looks sound and belongs to no episode.
 _BAD_STATE = slice(4, 8)
@@ -17,7 +15,7 @@ class UnstableSimulationError(RuntimeError):
 
 
 class StabilityCheck:
-    """Counts the warnings of one `MjData` from the start of an episode on."""
+    """Looks for the warnings of one `MjData` since the start of an episode."""
 
     def __init__(self, data: Any) -> None:
         # A view of the simulation's memory: to ask the `MjData` for it again would take longer than all the rest.
@@ -26,13 +24,12 @@ class StabilityCheck:
 
     def begin(self) -> None:
         """A new episode; not every environment's reset clears the warnings."""
-        self._before = self._number.tobytes()
+        self._number[:] = 0
 
     def check(self) -> None:
         """Raise UnstableSimulationError if there was a warning in this episode."""
-        if self._number.tobytes() != self._before:
-            before = np.frombuffer(self._before, self._number.dtype)
-            kinds = [kind for kind, new in zip(_KINDS, self._number > before, strict=True) if new]
+        if any(self._number.tolist()):
+            kinds = [kind for kind, count in zip(_KINDS, self._number.tolist(), strict=True) if count]
             raise UnstableSimulationError(
                 f"MuJoCo met NaN or huge values in {' and '.join(kinds)} and reset the simulation"
             )

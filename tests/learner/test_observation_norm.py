@@ -10,6 +10,8 @@ import pytest
 import torch
 
 from actors.policy import NumpyPolicy
+from learner.batch import TensorBatch
+from learner.config import NetworkConfig
 from learner.networks import NetworkInput
 from learner.observation_norm import ObservationNorm
 from learner.publisher import export_policy
@@ -19,11 +21,11 @@ ROWS = (4, 7, 5)
 SHIFT, SCALE = torch.tensor([3.0, -2.0, 0.0, 100.0, 0.5]), torch.tensor([0.1, 5.0, 1.0, 20.0, 0.05])
 
 
-def _normalized(method: str):
+def _normalized(method: str) -> NetworkConfig:
     return method_config(method).model_copy(update={"observation_norm": True})
 
 
-def _shifted(batch):
+def _shifted(batch: TensorBatch) -> TensorBatch:
     return batch._replace(obs=SHIFT + SCALE * batch.obs, next_obs=SHIFT + SCALE * batch.next_obs)
 
 
