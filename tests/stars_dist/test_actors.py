@@ -96,12 +96,22 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Run]]:
 
 @pytest.mark.cluster
 @pytest.mark.parametrize(
-    "num_actors", ["12", *(pytest.param(n, marks=pytest.mark.slow) for n in ("1", "3", "50"))]
+    ("suite", "num_actors"),
+    [
+        ("toy:10", "12"),
+        *(pytest.param("toy:10", n, marks=pytest.mark.slow) for n in ("1", "3", "50")),
+        *(
+            pytest.param("mt10", n, marks=(pytest.mark.slow, pytest.mark.timeout(900)))
+            for n in ("1", "2", "3", "50", "120")
+        ),
+    ],
 )
-def test_any_number_of_actors_is_fair_between_ten_tasks(start: Callable[..., Run], num_actors: str) -> None:
+def test_any_number_of_actors_is_fair_between_ten_tasks(
+    start: Callable[..., Run], suite: str, num_actors: str
+) -> None:
     """After 1500 steps a task none is further than 10 % from the mean: the limiter holds each to the others."""
-    run = start("--suite", "toy:10", "--actors", num_actors, "--steps", "1000000")
-    run.wait_for(lambda: run.inserted().mean() > 1500, 200)
+    run = start("--suite", suite, "--actors", num_actors, "--steps", "1000000")
+    run.wait_for(lambda: run.inserted().mean() > 1500, 200 if suite == "toy:10" else 600)
     steps = run.inserted()
     assert len(steps) == 10
     assert np.abs(steps / steps.mean() - 1).max() < 0.1, steps
