@@ -69,8 +69,11 @@ class Supervisor:
         while not self._is_done():
             if interrupted.is_set():
                 return False
-            for watch in self._watches():
-                watch.tend()
+            self.learner.tend()
+            if all(poll.newest is not None for poll in self._shard_polls):
+                # Not before: a hundred processes that start would keep a shard from its first answer.
+                for watch in self.actors:
+                    watch.tend()
             self._take_ends()
             self._take_news()
             schedule.advance()
