@@ -27,6 +27,7 @@ from stars_dist.watch import RunFailedError, Watch
 TICK_S = 0.2
 POLL_PERIOD_S = 1.0
 SHARD_SILENCE_S = 120.0  # after which a shard counts as lost for good
+SHARD_START_S = 600.0  # the same before its first answer: a hundred actors may be starting beside it
 STOP_DEADLINE_S = 120.0
 LAST_WORDS_S = 5.0
 
@@ -69,11 +70,8 @@ class Supervisor:
         while not self._is_done():
             if interrupted.is_set():
                 return False
-            self.learner.tend()
-            if all(poll.newest is not None for poll in self._shard_polls):
-                # Not before: a hundred processes that start would keep a shard from its first answer.
-                for watch in self.actors:
-                    watch.tend()
+            for watch in self._watches():
+                watch.tend()
             self._take_ends()
             self._take_news()
             schedule.advance()
@@ -122,7 +120,7 @@ class Supervisor:
             stats = poll.advance()
             if stats is not None:
                 self._hear_shard(index, stats)
-            elif poll.silent_s > SHARD_SILENCE_S:
+            elif poll.silent_s > (SHARD_START_S if poll.newest is None else SHARD_SILENCE_S):
                 raise RunFailedError(f"shard {index} has not answered for {poll.silent_s:.0f} s")
 
     def _take_learner_news(self) -> None:
