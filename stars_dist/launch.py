@@ -19,6 +19,7 @@ from stars_dist.replay_storage import snapshot_store
 from stars_dist.run_directory import RunDirectory
 
 SPARE_CPUS = 0.5  # of the cluster, left to services when actors share the cores
+STARTING_ACTORS_PER_CORE = 25  # those that are up already step, so fewer keep the last ones waiting longer
 RESERVED_SERVICE_CALLS = 16  # threads of a shard beyond those that waiting inserts may hold
 
 
@@ -78,6 +79,11 @@ class Cluster:
         options = {"num_cpus": self._placement.service_cpus, "max_restarts": -1, "scheduling_strategy": here}
         places = (run.replay.resolve(), snapshot_store(run, self._config).directory)
         return [shard_class.options(**options).remote(i, plan, *places) for i in range(plan.num_shards)]
+
+    @property
+    def max_starting_actors(self) -> int:
+        """How many actors may be starting at the same time."""
+        return max(1, int(STARTING_ACTORS_PER_CORE * self._placement.cluster_cpus))
 
     @property
     def _actors_per_task(self) -> int:

@@ -27,7 +27,6 @@ from stars_dist.watch import RunFailedError, Watch
 TICK_S = 0.2
 POLL_PERIOD_S = 1.0
 SHARD_SILENCE_S = 120.0  # after which a shard counts as lost for good
-SHARD_START_S = 600.0  # the same before its first answer: a hundred actors may be starting beside it
 STOP_DEADLINE_S = 120.0
 LAST_WORDS_S = 5.0
 
@@ -70,8 +69,7 @@ class Supervisor:
         while not self._is_done():
             if interrupted.is_set():
                 return False
-            for watch in self._watches():
-                watch.tend()
+            self._tend()
             self._take_ends()
             self._take_news()
             schedule.advance()
@@ -91,6 +89,21 @@ class Supervisor:
                 self._take_learner_news()
             self._hear_last_words()
         self.learner.end()
+
+    def _tend(self) -> None:
+        """Starts the processes that are due, of the actors only so many at a time.
+
+        A hundred that start at once are ready only when the last one is, hold the memory of a hundred compilations of
+        a model, and leave shards and learner no time to answer.
+        """
+        self.learner.tend()
+        starting = sum(watch.is_running and not watch.is_ready for watch in self.actors)
+        for watch in self.actors:
+            if starting >= self._cluster.max_starting_actors:
+                return
+            if not watch.is_running:
+                watch.tend()
+                starting += watch.is_running
 
     def _is_done(self) -> bool:
         return self.learner.is_finished and all(watch.is_finished for watch in self.actors)
@@ -120,7 +133,7 @@ class Supervisor:
             stats = poll.advance()
             if stats is not None:
                 self._hear_shard(index, stats)
-            elif poll.silent_s > (SHARD_START_S if poll.newest is None else SHARD_SILENCE_S):
+            elif poll.silent_s > SHARD_SILENCE_S:
                 raise RunFailedError(f"shard {index} has not answered for {poll.silent_s:.0f} s")
 
     def _take_learner_news(self) -> None:

@@ -31,6 +31,9 @@ def bench_learner(
         config = resolve(layers).config
     from stars_dist.bench.learner import bench_learner as measure
     from stars_dist.bench.learner import report
+    from stars_dist.learner_parts import choose_device
 
+    with reading_input():
+        choose_device(config.device)
     bench = measure(config, seconds)
     print(json.dumps(bench.to_json()) if as_json else report(bench, config, "+".join(preset)))

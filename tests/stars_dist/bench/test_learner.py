@@ -103,6 +103,11 @@ def test_json_has_both_ratios_and_the_split() -> None:
         (["--device", "tpu"], "--device must be"),
         (["--threads", "0"], "--threads must be greater than 0, got 0"),
         (["--suite", "toy:1"], "a triplet loss needs at least two tasks"),
+        pytest.param(
+            ["--device", "cuda"],
+            "device cuda needs a GPU that torch can use",
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU"),
+        ),
     ],
 )
 def test_bad_input_is_one_line(arguments: list[str], message: str) -> None:
