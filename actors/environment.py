@@ -39,12 +39,12 @@ class MetaWorldEnvironment(GoalEnvironment):
         super().__init__(goals, horizon, obs_dim=39, action_dim=4)
         self.metadata = {"render_modes": ["human", "rgb_array", "depth_array"], "render_fps": 80}
         self.render_mode = render_mode
-        environment_class = env_dict.ALL_V3_ENVIRONMENTS[name]
+        stock = environment_class = env_dict.ALL_V3_ENVIRONMENTS[name]
         if fast:
             from actors.fast_metaworld import fast_class
 
-            environment_class = fast_class(environment_class)
-        if render_mode is None:
+            environment_class = fast_class(stock)
+        if environment_class is not stock and render_mode is None:
             environment_class = lean_class(environment_class)
         env: Any = environment_class(reward_function_version=reward_version, render_mode=render_mode)
         release_freed_memory()

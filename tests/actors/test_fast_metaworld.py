@@ -21,6 +21,7 @@ from actors.environment import MetaWorldEnvironment, make_environment
 from actors.evaluator import run_episodes
 from actors.fast_metaworld import fast_class
 from actors.fast_physics import Physics
+from actors.lean_model import lean_class
 from actors.scripted_policy import scripted_policy
 from actors.tasks import benchmark_tasks
 
@@ -35,12 +36,12 @@ _STATE = int(mujoco.mjtState.mjSTATE_INTEGRATION)
 
 
 class Pair:
-    """A stock and a fast environment of the library's own interface, stepped side by side."""
+    """A stock environment and a fast one on its lean model, by the library's own interface, stepped side by side."""
 
     def __init__(self, name: str, reward_version: str = "v2", partially_observable: bool = False) -> None:
         stock = env_dict.ALL_V3_ENVIRONMENTS[name]
         self.envs: list[Any] = []
-        for environment_class in (stock, fast_class(stock)):
+        for environment_class in (stock, lean_class(fast_class(stock))):
             env: Any = environment_class(reward_function_version=reward_version)
             env._set_task_called, env._freeze_rand_vec = True, False
             env._partially_observable = partially_observable
