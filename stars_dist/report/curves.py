@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stars_dist.report.finished_run import FinishedRun
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+LEGEND_CHARACTERS = 170  # that fit beside each other under the panels
 PANELS = (
     ("mean_success", "env_steps", "environment steps, all tasks", "success, mean of the tasks"),
     ("mean_success", "minutes", "minutes of wall clock", "success, mean of the tasks"),
@@ -16,6 +22,11 @@ PANELS = (
 
 def draw_curves(path: Path, methods: Mapping[str, Sequence[FinishedRun]]) -> None:
     """Writes a PNG with one line a seed and one colour a method."""
+    curves_figure(methods).savefig(path, dpi=110)
+
+
+def curves_figure(methods: Mapping[str, Sequence[FinishedRun]]) -> Figure:
+    """The picture that `draw_curves` writes."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(15, 4.5), layout="constrained")
@@ -28,5 +39,12 @@ def draw_curves(path: Path, methods: Mapping[str, Sequence[FinishedRun]]) -> Non
         axes.set(xlabel=x_label, ylabel=y_label, ylim=(-0.03, 1.03))
         axes.grid(alpha=0.3)
     handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 3), frameon=False)
-    figure.savefig(path, dpi=110)
+    columns = LEGEND_CHARACTERS // (max(map(len, labels)) + 8)  # 8: its line and the gap
+    figure.legend(
+        handles,
+        [textwrap.fill(label, LEGEND_CHARACTERS) for label in labels],
+        loc="outside lower center",
+        ncols=max(1, min(len(labels), 3, columns)),
+        frameon=False,
+    )
+    return figure

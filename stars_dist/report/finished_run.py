@@ -32,7 +32,7 @@ class FinishedRun(NamedTuple):
     settings: dict[str, Any]  # every value of the resolved configuration by its dotted key
     changes: frozenset[str]  # keys that --set gave
     seed: int
-    command: str
+    command: str  # of the launch, and of the resumes after it
     commit: str | None
     versions: dict[str, str]
     minutes: float  # wall clock from the first transition to the last metric
@@ -70,7 +70,7 @@ def read_finished_run(path: Path) -> FinishedRun:
         settings,
         frozenset(changes),
         record["seed"],
-        record["command"],
+        " && ".join([record["command"], *(resume["command"] for resume in record["resumes"])]),
         record["commit"],
         record["versions"],
         max((line["wall_time_s"] for line in lines), default=0.0) / 60,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from stars_dist.report.curves import curves_figure
 from stars_dist.report.finished_run import common_changes, group_by_method, read_finished_run
 
 COMMAND = [sys.executable, "-c", "from stars_dist.cli import main; main()"]
@@ -70,6 +72,25 @@ def test_what_was_set_in_all_runs_is_said_once(runs: list[Path]) -> None:
     assert common_changes(alike) == [f"actors.chunk_steps={found[0].settings['actors.chunk_steps']}"]
     assert common_changes([*alike[:2], found[2]]) == []
     assert group_by_method(alike) == {"stars+laptop": alike[:2], "mtsac+laptop": alike[2:]}
+
+
+def test_a_run_that_was_resumed_names_both_commands(runs: list[Path], tmp_path: Path) -> None:
+    longer = tmp_path / "longer"
+    shutil.copytree(runs[0], longer)
+    done = stars_dist("resume", longer, "--steps", "800")
+    assert done.returncode == 0, done.stderr
+    launch, resume = read_finished_run(longer).command.split(" && ")
+    assert "launch --suite toy:2" in launch and launch == read_finished_run(runs[0]).command
+    assert resume.endswith(f"resume {longer} --steps 800")
+
+
+def test_a_legend_of_long_names_stays_within_the_picture(runs: list[Path]) -> None:
+    run = read_finished_run(runs[0])
+    figure = curves_figure({f"stars {'long ' * length}{i}": [run] for length in (30, 50) for i in range(3)})
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    box, whole = legend.get_window_extent(), figure.bbox
+    assert whole.x0 <= box.x0 and box.x1 <= whole.x1 and whole.y0 <= box.y0
 
 
 def test_unfinished_runs_and_wrong_names_are_refused(runs: list[Path], tmp_path: Path) -> None:
