@@ -1,8 +1,8 @@
 """Loads a MuJoCo model without what only drawing needs: the same physics, sooner, faster and in less memory.
 
 A Meta-World model comes with tens of megabytes of pictures and with the arm's shells, meshes of 67,000 triangles
-that touch nothing. Compiling the shells takes most of an actor's start, and every physics step clears a mark for each
-node of their bounding volumes, 130 kB. An environment that never draws needs none of it. The compiler's own
+that touch nothing. Every physics step clears a mark for each node of the shells' bounding volumes, 130 kB, and the
+compiler works on them longer than on all the rest. An environment that never draws needs none of it. The compiler's own
 `discardvisual` also drops geoms that tasks read by name. Everything that the simulation reads is equal to the last
 bit (tests/actors/test_lean_model.py compares the arrays).
 """

@@ -203,6 +203,8 @@ def test_both_doors() -> None:
     for env, is_fast in ((stock, False), (configured, False), (fast, True)):
         assert isinstance(env._env, library) and isinstance(env._env, fast_library) == is_fast
     assert EnvironmentConfig().fast
+    own, lean = library(reward_function_version="v2").model.ngeom, fast.simulation[0].ngeom
+    assert stock.simulation[0].ngeom == configured.simulation[0].ngeom == own > lean
     np.testing.assert_array_equal(stock.reset(options={"goal": 3})[0], fast.reset(options={"goal": 3})[0])
 
 

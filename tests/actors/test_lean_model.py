@@ -41,10 +41,21 @@ SIZES_OF_THE_SIMULATION = (
 )
 
 
-@pytest.mark.parametrize("name", ["push-v3", "door-open-v3", "basketball-v3", "coffee-pull-v3", "hammer-v3"])
-def test_only_what_is_drawn_is_gone(name: str) -> None:
-    stock: Any = env_dict.ALL_V3_ENVIRONMENTS[name](reward_function_version="v2").model
-    lean: Any = lean_class(env_dict.ALL_V3_ENVIRONMENTS[name])(reward_function_version="v2").model
+@pytest.fixture(
+    scope="module", params=["push-v3", "door-open-v3", "basketball-v3", "coffee-pull-v3", "hammer-v3"]
+)
+def models(request: pytest.FixtureRequest) -> tuple[Any, Any]:
+    """The stock and the lean `MjModel` of a task."""
+    stock = env_dict.ALL_V3_ENVIRONMENTS[request.param]
+    stock_model, lean_model = (
+        environment_class(reward_function_version="v2").model
+        for environment_class in (stock, lean_class(stock))
+    )
+    return stock_model, lean_model
+
+
+def test_only_what_is_drawn_is_gone(models: tuple[Any, Any]) -> None:
+    stock, lean = models
     assert lean.ntexdata == lean.ncam == lean.nlight == 0 < stock.ntexdata
     assert lean.nmeshface < stock.nmeshface / 2
     compared = [field for field in _arrays(stock) if _stays(field)]
@@ -58,10 +69,8 @@ def test_only_what_is_drawn_is_gone(name: str) -> None:
     assert lean.stat.meaninertia == stock.stat.meaninertia  # the scale of the solver's tolerance
 
 
-@pytest.mark.parametrize("name", ["push-v3", "door-open-v3", "basketball-v3", "coffee-pull-v3", "hammer-v3"])
-def test_every_geom_that_collides_or_has_a_name_is_the_stock_one(name: str) -> None:
-    stock: Any = env_dict.ALL_V3_ENVIRONMENTS[name](reward_function_version="v2").model
-    lean: Any = lean_class(env_dict.ALL_V3_ENVIRONMENTS[name])(reward_function_version="v2").model
+def test_every_geom_that_collides_or_has_a_name_is_the_stock_one(models: tuple[Any, Any]) -> None:
+    stock, lean = models
     kept = [i for i in range(stock.ngeom) if not _is_only_drawn(stock, i)]
     gone = [i for i in range(stock.ngeom) if i not in kept]
     lost = stock.ngeom - lean.ngeom
