@@ -21,6 +21,7 @@ from metaworld.utils import reward_utils
 from scipy.spatial.transform import Rotation
 
 from actors import fast_numpy, fast_rewards
+from actors.fast_caging import OWN_REWARDS
 from actors.fast_sawyer import FastSawyer
 
 mujoco: Any = untyped_mujoco  # defined in C, of which pyright knows nothing
@@ -55,6 +56,8 @@ def fast_class(stock: type[SawyerXYZEnv]) -> type[SawyerXYZEnv]:
     module = vars(sys.modules[stock.__module__])
     scope = {name: _STAND_INS.get(id(value), value) for name, value in module.items()}
     members = {name: _rebound(member, scope) for name, member in vars(stock).items()}
+    if stock.__name__ in OWN_REWARDS:
+        members["_gripper_caging_reward"] = OWN_REWARDS[stock.__name__]
     twin: Any = types.new_class(
         stock.__name__, (stock, FastSawyer), exec_body=lambda body: body.update(members)
     )

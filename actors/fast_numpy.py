@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 _FLOAT64 = np.dtype(np.float64)
+_IN_ONE_PIECE = (_FLOAT64.itemsize,)  # the strides of such a vector
 _PLAIN = (int, float)
 
 
@@ -33,20 +34,25 @@ def _length_in_order(a: float, b: float, c: float | None = None) -> float:
     return math.sqrt(a * a + b * b) if c is None else math.sqrt(a * a + b * b + c * c)
 
 
-def _length_by_blas(*components: float | None) -> float:
-    x = np.array([c for c in components if c is not None])
+def _length_by_blas(a: float, b: float, c: float | None = None) -> float:
+    x = np.array([a, b] if c is None else [a, b, c])
     return math.sqrt(x.dot(x))
 
 
-# The norm of a vector of two or three numbers: sqrt(x.dot(x)), as numpy computes it.
+# The norm of two or three numbers: sqrt(x.dot(x)), as numpy computes it.
 length = _length_in_order if _blas_adds_in_order() else _length_by_blas
 
 
+def distance(p: list[float], q: list[float]) -> float:
+    """The norm of the difference of two points in space."""
+    return length(p[0] - q[0], p[1] - q[1], p[2] - q[2])
+
+
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    """`np.linalg.norm`, which is `length` for a vector."""
-    if x.__class__ is np.ndarray and x.dtype is _FLOAT64 and x.ndim == 1 and axis is None and not keepdims:
-        if ord is None or ord == 2:
-            return np.float64(length(*x.tolist()) if 2 <= x.size <= 3 else math.sqrt(x.dot(x)))
+    """`np.linalg.norm`, which is the root of a dot product for a vector that lies in one piece."""
+    if x.__class__ is np.ndarray and x.dtype is _FLOAT64 and x.strides == _IN_ONE_PIECE:
+        if axis is None and not keepdims and (ord is None or ord == 2):
+            return np.float64(math.sqrt(x.dot(x)))
     elif x.__class__ is np.float64 and ord is None:
         return np.float64(math.sqrt(x * x))
     return np.linalg.norm(x, ord, axis, keepdims)
@@ -65,7 +71,10 @@ def clip(x: Any, low: Any, high: Any) -> Any:
 
 def hstack(arrays: Any) -> NDArray[Any]:
     """`np.hstack`, for vectors or for float64 numbers."""
-    if all(x.__class__ is np.ndarray and x.ndim == 1 for x in arrays):
+    for x in arrays:  # a loop costs half of all() over a generator
+        if x.__class__ is not np.ndarray or x.ndim != 1:
+            break
+    else:
         return np.concatenate(arrays)
     if all(x.__class__ is np.float64 for x in arrays):
         return np.array(arrays)

@@ -10,10 +10,10 @@ import numpy as np
 from metaworld.sawyer_xyz_env import SawyerXYZEnv
 from numpy.typing import NDArray
 
+from actors.fast_caging import caging_reward
 from actors.fast_names import NamedData
-from actors.fast_numpy import length
+from actors.fast_numpy import distance
 from actors.fast_physics import Physics
-from actors.fast_rewards import hamacher_product, tolerance
 
 Vector = NDArray[np.float64]
 
@@ -39,7 +39,7 @@ class FastSawyer(SawyerXYZEnv):
         data = self.data = NamedData(self.data, self._physics)
         self._hand = data.body("hand").xpos
         self._left_claw, self._right_claw = data.body("leftclaw").xpos, data.body("rightclaw").xpos
-        self._left_pad, self._right_pad = data.body("leftpad").xpos, data.body("rightpad").xpos
+        self.left_pad, self.right_pad = data.body("leftpad").xpos, data.body("rightpad").xpos
         self._left_finger = data.site("leftEndEffector").xpos
         self._right_finger = data.site("rightEndEffector").xpos
         self._pad_geoms = data.geom("leftpad_geom").id, data.geom("rightpad_geom").id
@@ -70,7 +70,7 @@ class FastSawyer(SawyerXYZEnv):
         values = self._observe()
         self._clip(values)
         self._prev_obs = values[:18]
-        obs = self._last_stable_obs = np.array(values)
+        obs = self._last_stable_obs = np.fromiter(values, np.float64, len(values))
         reward, info = self.evaluate_state(obs, action)
         return obs, reward, False, self.curr_path_length == self.max_path_length, info
 
@@ -126,7 +126,7 @@ class FastSawyer(SawyerXYZEnv):
 
     def _frame(self) -> list[float]:
         """The hand's position, how far the gripper is open, and position and quaternion of each object."""
-        opening = _distance(self._right_claw.tolist(), self._left_claw.tolist()) / 0.1
+        opening = distance(self._right_claw.tolist(), self._left_claw.tolist()) / 0.1
         frame = self._hand.tolist()
         frame.append(min(max(opening, 0.0), 1.0))
         pos, quat = self._get_pos_objects().tolist(), self._get_quat_objects().tolist()
@@ -164,55 +164,11 @@ class FastSawyer(SawyerXYZEnv):
             sum(forces[addresses[i]] for i in on_left) > 0 and sum(forces[addresses[i]] for i in on_right) > 0
         )
 
-    def _gripper_caging_reward(
-        self,
-        action: NDArray[Any],
-        obj_pos: Vector,
-        obj_radius: float,
-        pad_success_thresh: float,
-        object_reach_radius: float,
-        xz_thresh: float,
-        desired_gripper_effort: float = 1.0,
-        high_density: bool = False,
-        medium_density: bool = False,
-    ) -> float:
-        """How well the fingers enclose and grip the object: the library's formula without its small arrays."""
-        if high_density and medium_density:
-            raise ValueError("Can only be either high_density or medium_density")
+    def _gripper_caging_reward(self, *args: Any, **kwargs: Any) -> float:
         assert self.obj_init_pos is not None, (
             "`obj_init_pos` must be initialized before calling this function."
         )
-        obj, init = obj_pos.tolist(), self.obj_init_pos.tolist()
-        tcp, init_tcp = self.tcp_center.tolist(), self.init_tcp.tolist()
-        bounds = (obj_radius, pad_success_thresh)
-        left, right = self._left_pad.item(1), self._right_pad.item(1)
-        caging_y = hamacher_product(
-            tolerance(abs(left - obj[1]), bounds, abs(abs(left - init[1]) - pad_success_thresh), "long_tail"),
-            tolerance(
-                abs(right - obj[1]), bounds, abs(abs(right - init[1]) - pad_success_thresh), "long_tail"
-            ),
-        )
-        caging_xz = tolerance(
-            length(tcp[0] - obj[0], tcp[2] - obj[2]),
-            (0, xz_thresh),
-            length(init[0] - init_tcp[0], init[2] - init_tcp[2]) - xz_thresh,
-            "long_tail",
-        )
-        # A float32 action makes what follows float32 in the library, and so here.
-        effort = min(max(0, action[-1]), desired_gripper_effort) / desired_gripper_effort
-        caging = hamacher_product(caging_y, caging_xz)
-        reward = hamacher_product(caging, effort if caging > 0.97 else 0.0)
-        if high_density:
-            return (reward + caging) / 2
-        if not medium_density:
-            return reward
-        reach = tolerance(
-            _distance(obj, tcp),
-            (0, object_reach_radius),
-            abs(_distance(init, init_tcp) - object_reach_radius),
-            "long_tail",
-        )
-        return (reward + reach) / 2
+        return caging_reward(self, self.obj_init_pos, *args, **kwargs)
 
     # --- reset
 
@@ -249,7 +205,3 @@ class FastSawyer(SawyerXYZEnv):
             yield
         finally:
             self._physics.paused = False
-
-
-def _distance(p: list[float], q: list[float]) -> float:
-    return length(p[0] - q[0], p[1] - q[1], p[2] - q[2])

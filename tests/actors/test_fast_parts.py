@@ -7,10 +7,14 @@ from typing import Any
 import mujoco as untyped_mujoco
 import numpy as np
 import pytest
+from metaworld import env_dict
 from metaworld.utils import reward_utils
 from scipy.spatial.transform import Rotation
 
 from actors import fast_numpy
+from actors.environment import make_environment
+from actors.fast_caging import OWN_REWARDS
+from actors.fast_metaworld import fast_class
 from actors.fast_numpy import MatrixRotation, clip, hstack, norm, rotation_class
 from actors.fast_rewards import tolerance
 
@@ -36,14 +40,24 @@ def test_quaternions_are_those_of_scipy() -> None:
         assert_same(Rotation.from_matrix(matrix).as_quat(), MatrixRotation.from_matrix(matrix).as_quat())
 
 
-@pytest.mark.parametrize("blas", [False, True], ids=["in order", "by BLAS"])
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 7])
-def test_norms_are_those_of_numpy(size: int, blas: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    if blas:
-        monkeypatch.setattr(fast_numpy, "length", fast_numpy._length_by_blas)
-    for vector in np.random.default_rng(1).normal(size=(1000, size)):
-        assert_same(np.linalg.norm(vector), norm(vector))
-        assert_same(np.linalg.norm(vector[0]), norm(vector[0]))
+def test_norms_are_those_of_numpy(size: int) -> None:
+    for vector in np.random.default_rng(1).normal(size=(1000, 2 * size)):
+        for x in (vector[:size], vector[::2], vector.astype(np.float32), vector[0]):
+            assert_same(np.linalg.norm(x), norm(x))
+            if isinstance(x, np.ndarray):
+                assert_same(np.linalg.norm(x, ord=2), norm(x, ord=2))
+
+
+@pytest.mark.parametrize(
+    "norm_of", [fast_numpy.length, fast_numpy._length_by_blas], ids=["chosen", "by BLAS"]
+)
+def test_lengths_and_distances_are_norms(norm_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fast_numpy, "length", norm_of)
+    for p, q in np.random.default_rng(1).normal(size=(1000, 2, 3)):
+        assert norm_of(*p.tolist()) == np.linalg.norm(p)
+        assert norm_of(*p[:2].tolist()) == np.linalg.norm(p[:2])
+        assert fast_numpy.distance(p.tolist(), q.tolist()) == np.linalg.norm(p - q)
 
 
 @pytest.mark.parametrize("number", [np.float32, np.float64, float, np.array], ids=lambda kind: kind.__name__)
@@ -73,3 +87,48 @@ def test_another_scipy_is_used_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     assert rotation_class() is MatrixRotation
     monkeypatch.setattr(MatrixRotation, "as_quat", lambda _: np.array([0.0, 0.0, 0.0, 1.0]))
     assert rotation_class() is Rotation
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("pick-place-v3", ()),
+        ("push-back-v3", (0.007,)),
+        ("soccer-v3", (0.013,)),
+        ("sweep-v3", (0.02,)),
+        ("sweep-into-v3", (0.02,)),
+        ("stick-push-v3", (0.04, 0.05, 0.01, 0.01, 1.0, True)),
+        ("stick-push-v3", (0.04, 0.05, 0.01, 0.01, 1.0, False, True)),
+        ("push-v3", (0.015, 0.05, 0.01, 0.005, 1.0, True)),
+        ("coffee-pull-v3", (0.02, 0.05, 0.04, 0.05, 0.7, False, True)),
+        ("push-v3", (0.015, 0.05, 0.01, 0.005)),
+    ],
+)
+def test_caging_is_that_of_the_library(name: str, arguments: tuple[float, ...]) -> None:
+    stock: Any = env_dict.ALL_V3_ENVIRONMENTS[name]
+    whole: Any = make_environment(name, "mt50", seed=1)
+    whole.reset(options={"goal": 0})
+    env = whole._env
+    rng, seen = np.random.default_rng(3), set()
+    for near in np.repeat((0.001, 0.01, 0.1), 300):  # from a firm grip to a hand that is away
+        obj = rng.uniform((-0.3, 0.4, 0.0), (0.3, 0.8, 0.3))
+        env.left_pad[:] = obj + (0, 0.045, 0) + rng.uniform(-near, near, 3)
+        env.right_pad[:] = obj - (0, 0.045, 0) + rng.uniform(-near, near, 3)
+        for finger in ("leftEndEffector", "rightEndEffector"):
+            env.data.site(finger).xpos[:] = obj + rng.uniform(-near, near, 3)
+        env._physics.version += 1
+        for dtype in (np.float32, np.float64):
+            action = rng.uniform(-1, 1, 4).astype(dtype)
+            theirs = stock._gripper_caging_reward(env, action, obj, *arguments)
+            assert_same(theirs, env._gripper_caging_reward(action, obj, *arguments))
+            seen.add(round(float(theirs), 1))
+    assert len(seen) > 4, f"only rewards near {seen} were seen"
+
+
+def test_each_task_with_its_own_caging_has_its_fast_one() -> None:
+    classes = set(env_dict.ALL_V3_ENVIRONMENTS.values())
+    own = {stock.__name__ for stock in classes if "_gripper_caging_reward" in vars(stock)}
+    assert own == set(OWN_REWARDS)
+    for stock in classes:
+        if stock.__name__ in own:
+            assert vars(fast_class(stock))["_gripper_caging_reward"] is OWN_REWARDS[stock.__name__]
