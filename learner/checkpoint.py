@@ -9,9 +9,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import pickle
 import shutil
 from collections.abc import Mapping
@@ -23,11 +21,12 @@ import torch
 from actors.policy import POLICY_FILE, PolicyMetadata, write_policy
 from learner.publisher import export_policy
 from learner.sac import SacLearner
+from replay_service import whole_directory
 
 FORMAT = 1
 LEARNER_FILE, STATE_FILE, MANIFEST_FILE = "learner.pt", "state.json", "manifest.json"
 _FILES = (LEARNER_FILE, POLICY_FILE, STATE_FILE)
-_TEMPORARY = ".writing-"
+_PREFIX = "step-"
 
 
 class CheckpointError(ValueError):
@@ -44,22 +43,17 @@ def write_checkpoint(
     run_dir: Path, learner: SacLearner, suite: str, state: Mapping[str, Any], keep_last: int
 ) -> Path:
     """Writes the learner and `state` (JSON values) and removes all but the newest `keep_last` checkpoints."""
-    parent = run_dir / "checkpoints"
-    parent.mkdir(parents=True, exist_ok=True)
-    temporary = parent / f"{_TEMPORARY}{learner.learner_steps}"
-    for leftover in parent.glob(f"{_TEMPORARY}*"):  # of a process that was killed while it wrote
-        shutil.rmtree(leftover)
-    temporary.mkdir()
+    temporary = whole_directory.begin(run_dir / "checkpoints")
     torch.save(learner.state_dict(), temporary / LEARNER_FILE)
     spec = learner.spec
     metadata = PolicyMetadata(learner.learner_steps, suite, learner.task_names, spec.obs_dim, spec.action_dim)
     write_policy(temporary / POLICY_FILE, export_policy(learner), metadata)
     _write_json(temporary / STATE_FILE, state)
-    hashes = {name: _sha256(temporary / name) for name in _FILES}
+    hashes = {name: whole_directory.sha256(temporary / name) for name in _FILES}
     manifest = {"format": FORMAT, "learner_steps": learner.learner_steps, "sha256": hashes}
     _write_json(temporary / MANIFEST_FILE, manifest)
-    path = parent / f"step-{learner.learner_steps}"
-    _publish(temporary, path)
+    # In the place of the same step, if it was saved before: by an earlier request, or before a resume.
+    path = whole_directory.publish(temporary, f"{_PREFIX}{learner.learner_steps}")
     for old in checkpoints(run_dir)[:-keep_last]:
         shutil.rmtree(old)
     return path
@@ -67,10 +61,7 @@ def write_checkpoint(
 
 def checkpoints(run_dir: Path) -> list[Path]:
     """All checkpoints of a run, oldest first."""
-    found = [
-        path for path in (run_dir / "checkpoints").glob("step-*") if path.name.removeprefix("step-").isdigit()
-    ]
-    return sorted(found, key=_steps)
+    return whole_directory.numbered(run_dir / "checkpoints", _PREFIX)
 
 
 def newest_checkpoint(run_dir: Path) -> Path | None:
@@ -120,7 +111,7 @@ def _fault(path: Path) -> str | None:
     for name in _FILES:
         if not (path / name).is_file():
             return f"{path / name} is missing"
-        if _sha256(path / name) != hashes.get(name):
+        if whole_directory.sha256(path / name) != hashes.get(name):
             return f"{path / name} is damaged: its sha256 is not the one in {MANIFEST_FILE}"
     return None
 
@@ -134,32 +125,5 @@ def _offer(path: Path) -> str:
     return f"use the newest other one that is whole: {older[-1]}"
 
 
-def _steps(path: Path) -> int:
-    return int(path.name.removeprefix("step-"))
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _write_json(path: Path, value: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(value, indent=1, allow_nan=False))
-
-
-def _publish(temporary: Path, path: Path) -> None:
-    """Makes the written files durable, then gives the directory its name."""
-    for name in (*_FILES, MANIFEST_FILE, "."):
-        _fsync(temporary / name)
-    if path.exists():  # the same step was saved before: by an earlier request, or before a resume
-        shutil.rmtree(path)
-    temporary.rename(path)
-    _fsync(path.parent)
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -16,12 +16,13 @@ from replay_service.journal import Insertion, Journal
 from replay_service.ledger import Ledger
 from replay_service.plan import ReplayPlan
 from replay_service.rows import pack
-from replay_service.snapshot import SnapshotError, SnapshotStore, sha256
+from replay_service.snapshot import SnapshotError, SnapshotStore
 from replay_service.storage import Storage
 from replay_service.table import Tables
 from replay_service.table_copy import TableParts, copy_table, restore_table
 from replay_service.types import Chunk, InsertAck, InsertStatus, ShardSample, ShardStats
 from replay_service.validation import check_chunk
+from replay_service.whole_directory import sha256
 
 logger = logging.getLogger(__name__)
 

@@ -7,22 +7,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from replay_service import whole_directory
 from replay_service.types import TransitionSpec
 
 logger = logging.getLogger(__name__)
 
 FORMAT = 1
 MANIFEST_FILE = "manifest.json"
-_TEMPORARY = ".writing-"
+_PREFIX = "snapshot-"
 
 
 class SnapshotError(ValueError):
@@ -41,7 +40,7 @@ class Snapshot(NamedTuple):
         directory = self.path / f"task-{task_id}"
         for name, digest in self.sha256.items():
             path = self.path / name
-            if path.parent == directory and not (path.is_file() and sha256(path) == digest):
+            if path.parent == directory and not (path.is_file() and whole_directory.sha256(path) == digest):
                 raise SnapshotError(f"{path} must have the sha256 of its {MANIFEST_FILE}: it is damaged")
         return directory
 
@@ -59,28 +58,17 @@ class SnapshotStore:
 
     def begin(self) -> Path:
         """An empty directory to write the next snapshot in."""
-        self.directory.mkdir(parents=True, exist_ok=True)
-        for leftover in self.directory.glob(f"{_TEMPORARY}*"):  # of a process that was killed meanwhile
-            shutil.rmtree(leftover)
-        paths = self._paths()
-        path = self.directory / f"{_TEMPORARY}{_number(paths[-1]) + 1 if paths else 0}"
-        path.mkdir()
-        return path
+        return whole_directory.begin(self.directory)
 
     def commit(
         self, written: Path, spec: TransitionSpec, env_steps: int, digests: Mapping[str, str]
     ) -> Snapshot:
         """Make what was written in `written` the newest snapshot, then remove the oldest ones."""
         manifest = {"format": FORMAT, **_sizes(spec), "env_steps": env_steps, "sha256": dict(digests)}
-        with (written / MANIFEST_FILE).open("w", encoding="utf-8") as file:
-            json.dump(manifest, file, indent=2)
-            file.flush()
-            os.fsync(file.fileno())
-        for directory in (written, *(path for path in written.iterdir() if path.is_dir())):
-            _sync_directory(directory)
-        path = self.directory / f"snapshot-{written.name.removeprefix(_TEMPORARY)}"
-        written.rename(path)
-        _sync_directory(self.directory)
+        (written / MANIFEST_FILE).write_text(json.dumps(manifest, indent=2))
+        paths = self._paths()
+        number = int(paths[-1].name.removeprefix(_PREFIX)) + 1 if paths else 0
+        path = whole_directory.publish(written, f"{_PREFIX}{number}")
         for old in self._paths()[: -self._keep_last]:
             shutil.rmtree(old)
         return Snapshot(path, env_steps, manifest["sha256"])
@@ -98,13 +86,7 @@ class SnapshotStore:
         return [Snapshot(path, m["env_steps"], m["sha256"]) for path, m in manifests.items()]
 
     def _paths(self) -> list[Path]:
-        found = [p for p in self.directory.glob("snapshot-*") if p.name.removeprefix("snapshot-").isdigit()]
-        return sorted(found, key=_number)
-
-
-def sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return whole_directory.numbered(self.directory, _PREFIX)
 
 
 def _sizes(spec: TransitionSpec) -> dict[str, int]:
@@ -120,15 +102,3 @@ def _manifest(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError, KeyError) as error:
         logger.warning("%s is passed over: its %s does not read (%s)", path, MANIFEST_FILE, error)
     return None
-
-
-def _number(path: Path) -> int:
-    return int(path.name.removeprefix("snapshot-"))
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
