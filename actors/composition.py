@@ -12,10 +12,10 @@ Params = Mapping[str, NDArray[np.float32]]
 
 
 class Layer(NamedTuple):
-    """One linear layer of U tasks. A weight that all tasks share has no leading dimension."""
+    """One linear layer of U tasks. A weight that all tasks share and a single task's bias have no dimension U."""
 
     weight: NDArray[np.float32]  # f32[U, in, out] or f32[in, out]
-    bias: NDArray[np.float32]  # f32[U, 1, out]
+    bias: NDArray[np.float32]  # f32[U, 1, out] or f32[out]
 
 
 def branch_layers(params: Params, branch: str, task_ids: Sequence[int], obs_dim: int) -> tuple[Layer, ...]:
@@ -27,12 +27,17 @@ def branch_layers(params: Params, branch: str, task_ids: Sequence[int], obs_dim:
     layers = [_compose(params, f"{branch}/{i}", mix) for i in range(depth)]
     vectors = params.get(f"{branch}/task_vector")
     layers[0] = _fold(layers[0], None if vectors is None else vectors[list(task_ids)], obs_dim)
-    return tuple(layers)
+    return tuple(map(_of_tasks, layers))
 
 
 def head_layer(params: Params, task_ids: Sequence[int]) -> Layer:
     """The output layer of every task."""
-    return _compose(params, "head", params["head/mix"][list(task_ids)])
+    return _of_tasks(_compose(params, "head", params["head/mix"][list(task_ids)]))
+
+
+def _of_tasks(layer: Layer) -> Layer:
+    """Without the dimension of tasks if there is one task."""
+    return layer if len(layer.bias) > 1 else Layer(layer.weight, layer.bias[0, 0])
 
 
 def _compose(params: Params, layer: str, mix: NDArray[np.float32]) -> Layer:

@@ -17,6 +17,7 @@ from actors.tasks import suggest
 
 POLICY_FILE = "policy.npz"
 _METADATA_KEY = "metadata"
+_ZERO, _LEAST_LENGTH = np.float32(0.0), np.float32(1e-12)
 
 
 class PolicyWeights(NamedTuple):
@@ -61,14 +62,15 @@ class NumpyPolicy:
         params = weights.params
         self.version = weights.version
         unique, slots = np.unique(np.asarray(task_ids), return_inverse=True)
+        tasks = unique.tolist()
+        self._shared = branch_layers(params, "shared", tasks, obs_dim)
+        self._unique = branch_layers(params, "unique", tasks, obs_dim)
+        self._head = head_layer(params, tasks)
+        self._log_std_bounds = params["log_std_bounds"]
         # Row r of task u in the padded batch [U, R, O]: environments of the same task share a product.
         self._task_slot = slots
         self._row_slot = np.array([np.sum(slots[:i] == slot) for i, slot in enumerate(slots)])
-        self._padded_shape = (len(unique), int(self._row_slot.max()) + 1, obs_dim)
-        self._shared = branch_layers(params, "shared", unique.tolist(), obs_dim)
-        self._unique = branch_layers(params, "unique", unique.tolist(), obs_dim)
-        self._head = head_layer(params, unique.tolist())
-        self._log_std_bounds = params["log_std_bounds"]
+        self._padded_shape = (len(tasks), int(self._row_slot.max()) + 1, obs_dim)
 
     def act(self, obs: NDArray[np.float32], rng: np.random.Generator | None = None) -> NDArray[np.float32]:
         """Actions f32[E, A] for observations f32[E, O]: a sample with a generator, the mode without one."""
@@ -85,17 +87,22 @@ class NumpyPolicy:
 
     def _forward(self, obs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Mean and log std f32[E, 2 A] before any bound."""
+        if self._padded_shape[0] == 1:
+            return self._evaluate(obs)
         padded = np.zeros(self._padded_shape, dtype=np.float32)
         padded[self._task_slot, self._row_slot] = obs
+        return self._evaluate(padded)[self._task_slot, self._row_slot]
+
+    def _evaluate(self, obs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The network's output for f32[U, R, O], or f32[R, O] of one task."""
         features = []
         if self._shared:
-            features.append(_relu(_mlp(padded, self._shared)))
+            features.append(_relu(_mlp(obs, self._shared)))
         if self._unique:
-            raw = _mlp(padded, self._unique)
-            norm = np.sqrt(np.square(raw).sum(axis=-1, keepdims=True))
-            features.append(raw / np.maximum(norm, np.float32(1e-12)))
-        out = _linear(np.concatenate(features, axis=-1), self._head)
-        return out[self._task_slot, self._row_slot]
+            raw = _mlp(obs, self._unique)
+            norm = np.sqrt(np.vecdot(raw, raw)[..., None])
+            features.append(raw / np.maximum(norm, _LEAST_LENGTH))
+        return _linear(features[0] if len(features) == 1 else np.concatenate(features, axis=-1), self._head)
 
 
 class LoadedPolicy:
@@ -192,16 +199,17 @@ def _mlp(x: NDArray[np.float32], layers: Sequence[Layer]) -> NDArray[np.float32]
 
 
 def _linear(x: NDArray[np.float32], layer: Layer) -> NDArray[np.float32]:
-    """f32[U, R, in] -> f32[U, R, out]; one product for all tasks where they share the weight."""
-    if layer.weight.ndim == 2:
-        flat = x.reshape(-1, x.shape[-1]) @ layer.weight
-        out = flat.reshape(*x.shape[:-1], -1)
-    else:
+    """f32[U, R, in] -> f32[U, R, out], or without U; one product for all tasks where they share the weight."""
+    if layer.weight.ndim == 3:
         out = x @ layer.weight
+    elif x.ndim == 2:
+        out = np.dot(x, layer.weight)  # half a microsecond less than @
+    else:
+        out = np.dot(x.reshape(-1, x.shape[-1]), layer.weight).reshape(*x.shape[:-1], -1)
     out += layer.bias
     return out
 
 
 def _relu(x: NDArray[np.float32]) -> NDArray[np.float32]:
     """In place: `x` is the fresh output of a layer."""
-    return np.maximum(x, np.float32(0.0), out=x)
+    return np.maximum(x, _ZERO, out=x)

@@ -99,7 +99,8 @@ class RolloutWorker:
                 assignment.seed, spawn_key=(_ACTION_STREAM, assignment.actor, assignment.incarnation)
             )
         )
-        self._action_mask = assignment.suite.action_mask
+        mask = assignment.suite.action_mask
+        self._action_mask = mask if (mask == 0.0).any() else None  # none where every task has all components
         self._built = 0  # environments so far: each has a random stream of its own
         self._left = _Counters(0, 0, 0)  # of the tasks that this actor left
         self._lanes: dict[int, list[Lane]] = {}
@@ -208,14 +209,20 @@ class RolloutWorker:
 
     def _act(self, lanes: Sequence[Lane]) -> NDArray[np.float32]:
         """Actions f32[E, A] for E environments; components that a task does not have are zero."""
-        return self._sample(lanes) * self._action_mask[[lane.task_id for lane in lanes]]
+        actions = self._sample(lanes)
+        if self._action_mask is None:
+            return actions
+        return actions * self._action_mask[[lane.task_id for lane in lanes]]
 
     def _sample(self, lanes: Sequence[Lane]) -> NDArray[np.float32]:
         warming_up = not self._held.are_trained and self._config.warmup_actions == "random"
         if self._policy is None or warming_up:
             shape = (len(lanes), self._assignment.suite.action_dim)
             return self._rng.uniform(-1.0, 1.0, shape).astype(np.float32)
-        return self._policy.act(np.stack([lane.obs for lane in lanes]), self._rng)
+        obs = np.concatenate([lane.obs for lane in lanes]).reshape(
+            len(lanes), -1
+        )  # a third of np.stack's time
+        return self._policy.act(obs, self._rng)
 
     def _compose(self, task_ids: list[int]) -> None:
         """Compose the policy anew if the weights or the environments to act in have changed."""

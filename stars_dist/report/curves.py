@@ -33,7 +33,9 @@ def curves_figure(methods: Mapping[str, Sequence[FinishedRun]]) -> Figure:
     for axes, (value, clock, x_label, y_label) in zip(figure.subplots(1, 3), PANELS, strict=True):
         for colour, (method, runs) in enumerate(methods.items()):
             for index, run in enumerate(runs):
-                label = f"{method} ({len(runs)} {'seed' if len(runs) == 1 else 'seeds'})" if index == 0 else None
+                label = (
+                    f"{method} ({len(runs)} {'seed' if len(runs) == 1 else 'seeds'})" if index == 0 else None
+                )
                 x, y = getattr(run.curve, clock), getattr(run.curve, value)
                 axes.plot(x, y, color=f"C{colour}", linewidth=1, alpha=0.8, label=label)
         axes.set(xlabel=x_label, ylabel=y_label, ylim=(-0.03, 1.03))
