@@ -28,6 +28,12 @@ def choose_device(device: str) -> torch.device:
     return torch.device("cuda" if has_gpu and device != "cpu" else "cpu")
 
 
+def fresh_learner(config: RunConfig) -> SacLearner:
+    """The learner of a run before its first update."""
+    spec, names = config.replay_plan().spec, config.load_suite().task_names
+    return SacLearner(config.network, config.sac, spec, names, choose_device(config.device), config.seed)
+
+
 class LearnerParts:
     """The learner with everything around it: sampler, batch source, loop, checkpoints."""
 
@@ -43,15 +49,13 @@ class LearnerParts:
     ) -> None:
         self._config, self._run_dir, self._report = config, run_dir, report
         plan = config.replay_plan()
-        device = choose_device(config.device)
-        names = config.load_suite().task_names
-        self.learner = SacLearner(config.network, config.sac, plan.spec, names, device, config.seed)
+        self.learner = fresh_learner(config)
         self.sampler = ReplaySampler(plan, transport)
         if checkpoint is not None:
             self.sampler.load_state_dict(restore_learner(self.learner, checkpoint)["sampler"])
         source = source_class(
             self.sampler,
-            device,
+            self.learner.device,
             config.learner,
             config.sampling.is_exponent,
             config.total_updates,

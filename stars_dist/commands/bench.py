@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from stars_dist.commands.bench_actor import bench_actor
 from stars_dist.commands.bench_env import bench_env
 from stars_dist.commands.bench_launch import bench_launch
 from stars_dist.commands.bench_learner import bench_learner
@@ -23,5 +24,6 @@ def which(context: typer.Context) -> None:
 
 bench.command("learner")(bench_learner)
 bench.command("env")(bench_env)
+bench.command("actor")(bench_actor)
 bench.command("replay")(bench_replay)
 bench.command("launch")(bench_launch)
