@@ -65,7 +65,7 @@ def _fresh_weights(config: RunConfig) -> PolicyWeights:
     from learner.publisher import export_policy  # torch stays out of the process that rolls out
     from stars_dist.learner_parts import fresh_learner
 
-    learner = fresh_learner(config)
+    learner = fresh_learner(config.model_copy(update={"device": "cpu"}))  # an actor has no other
     learner.learner_steps = 1
     return export_policy(learner)
 
@@ -81,10 +81,9 @@ def _roll_out(config: RunConfig, task_id: int, weights: PolicyWeights, seconds: 
     )
     worker.collect_chunk()  # composes the policy
     before, end = worker.stats(), time.monotonic() + seconds
-    while True:
+    worker.collect_chunk()  # one at least, however short the time
+    while time.monotonic() < end:
         worker.collect_chunk()
-        if time.monotonic() >= end:
-            break
     after = worker.stats()
     spent = [
         getattr(after, part) - getattr(before, part) for part in ("environment_s", "policy_s", "sending_s")

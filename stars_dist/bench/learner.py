@@ -17,7 +17,7 @@ from learner.sac import SacLearner
 from stars_dist.bench.stage_clock import StageClock
 from stars_dist.bench.stored_batches import stored_batches
 from stars_dist.config import RunConfig
-from stars_dist.learner_parts import choose_device
+from stars_dist.learner_parts import choose_device, fresh_learner
 
 WARM_UP_UPDATES = 3
 SAMPLED_UPDATES = 20
@@ -60,10 +60,8 @@ def bench_learner(config: RunConfig, seconds: float) -> LearnerBench:
 
 
 def _compare(config: RunConfig, batch: TensorBatch, device: torch.device, seconds: float) -> Timing:
-    learner, plain = (
-        _learner(config, config.network, device),
-        _learner(config, plain_network(config.network), device),
-    )
+    learner = fresh_learner(config)
+    plain = fresh_learner(config.model_copy(update={"network": plain_network(config.network)}))
     products = Products(learner, batch)
     programs: dict[str, Callable[[], object]] = {
         "ms": lambda: learner.update(batch),
@@ -88,11 +86,6 @@ def plain_network(network: NetworkConfig) -> NetworkConfig:
     """Multi-head SAC at the same widths: one trunk for all tasks and a head for each."""
     plain = {"shared": SharedConfig(kind="plain"), "unique": UniqueConfig(enabled=False), "head": "per_task"}
     return network.model_copy(update=plain)
-
-
-def _learner(config: RunConfig, network: NetworkConfig, device: torch.device) -> SacLearner:
-    spec, names = config.replay_plan().spec, config.load_suite().task_names
-    return SacLearner(network, config.sac, spec, names, device, config.seed)
 
 
 def _milliseconds(program: Callable[[], object], device: torch.device) -> float:
@@ -144,7 +137,7 @@ class _Recording(TorchDispatchMode):
 
 def _split(config: RunConfig, device: torch.device) -> dict[str, float]:
     """Milliseconds of an update by what it does, on batches that a thread draws and copies ahead."""
-    learner = _learner(config, config.network, device)
+    learner = fresh_learner(config)
     total = WARM_UP_UPDATES + SAMPLED_UPDATES
     with stored_batches(config, 0.5) as sampler:
         source = PrefetchSource(sampler, device, config.learner, config.sampling.is_exponent, total)

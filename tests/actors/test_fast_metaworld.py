@@ -102,7 +102,9 @@ def action_of(kind: str, policy: Any, obs: np.ndarray, rng: np.random.Generator)
     return (policy(obs) + noise).astype(np.float32)
 
 
-def prove(name: str, seeds: tuple[int, ...], reward_version: str = "v2", hidden: bool = False) -> None:
+def assert_identical(
+    name: str, seeds: tuple[int, ...], reward_version: str = "v2", hidden: bool = False
+) -> None:
     pair = Pair(name, reward_version, hidden)
     policy, rng = scripted_policy(name), np.random.default_rng(seeds[0])
     for seed in seeds:  # a seed that comes back starts a goal that has been started before
@@ -118,21 +120,21 @@ def prove(name: str, seeds: tuple[int, ...], reward_version: str = "v2", hidden:
 
 @pytest.mark.parametrize("name", QUICK)
 def test_trajectories_are_identical(name: str) -> None:
-    prove(name, seeds=(0,))
+    assert_identical(name, seeds=(0,))
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", ALL)
 def test_trajectories_are_identical_on_every_task(name: str) -> None:
-    prove(name, seeds=(1, 2, 1))
-    prove(name, seeds=(3,), hidden=True)
+    assert_identical(name, seeds=(1, 2, 1))
+    assert_identical(name, seeds=(3,), hidden=True)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ALL)
 def test_the_older_reward_is_identical(name: str) -> None:
-    prove(name, seeds=(4,), reward_version="v1")
+    assert_identical(name, seeds=(4,), reward_version="v1")
 
 
 def test_a_goal_that_comes_back_and_a_hidden_goal() -> None:
