@@ -66,9 +66,7 @@ def head_layer(params: Params, task_ids: Sequence[int], rows: int) -> Layer:
     return Layer(*_compose(params, "head", params["head/mix"][list(task_ids)]), rows)
 
 
-def _compose(
-    params: Params, layer: str, mix: Array
-) -> tuple[Array, Array]:
+def _compose(params: Params, layer: str, mix: Array) -> tuple[Array, Array]:
     """Weight f32[U, in, out], or f32[in, out] if all tasks mix alike, and bias f32[U, 1, out]."""
     slices = params[f"{layer}/weight"]
     bias = np.tensordot(mix, params[f"{layer}/bias"], axes=1)[:, None]
@@ -76,9 +74,7 @@ def _compose(
     return np.tensordot(mix[0] if alike else mix, slices, axes=1), bias
 
 
-def _fold(
-    weight: Array, bias: Array, vectors: Array | None, obs_dim: int
-) -> tuple[Array, Array]:
+def _fold(weight: Array, bias: Array, vectors: Array | None, obs_dim: int) -> tuple[Array, Array]:
     """The first layer without its task vector's rows: what they contribute is constant per task."""
     if vectors is None:
         return weight, bias

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 mujoco: Any = untyped_mujoco  # defined in C, of which pyright knows nothing
 
 _STATE = int(mujoco.mjtState.mjSTATE_INTEGRATION)  # all that the next step depends on, the model aside
-_SKIP_VELOCITY = int(mujoco.mjtStage.mjSTAGE_VEL)
 MAX_KEPT_STARTS = 256  # a task that moves its furniture with the goal has one start a goal, the others one
 
 
@@ -61,9 +60,7 @@ class Physics:
             self._mocap_xpos[:] = self._mocap_pos
             mujoco.mj_makeConstraint(model, data)
             mujoco.mj_referenceConstraint(model, data)
-            mujoco.mj_forwardSkip(model, data, _SKIP_VELOCITY, 1)
-            mujoco.mj_checkAcc(model, data)
-            mujoco.mj_Euler(model, data)
+            mujoco.mj_step2(model, data)
             num_steps -= 1
         mujoco.mj_step(model, data, num_steps)
         mujoco.mj_forward(model, data)

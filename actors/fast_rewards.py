@@ -34,6 +34,7 @@ def tolerance(
     lower, upper = bounds
     if lower > upper or margin < 0:
         return reward_utils.tolerance(x, bounds, margin, sigmoid, value_at_margin)  # it raises
+    x = float(x)  # plain floats go on quicker than numpy's
     if lower <= x <= upper:
         return 1.0
     if margin == 0:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -12,13 +14,13 @@ from numpy.typing import NDArray
 
 from actors.fast_caging import caging_reward
 from actors.fast_names import NamedData
-from actors.fast_numpy import distance
 from actors.fast_physics import Physics
 
 Vector = NDArray[np.float64]
 
-_MOCAP_QUAT = np.array([1.0, 0.0, 1.0, 0.0])
 _FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
+_pack_observation: Any = struct.Struct("39d").pack_into
+_MOCAP_QUAT = np.array([1.0, 0.0, 1.0, 0.0])
 _NO_SECOND_OBJECT = [0.0] * 7
 _BOUNDED = (0, 1, 2, 18, 19, 20, 36, 37, 38)  # hand, hand before, goal; the gripper is clipped already
 
@@ -47,7 +49,10 @@ class FastSawyer(SawyerXYZEnv):
         self._mocap_range = list(
             zip((0, 1, 2), self.mocap_low.tolist(), self.mocap_high.tolist(), strict=True)
         )
-        self._scale_float32 = float(np.float32(self.action_scale))
+        self._scale_float32, self._scale_float64 = (
+            (scale, scale.item(0))
+            for scale in (np.full(3, self.action_scale, t) for t in (_FLOAT32, _FLOAT64))
+        )
         self._tcp, self._tcp_version = np.zeros(3), -1  # tcp_center, and of which version of the physics
         self._bounds_of: Any = None  # the space that _bounds are taken from
         self._bounds: list[tuple[int, float, float]] = []
@@ -70,7 +75,8 @@ class FastSawyer(SawyerXYZEnv):
         values = self._observe()
         self._clip(values)
         self._prev_obs = values[:18]
-        obs = self._last_stable_obs = np.fromiter(values, np.float64, len(values))
+        obs = self._last_stable_obs = np.empty(39)
+        _pack_observation(obs, 0, *values)
         reward, info = self.evaluate_state(obs, action)
         return obs, reward, False, self.curr_path_length == self.max_path_length, info
 
@@ -80,11 +86,12 @@ class FastSawyer(SawyerXYZEnv):
         if dtype is not _FLOAT32 and dtype is not _FLOAT64:
             return super().set_xyz_action(action)
         # A float32 action is scaled in float32, as the library does.
-        limit = self._scale_float32 if dtype is _FLOAT32 else self.action_scale
-        deltas, pos = (action * self.action_scale).tolist(), self._mocap_pos
+        scale, limit = self._scale_float32 if dtype is _FLOAT32 else self._scale_float64
+        deltas, pos = (action * scale).tolist(), self._mocap_pos
+        before = pos.tolist()
         for i, low, high in self._mocap_range:
             delta = deltas[i]
-            x = pos.item(i) + (-limit if delta < -limit else limit if delta > limit else delta)
+            x = before[i] + (-limit if delta < -limit else limit if delta > limit else delta)
             pos[i] = low if x < low else high if x > high else x
         self._mocap_quat[:] = _MOCAP_QUAT
         return None
@@ -126,9 +133,10 @@ class FastSawyer(SawyerXYZEnv):
 
     def _frame(self) -> list[float]:
         """The hand's position, how far the gripper is open, and position and quaternion of each object."""
-        opening = distance(self._right_claw.tolist(), self._left_claw.tolist()) / 0.1
+        claws = self._right_claw - self._left_claw
+        opening = sqrt(claws.dot(claws)) / 0.1
         frame = self._hand.tolist()
-        frame.append(min(max(opening, 0.0), 1.0))
+        frame.append(1.0 if opening > 1.0 else opening)
         pos, quat = self._get_pos_objects().tolist(), self._get_quat_objects().tolist()
         if len(pos) == 3:
             return frame + pos + quat + _NO_SECOND_OBJECT

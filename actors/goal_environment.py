@@ -42,8 +42,9 @@ class GoalEnvironment(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         self, action: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """One step; past the horizon `truncated` stays true, as in Gymnasium's TimeLimit."""
-        if np.shape(action) != self.action_space.shape:
-            raise ValueError(f"action must have shape {self.action_space.shape}, got {np.shape(action)}")
+        shape = self.action_space.shape  # np.shape takes a list, too, and five times as long
+        if getattr(action, "shape", None) != shape and np.shape(action) != shape:
+            raise ValueError(f"action must have shape {shape}, got {np.shape(action)}")
         obs, reward, info = self._advance(action)
         self._steps += 1
         info["goal"] = self._goal

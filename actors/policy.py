@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.composition import Layer, branch_layers, head_layer
+from actors.composition import branch_layers, head_layer
 from actors.tasks import suggest
 
 POLICY_FILE = "policy.npz"
@@ -78,11 +78,13 @@ class NumpyPolicy:
         """Actions f32[E, A] for observations f32[E, O]: a sample with a generator, the mode without one."""
         out = self._forward(obs)
         half = out.shape[-1] // 2
-        mean, log_std = out[:, :half].copy(), out[:, half:].copy()  # in one piece, all that follows is quicker
+        # In one piece, all that follows is quicker.
+        mean, log_std = out[:, :half].copy(), out[:, half:].copy()
         if rng is None:
             return np.tanh(mean)
         low, high = self._log_std_bounds
-        np.minimum(np.maximum(log_std, low, out=log_std), high, out=log_std)  # np.clip takes five times as long
+        np.maximum(log_std, low, out=log_std)  # np.clip takes five times as long as both
+        np.minimum(log_std, high, out=log_std)
         noise = rng.standard_normal(mean.shape, dtype=np.float32)
         noise *= np.exp(log_std)
         noise += mean
