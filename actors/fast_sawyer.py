@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,6 +46,8 @@ class FastSawyer(SawyerXYZEnv):
         self._left_finger = data.site("leftEndEffector").xpos
         self._right_finger = data.site("rightEndEffector").xpos
         self._pad_geoms = data.geom("leftpad_geom").id, data.geom("rightpad_geom").id
+        self._left_pad_place = data.geom("leftpad_geom").xpos
+        self._reaches: dict[int, tuple[Vector, float]] = {}
         self._ctrl, self._mocap_pos, self._mocap_quat = data.ctrl, data.mocap_pos[0], data.mocap_quat[0]
         self._mocap_range = list(
             zip((0, 1, 2), self.mocap_low.tolist(), self.mocap_high.tolist(), strict=True)
@@ -156,6 +159,11 @@ class FastSawyer(SawyerXYZEnv):
 
     def touching_object(self, object_geom_id: int) -> bool:
         """Whether both pads press on the geom."""
+        place, reach = self._reach_of(object_geom_id)
+        x, y, z = place.tolist()
+        pad_x, pad_y, pad_z = self._left_pad_place.tolist()
+        if (x - pad_x) ** 2 + (y - pad_y) ** 2 + (z - pad_z) ** 2 > reach:
+            return False
         contact = self.data.raw.contact
         left, right = self._pad_geoms
         on_left, on_right = [], []
@@ -171,6 +179,20 @@ class FastSawyer(SawyerXYZEnv):
         return (
             sum(forces[addresses[i]] for i in on_left) > 0 and sum(forces[addresses[i]] for i in on_right) > 0
         )
+
+    def _reach_of(self, geom_id: int) -> tuple[Vector, float]:
+        """Where the geom is, and the squared distance from the left pad beyond which the two cannot be in contact.
+
+        MuJoCo looks for contacts only where bounding spheres and margins meet; a plane has no such sphere.
+        """
+        known = self._reaches.get(geom_id)
+        if known is None:
+            pair, model = [geom_id, self._pad_geoms[0]], self.model
+            reach = float((model.geom_rbound[pair] + model.geom_margin[pair]).sum()) + 1e-6
+            bounded = model.geom_rbound[geom_id] > 0
+            known = self.data.geom_xpos[geom_id], reach**2 if bounded else math.inf
+            self._reaches[geom_id] = known
+        return known
 
     def _gripper_caging_reward(self, *args: Any, **kwargs: Any) -> float:
         assert self.obj_init_pos is not None, (

@@ -8,6 +8,7 @@ import mujoco as untyped_mujoco
 import numpy as np
 import pytest
 from metaworld import env_dict
+from metaworld.sawyer_xyz_env import SawyerXYZEnv
 from metaworld.utils import reward_utils
 from scipy.spatial.transform import Rotation
 
@@ -17,6 +18,7 @@ from actors.fast_caging import OWN_REWARDS
 from actors.fast_metaworld import fast_class
 from actors.fast_numpy import MatrixRotation, clip, hstack, norm, rotation_class
 from actors.fast_rewards import tolerance
+from actors.scripted_policy import scripted_policy
 
 mujoco: Any = untyped_mujoco  # defined in C, of which pyright knows nothing
 
@@ -123,6 +125,24 @@ def test_caging_is_that_of_the_library(name: str, arguments: tuple[float, ...]) 
             assert_same(theirs, env._gripper_caging_reward(action, obj, *arguments))
             seen.add(round(float(theirs), 1))
     assert len(seen) > 4, f"only rewards near {seen} were seen"
+
+
+@pytest.mark.parametrize("name", ["pick-place-v3", "stick-pull-v3"])  # a cylinder and a box
+def test_touch_is_felt_where_the_library_feels_it(name: str) -> None:
+    """Also where only the left pad touches, and just out of reach, where contacts are not looked at."""
+    environment, act = make_environment(name, "mt50", seed=2), scripted_policy(name)
+    env: Any = environment.unwrapped._env  # pyright: ignore[reportAttributeAccessIssue]
+    rng = np.random.default_rng(0)
+    felt = []
+    for goal in range(3):
+        obs, _ = environment.reset(options={"goal": goal})
+        for _ in range(120):
+            action = act(obs) + rng.normal(0, 0.3, 4).astype(np.float32)
+            obs = environment.step(action)[0]
+            for geom in {env._get_id_main_object(), env.data.geom("rightpad_geom").id, 0}:
+                felt.append(env.touching_object(geom))
+                assert felt[-1] == bool(SawyerXYZEnv.touching_object(env, geom))
+    assert 100 < sum(felt) < len(felt) / 2
 
 
 def test_each_task_with_its_own_caging_has_its_fast_one() -> None:
