@@ -49,6 +49,11 @@ class Lane:
     def full(self) -> bool:
         return self._filled == len(self._chunk.reward)
 
+    @property
+    def missing_steps(self) -> int:
+        """How many steps its chunk is short of."""
+        return len(self._chunk.reward) - self._filled
+
     def restart(self) -> None:
         """Begin a new episode; the one in progress is given up."""
         self._return, self._length, self._success = 0.0, 0, False

@@ -12,12 +12,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.composition import branch_layers, head_layer
+from actors.forward import Network
 from actors.tasks import suggest
 
 POLICY_FILE = "policy.npz"
 _METADATA_KEY = "metadata"
-_LEAST_LENGTH = np.float32(1e-12)
 
 
 class PolicyWeights(NamedTuple):
@@ -68,53 +67,37 @@ class NumpyPolicy:
         self._row_slot = np.array([np.sum(slots[:i] == slot) for i, slot in enumerate(slots)])
         rows = int(self._row_slot.max()) + 1
         self._padded_shape = (len(tasks), rows, obs_dim)
-        self._shared = branch_layers(params, "shared", tasks, rows, obs_dim)
-        self._unique = branch_layers(params, "unique", tasks, rows, obs_dim)
-        self._head = head_layer(params, tasks, rows)
-        bounds = params["log_std_bounds"]
-        self._log_std_bounds = [np.full((len(slots), params["head/bias"].shape[-1] // 2), x) for x in bounds]
+        self._network = Network(params, tasks, rows, obs_dim)
+        self._action_shape = (len(slots), params["head/bias"].shape[-1] // 2)
+        self._log_std_bounds = [np.full(self._action_shape, bound) for bound in params["log_std_bounds"]]
 
-    def act(self, obs: NDArray[np.float32], rng: np.random.Generator | None = None) -> NDArray[np.float32]:
-        """Actions f32[E, A] for observations f32[E, O]: a sample with a generator, the mode without one."""
+    def draw_noise(self, rng: np.random.Generator, steps: int) -> NDArray[np.float32]:
+        """Standard normal noise f32[steps, E, A]; the numbers are the same whether one step is drawn or many."""
+        return rng.standard_normal((steps, *self._action_shape), dtype=np.float32)
+
+    def act(self, obs: NDArray[np.float32], noise: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+        """Actions f32[E, A] for observations f32[E, O]: a sample with noise f32[E, A], the mode without."""
         out = self._forward(obs)
         half = out.shape[-1] // 2
-        # In one piece, all that follows is quicker.
-        mean, log_std = out[:, :half].copy(), out[:, half:].copy()
-        if rng is None:
+        mean = out[:, :half].copy()  # in one piece, all that follows is quicker
+        if noise is None:
             return np.tanh(mean)
+        action = out[:, half:].copy()  # the log std, in whose memory the sample is made
         low, high = self._log_std_bounds
-        np.maximum(log_std, low, out=log_std)  # np.clip takes five times as long as both
-        np.minimum(log_std, high, out=log_std)
-        noise = rng.standard_normal(mean.shape, dtype=np.float32)
-        noise *= np.exp(log_std)
-        noise += mean
-        return np.tanh(noise)
+        np.maximum(action, low, out=action)  # np.clip takes five times as long as both
+        np.minimum(action, high, out=action)
+        np.exp(action, out=action)
+        action *= noise
+        action += mean
+        return np.tanh(action, out=action)
 
     def _forward(self, obs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Mean and log std f32[E, 2 A] before any bound."""
         if self._padded_shape[0] == 1:
-            return self._evaluate(obs)
+            return self._network(obs)
         padded = np.zeros(self._padded_shape, dtype=np.float32)
         padded[self._task_slot, self._row_slot] = obs
-        return self._evaluate(padded)[self._task_slot, self._row_slot]
-
-    def _evaluate(self, obs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The network's output for f32[U, R, O], or f32[R, O] of one task."""
-        features = []
-        if self._shared:
-            x = obs
-            for layer in self._shared:
-                x = layer.relu(x)
-            features.append(x)
-        if self._unique:
-            *hidden, last = self._unique
-            x = obs
-            for layer in hidden:
-                x = layer.relu(x)
-            raw = last(x)
-            norm = np.sqrt(np.vecdot(raw, raw)[..., None])
-            features.append(raw / np.maximum(norm, _LEAST_LENGTH))
-        return self._head(features[0] if len(features) == 1 else np.concatenate(features, axis=-1))
+        return self._network(padded)[self._task_slot, self._row_slot]
 
 
 class LoadedPolicy:
@@ -138,7 +121,9 @@ class LoadedPolicy:
             raise ValueError(
                 f"obs must be finite, got {int(np.sum(~np.isfinite(row)))} NaN or infinite values"
             )
-        return self._policy(task).act(row[None], None if deterministic else self._rng)[0]
+        policy = self._policy(task)
+        noise = None if deterministic else policy.draw_noise(self._rng, 1)[0]
+        return policy.act(row[None], noise)[0]
 
     def _policy(self, task: str) -> NumpyPolicy:
         if task not in self.tasks:

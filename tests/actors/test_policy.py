@@ -55,7 +55,7 @@ def test_mode_and_sample(make_weights: MakeWeights, form: str, task_ids: list[in
     weights = make_weights(form)
     obs = np.random.default_rng(5).standard_normal((len(task_ids), 6), dtype=np.float32)
     policy = NumpyPolicy(weights, task_ids, obs_dim=6)
-    mode, sample = policy.act(obs), policy.act(obs, np.random.default_rng(9))
+    mode, sample = policy.act(obs), policy.act(obs, *policy.draw_noise(np.random.default_rng(9), 1))
     noise = np.random.default_rng(9).standard_normal((len(task_ids), 2), dtype=np.float32)
     assert (mode.shape, mode.dtype, sample.dtype) == ((len(task_ids), 2), np.float32, np.float32)
     for i, task in enumerate(task_ids):

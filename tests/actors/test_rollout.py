@@ -131,7 +131,7 @@ def test_random_actions_until_the_first_update_then_the_policys(make_weights: Ma
     policy = NumpyPolicy(make_weights(version=7), (0, 1), SUITE.obs_dim)
     for row in range(30):
         obs = np.stack([writer.chunks[2 + slot].transitions.obs[row] for slot in (0, 1)])
-        actions = policy.act(obs, rng)
+        actions = policy.act(obs, *policy.draw_noise(rng, 1))
         for slot in (0, 1):
             np.testing.assert_array_equal(writer.chunks[2 + slot].transitions.action[row], actions[slot])
 
@@ -142,8 +142,8 @@ def test_the_untrained_policy_acts_if_configured(make_weights: MakeWeights) -> N
     first = writer.chunks[0].transitions
     rng = np.random.default_rng(np.random.SeedSequence(1, spawn_key=(9001, 0, 0)))
     obs = np.stack([chunk.transitions.obs[0] for chunk in writer.chunks])
-    expected = NumpyPolicy(make_weights(version=0), (0, 1), SUITE.obs_dim).act(obs, rng)[0]
-    np.testing.assert_array_equal(first.action[0], expected)
+    policy = NumpyPolicy(make_weights(version=0), (0, 1), SUITE.obs_dim)
+    np.testing.assert_array_equal(first.action[0], policy.act(obs, *policy.draw_noise(rng, 1))[0])
 
 
 def test_only_tasks_that_the_limiter_lets_go_on_are_stepped(make_weights: MakeWeights) -> None:
@@ -160,7 +160,7 @@ def test_only_tasks_that_the_limiter_lets_go_on_are_stepped(make_weights: MakeWe
     rng = np.random.default_rng(np.random.SeedSequence(1, spawn_key=(9001, 0, 0)))
     rng.standard_normal((30, 2, 2), dtype=np.float32)
     second = writer.chunks[2].transitions
-    np.testing.assert_array_equal(second.action[0], policy.act(second.obs[:1], rng)[0])
+    np.testing.assert_array_equal(second.action[0], policy.act(second.obs[:1], *policy.draw_noise(rng, 1))[0])
 
 
 def test_an_actor_is_finished_when_all_its_tasks_are_closed() -> None:
@@ -187,7 +187,7 @@ def test_tasks_are_exchanged_between_two_chunks(make_weights: MakeWeights) -> No
     rng.standard_normal((30, 2, 2), dtype=np.float32)
     policy = NumpyPolicy(make_weights(version=3), (1, 3), SUITE.obs_dim)
     obs = np.stack([kept.obs[0], new.obs[0]])
-    np.testing.assert_array_equal(new.action[0], policy.act(obs, rng)[1])
+    np.testing.assert_array_equal(new.action[0], policy.act(obs, *policy.draw_noise(rng, 1))[1])
     stats = worker.stats()
     assert (stats.env_steps, stats.ended_episodes) == (4 * 30, 5)  # the steps of the task that was left count
 
@@ -209,7 +209,7 @@ def test_several_environments_of_a_task_share_its_chunks(make_weights: MakeWeigh
     policy = NumpyPolicy(make_weights(version=3), (1, 1, 1, 2, 2, 2), SUITE.obs_dim)
     obs = np.concatenate([chunk.transitions.obs[starts] for chunk in writer.chunks])
     actions = np.concatenate([chunk.transitions.action[starts] for chunk in writer.chunks])
-    np.testing.assert_array_equal(actions, policy.act(obs, rng))
+    np.testing.assert_array_equal(actions, policy.act(obs, *policy.draw_noise(rng, 1)))
     worker.collect_chunk()
     assert [len(chunk.episodes) for chunk in writer.chunks] == [0, 0, 3, 3]
 

@@ -38,7 +38,9 @@ def test_numpy_and_torch_agree(method: str, make_learner: Callable, make_batch: 
     np.testing.assert_allclose(policy.act(obs), mean.tanh().numpy(), atol=1e-5)
     noise = np.random.default_rng(3).standard_normal(mean.shape, dtype=np.float32)
     sampled = (mean + log_std.clamp(*learner.log_std_bounds).exp() * torch.from_numpy(noise)).tanh()
-    np.testing.assert_allclose(policy.act(obs, np.random.default_rng(3)), sampled.numpy(), atol=1e-5)
+    np.testing.assert_allclose(
+        policy.act(obs, *policy.draw_noise(np.random.default_rng(3), 1)), sampled.numpy(), atol=1e-5
+    )
     assert np.abs(mean.tanh().numpy()).max() > 0.1  # not a comparison of zeros
 
 
