@@ -25,6 +25,7 @@ class Layer:
     def __init__(self, affine: Affine, rows: int) -> None:
         self._weight, bias = affine
         self._bias = np.repeat(bias if len(bias) > 1 else bias[0], rows, axis=-2)
+        self.width = self._bias.shape[-1]
         self._zero = np.zeros_like(self._bias)
         self._out = np.empty_like(self._bias)
 
@@ -40,10 +41,10 @@ class Layer:
         out += self._bias
         return out
 
-    def relu(self, x: Array) -> Array:
-        """The layer with a relu after it."""
+    def relu(self, x: Array, into: Array | None = None) -> Array:
+        """The layer with a relu after it, in the layer's memory or in another's."""
         out = self(x)
-        return np.maximum(out, self._zero, out=out)
+        return np.maximum(out, self._zero, out=out if into is None else into)
 
 
 class Network:
@@ -52,9 +53,8 @@ class Network:
     def __init__(self, params: Params, tasks: Sequence[int], rows: int, obs_dim: int) -> None:
         shared = branch_layers(params, "shared", tasks, obs_dim)
         unique = branch_layers(params, "unique", tasks, obs_dim)
-        self._both: Layer | None = (
-            None  # the first layers of both branches as one, where they have the same form
-        )
+        # The first layers of both branches as one, where they have the same form.
+        self._both: Layer | None = None
         if len(shared) > 1 and len(unique) > 1 and shared[0][0].ndim == unique[0][0].ndim:
             self._shared_width = shared[0][0].shape[-1]
             columns = zip(shared.pop(0), unique.pop(0), strict=True)
@@ -64,6 +64,7 @@ class Network:
         self._unique = [Layer(layer, rows) for layer in unique]
         head = head_layer(params, tasks)
         self._head = Layer(head, rows)
+        self._num_shared = self._shared[-1].width if self._shared else 0
         batch = (len(tasks), rows) if len(tasks) > 1 else (rows,)
         self._features = np.empty((*batch, head[0].shape[-2]), np.float32)
         self._least_length = np.full((*batch, 1), _LEAST_LENGTH, np.float32)
@@ -74,17 +75,17 @@ class Network:
         if self._both is not None:
             both = self._both.relu(obs)
             shared, unique = both[..., : self._shared_width], both[..., self._shared_width :]
-        for layer in self._shared:
-            shared = layer.relu(shared)
-        if not self._unique:
-            return self._head(shared)
-        for layer in self._unique[:-1]:
-            unique = layer.relu(unique)
-        raw = self._unique[-1](unique)
-        length = np.vecdot(raw, raw)[..., None]
-        np.sqrt(length, out=length)
-        np.maximum(length, self._least_length, out=length)
-        np.divide(raw, length, out=raw)
-        if not self._shared:
-            return self._head(raw)
-        return self._head(np.concatenate((shared, raw), axis=-1, out=self._features))
+        if self._shared:
+            for layer in self._shared[:-1]:
+                shared = layer.relu(shared)
+            self._shared[-1].relu(shared, into=self._features[..., : self._num_shared])
+        if self._unique:
+            for layer in self._unique[:-1]:
+                unique = layer.relu(unique)
+            raw = self._unique[-1](unique)
+            length = np.vecdot(raw, raw)[..., None]
+            np.sqrt(length, out=length)
+            np.maximum(length, self._least_length, out=length)
+            # Both branches write their features where the head reads them.
+            np.divide(raw, length, out=self._features[..., self._num_shared :])
+        return self._head(self._features)
