@@ -7,10 +7,11 @@ loop of its own, and at one batch of a few rows there are as many calls as there
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from actors.composition import Affine, Array, Params, branch_layers, head_layer
+from actors.composition import Affine, Array
 
 _LEAST_LENGTH = 1e-12
 
@@ -25,7 +26,7 @@ class Layer:
     def __init__(self, affine: Affine, rows: int) -> None:
         self._weight, bias = affine
         self._bias = np.repeat(bias if len(bias) > 1 else bias[0], rows, axis=-2)
-        self.width = self._bias.shape[-1]
+        *self.batch, self.width = self._bias.shape
         self._zero = np.zeros_like(self._bias)
         self._out = np.empty_like(self._bias)
 
@@ -48,33 +49,43 @@ class Layer:
 
 
 class Network:
-    """The network of `PolicyWeights`, composed for U tasks with R rows each."""
+    """The network of `PolicyWeights`, composed for U tasks with R rows each.
 
-    def __init__(self, params: Params, tasks: Sequence[int], rows: int, obs_dim: int) -> None:
-        shared = branch_layers(params, "shared", tasks, obs_dim)
-        unique = branch_layers(params, "unique", tasks, obs_dim)
+    Args:
+        shared: the layers of the shared branch, or none.
+        unique: the layers of the unique branch, or none.
+        head: the output layer.
+        rows: R.
+    """
+
+    def __init__(self, shared: Sequence[Affine], unique: Sequence[Affine], head: Affine, rows: int) -> None:
+        self._composed = (shared, unique, head, rows)
         # The first layers of both branches as one, where they have the same form.
         self._both: Layer | None = None
         if len(shared) > 1 and len(unique) > 1 and shared[0][0].ndim == unique[0][0].ndim:
-            self._shared_width = shared[0][0].shape[-1]
-            columns = zip(shared.pop(0), unique.pop(0), strict=True)
+            self._both_split = shared[0][0].shape[-1]
+            columns = zip(shared[0], unique[0], strict=True)
             weight, bias = (np.concatenate(pair, axis=-1) for pair in columns)
             self._both = Layer((weight, bias), rows)
+            shared, unique = shared[1:], unique[1:]
         self._shared = [Layer(layer, rows) for layer in shared]
         self._unique = [Layer(layer, rows) for layer in unique]
-        head = head_layer(params, tasks)
         self._head = Layer(head, rows)
         self._num_shared = self._shared[-1].width if self._shared else 0
-        batch = (len(tasks), rows) if len(tasks) > 1 else (rows,)
+        batch = self._head.batch
         self._features = np.empty((*batch, head[0].shape[-2]), np.float32)
         self._least_length = np.full((*batch, 1), _LEAST_LENGTH, np.float32)
+
+    def __reduce__(self) -> tuple[type[Network], tuple[Any, ...]]:
+        """Pickled without its working memory: arrays that come by Ray are read-only."""
+        return Network, self._composed
 
     def __call__(self, obs: Array) -> Array:
         """f32[U, R, O] -> f32[U, R, 2 A], or without U for a single task; the next call overwrites it."""
         shared = unique = obs
         if self._both is not None:
             both = self._both.relu(obs)
-            shared, unique = both[..., : self._shared_width], both[..., self._shared_width :]
+            shared, unique = both[..., : self._both_split], both[..., self._both_split :]
         if self._shared:
             for layer in self._shared[:-1]:
                 shared = layer.relu(shared)

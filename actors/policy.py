@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from actors.composition import branch_layers, head_layer
 from actors.forward import Network
 from actors.tasks import suggest
 
@@ -67,7 +68,8 @@ class NumpyPolicy:
         self._row_slot = np.array([np.sum(slots[:i] == slot) for i, slot in enumerate(slots)])
         rows = int(self._row_slot.max()) + 1
         self._padded_shape = (len(tasks), rows, obs_dim)
-        self._network = Network(params, tasks, rows, obs_dim)
+        shared, unique = (branch_layers(params, branch, tasks, obs_dim) for branch in ("shared", "unique"))
+        self._network = Network(shared, unique, head_layer(params, tasks), rows)
         self._action_shape = (len(slots), params["head/bias"].shape[-1] // 2)
         self._log_std_bounds = [np.full(self._action_shape, bound) for bound in params["log_std_bounds"]]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 
@@ -68,6 +69,18 @@ def test_every_task_acts_differently(make_weights: MakeWeights) -> None:
     obs = np.ones((4, 6), np.float32)
     actions = NumpyPolicy(make_weights("stars"), range(4), 6).act(obs)
     assert len(np.unique(actions.round(3), axis=0)) == 4
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_policy_that_came_by_ray_acts_the_same(make_weights: MakeWeights, form: str) -> None:
+    """Its arrays arrive read-only, so whatever it writes to must be its own."""
+    policy = NumpyPolicy(make_weights(form), [2, 2, 0], 6)
+    buffers: list[pickle.PickleBuffer] = []
+    data = pickle.dumps(policy, protocol=5, buffer_callback=buffers.append)
+    received = pickle.loads(data, buffers=[buffer.raw().toreadonly() for buffer in buffers])
+    assert buffers
+    for obs in np.random.default_rng(5).standard_normal((2, 3, 6), dtype=np.float32):
+        np.testing.assert_array_equal(received.act(obs), policy.act(obs))
 
 
 def write(path: Path, weights: PolicyWeights) -> None:
