@@ -82,6 +82,7 @@ def test_a_taken_chunk_is_not_overwritten() -> None:
     np.testing.assert_array_equal(first.obs, kept)
 
 
+@pytest.mark.filterwarnings("ignore:invalid value encountered in dot")
 @pytest.mark.parametrize("kind", ["raises", "nan obs", "-inf obs", "inf reward"])
 def test_a_broken_episode_is_dropped_from_the_break_on(kind: str) -> None:
     lane = lane_of(BreakingEnvironment(horizon=4, breaks={3: kind}))
