@@ -1,7 +1,7 @@
-"""The policy network's forward in numpy, written so that it allocates nothing and broadcasts nothing.
+"""The policy network's forward in numpy, in few calls that allocate and broadcast next to nothing.
 
 Between two environment steps everything small is cold: a call of numpy costs two to three times what it does in a
-loop of its own, and at one batch of a few rows there are as many calls as there is arithmetic.
+loop of its own, and with a few rows such calls cost as much as the products.
 """
 
 from __future__ import annotations
