@@ -9,11 +9,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
 Params = Mapping[str, Array]
-
-
-Affine = tuple[
-    Array, Array
-]  # weight f32[U, in, out], or f32[in, out] that all tasks share; bias f32[U, 1, out]
+# A linear layer of U tasks: weight f32[U, in, out], or f32[in, out] that all share, and bias f32[U, 1, out].
+Affine = tuple[Array, Array]
 
 
 def branch_layers(params: Params, branch: str, task_ids: Sequence[int], obs_dim: int) -> list[Affine]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from math import sqrt
+from math import inf, sqrt
 from typing import Any
 
 import numpy as np
@@ -190,7 +189,7 @@ class FastSawyer(SawyerXYZEnv):
             pair, model = [geom_id, self._pad_geoms[0]], self.model
             reach = float((model.geom_rbound[pair] + model.geom_margin[pair]).sum()) + 1e-6
             bounded = model.geom_rbound[geom_id] > 0
-            known = self.data.geom_xpos[geom_id], reach**2 if bounded else math.inf
+            known = self.data.geom_xpos[geom_id], reach**2 if bounded else inf
             self._reaches[geom_id] = known
         return known
 

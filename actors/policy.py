@@ -56,7 +56,10 @@ class PolicyMetadata(NamedTuple):
 
 
 class NumpyPolicy:
-    """One version of the weights, ready to act in E environments of given tasks with one batched forward."""
+    """One version of the weights, ready to act in E environments of given tasks with one batched forward.
+
+    It has memory that every forward writes to: several threads need a policy each.
+    """
 
     def __init__(self, weights: PolicyWeights, task_ids: Sequence[int], obs_dim: int) -> None:
         params = weights.params
