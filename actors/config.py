@@ -58,7 +58,7 @@ class ActorsConfig(BaseModel):
         default=None, ge=1, description="rollout actor processes; null: one a task, in a serial run one"
     )
     envs_per_actor: int = Field(
-        default=1,
+        default=4,
         ge=1,
         description="environments that an actor steps in lock-step with one forward pass, shared out among its "
         "tasks; an actor with more tasks than this has one of each",
@@ -109,7 +109,7 @@ class ActorsConfig(BaseModel):
         if self.envs_per_actor > self.chunk_steps:
             raise ValueError(
                 f"every environment must have a row in a chunk, got envs_per_actor {self.envs_per_actor} for "
-                f"chunk_steps {self.chunk_steps}; raise actors.chunk_steps"
+                f"chunk_steps {self.chunk_steps}; raise actors.chunk_steps or lower actors.envs_per_actor"
             )
         if self.hang_timeout_s < 5 * self.weights_poll_s:
             raise ValueError(

@@ -80,7 +80,7 @@ def worker_of(
 ) -> tuple[RolloutWorker, RecordingWriter]:
     writer = RecordingWriter(task_ids)
     assignment = Assignment(0, incarnation, SUITE, task_ids, seed=1)
-    actors = ActorsConfig(chunk_steps=30, weights_poll_s=0.001, **config)
+    actors = ActorsConfig(**{"envs_per_actor": 1, "chunk_steps": 30, "weights_poll_s": 0.001, **config})
     return RolloutWorker(assignment, actors, ENVIRONMENT, writer, weights), writer
 
 
@@ -235,7 +235,9 @@ def test_environments_are_shared_out(
 def test_an_actor_reports_while_it_steps_and_while_it_waits() -> None:
     heard: list[ActorStats] = []
     writer = RecordingWriter((0,))
-    actors = ActorsConfig(chunk_steps=30, weights_poll_s=1e-9, max_policy_lag=8, weights_deadline_s=0.01)
+    actors = ActorsConfig(
+        envs_per_actor=1, chunk_steps=30, weights_poll_s=1e-9, max_policy_lag=8, weights_deadline_s=0.01
+    )
     worker = RolloutWorker(
         Assignment(0, 0, SUITE, (0,), seed=1), actors, ENVIRONMENT, writer, Weights(), heard.append
     )
@@ -346,7 +348,7 @@ def test_the_replay_service_stores_what_an_actor_sends(make_weights: MakeWeights
     writer = ReplayWriter(plan, LocalTransport([shard]), 0, 0, task_ids)
     worker = RolloutWorker(
         Assignment(0, 0, SUITE, task_ids, seed=1),
-        ActorsConfig(chunk_steps=30),
+        ActorsConfig(envs_per_actor=1, chunk_steps=30),
         ENVIRONMENT,
         writer,
         Weights(make_weights(version=3)),
