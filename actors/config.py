@@ -61,7 +61,7 @@ class ActorsConfig(BaseModel):
         default=4,
         ge=1,
         description="environments that an actor steps in lock-step with one forward pass, shared out among its "
-        "tasks; an actor with more tasks than this has one of each",
+        "tasks; an actor with more tasks than this has one of each, and none has more of a task than chunk_steps",
     )
     chunk_steps: int = Field(
         default=100, ge=1, description="transitions of one task that an actor sends in one call"
@@ -106,11 +106,6 @@ class ActorsConfig(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.envs_per_actor > self.chunk_steps:
-            raise ValueError(
-                f"every environment must have a row in a chunk, got envs_per_actor {self.envs_per_actor} for "
-                f"chunk_steps {self.chunk_steps}; raise actors.chunk_steps or lower actors.envs_per_actor"
-            )
         if self.hang_timeout_s < 5 * self.weights_poll_s:
             raise ValueError(
                 f"hang_timeout_s must be at least five times weights_poll_s, or an actor that lives counts as "

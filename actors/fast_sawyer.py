@@ -51,10 +51,8 @@ class FastSawyer(SawyerXYZEnv):
         self._mocap_range = list(
             zip((0, 1, 2), self.mocap_low.tolist(), self.mocap_high.tolist(), strict=True)
         )
-        self._scale_float32, self._scale_float64 = (
-            (scale, scale.item(0))
-            for scale in (np.full(3, self.action_scale, t) for t in (_FLOAT32, _FLOAT64))
-        )
+        self._scale_float32 = np.full(3, self.action_scale, np.float32)
+        self._scale_float64 = np.full(3, self.action_scale)
         self._tcp, self._tcp_version = np.zeros(3), -1  # tcp_center, and of which version of the physics
         self._bounds_of: Any = None  # the space that _bounds are taken from
         self._bounds: list[tuple[int, float, float]] = []
@@ -88,8 +86,8 @@ class FastSawyer(SawyerXYZEnv):
         if dtype is not _FLOAT32 and dtype is not _FLOAT64:
             return super().set_xyz_action(action)
         # A float32 action is scaled in float32, as the library does.
-        scale, limit = self._scale_float32 if dtype is _FLOAT32 else self._scale_float64
-        deltas, pos = (action * scale).tolist(), self._mocap_pos
+        scale = self._scale_float32 if dtype is _FLOAT32 else self._scale_float64
+        deltas, limit, pos = (action * scale).tolist(), scale.item(0), self._mocap_pos
         before = pos.tolist()
         for i, low, high in self._mocap_range:
             delta = deltas[i]

@@ -14,7 +14,6 @@ from actors.config import ActorsConfig
     [
         {"num_actors": 0},
         {"chunk_steps": 0},
-        {"envs_per_actor": 8, "chunk_steps": 7},
         {"warmup_actions": "none"},
         {"max_policy_lag": -1},
         {"threads": 2},

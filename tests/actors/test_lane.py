@@ -33,7 +33,7 @@ class BreakingEnvironment(GoalEnvironment):
         kind = self.breaks.get(self.step_count, "")
         if kind == "raises":
             raise RuntimeError("simulation unstable")
-        odd = {"nan obs": np.nan, "-inf obs": -np.inf, "huge obs": 1e30}
+        odd = {"nan obs": np.nan, "-inf obs": -np.inf}
         obs = np.array([odd.get(kind, self.step_count)], np.float32)
         reward = float("inf") if kind == "inf reward" else 1.0
         return obs, reward, {"success": float(kind == "success")}
@@ -50,13 +50,6 @@ def fill(lane: Lane) -> int:
         lane.step(ACTION, weights_version=5)
         steps += 1
     return steps
-
-
-def test_a_huge_observation_is_finite() -> None:
-    """Its square is not."""
-    lane = lane_of(BreakingEnvironment(horizon=4, breaks={3: "huge obs"}))
-    assert fill(lane) == 6
-    assert lane.failed_episodes == 0
 
 
 def test_episodes_and_final_observations() -> None:
@@ -82,7 +75,6 @@ def test_a_taken_chunk_is_not_overwritten() -> None:
     np.testing.assert_array_equal(first.obs, kept)
 
 
-@pytest.mark.filterwarnings("ignore:invalid value encountered in dot")
 @pytest.mark.parametrize("kind", ["raises", "nan obs", "-inf obs", "inf reward"])
 def test_a_broken_episode_is_dropped_from_the_break_on(kind: str) -> None:
     lane = lane_of(BreakingEnvironment(horizon=4, breaks={3: kind}))

@@ -232,6 +232,18 @@ def test_environments_are_shared_out(
     assert {task: len(lanes) for task, lanes in worker._lanes.items()} == expected
 
 
+@pytest.mark.parametrize(("chunk_steps", "rows"), [(30, [7, 7, 8, 8]), (3, [1, 1, 1])])
+def test_a_chunk_has_its_steps_however_many_environments_share_it(
+    make_weights: MakeWeights, chunk_steps: int, rows: list[int]
+) -> None:
+    weights = Weights(make_weights(version=3))
+    worker, writer = worker_of(weights, (1,), envs_per_actor=4, chunk_steps=chunk_steps)
+    assert [lane.missing_steps for lane in worker._lanes[1]] == rows
+    worker.collect_chunk()
+    worker.collect_chunk()
+    assert [len(chunk.transitions.reward) for chunk in writer.chunks] == [chunk_steps] * 2
+
+
 def test_an_actor_reports_while_it_steps_and_while_it_waits() -> None:
     heard: list[ActorStats] = []
     writer = RecordingWriter((0,))
