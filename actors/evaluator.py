@@ -16,9 +16,9 @@ from actors.config import EnvironmentConfig
 from actors.environment import build_environment
 from actors.evaluation_result import TaskEvaluation, wilson_interval
 from actors.goal_environment import GoalEnvironment
-from actors.goals import prepare_goals
 from actors.policy import NumpyPolicy, PolicyWeights
 from actors.single_thread import single_threaded_children
+from actors.suites import prepare_suite
 from actors.tasks import Suite
 
 Progress = Callable[[TaskEvaluation], None]
@@ -42,7 +42,7 @@ def evaluate_suite(
     policies = [NumpyPolicy(weights, (task.id,), suite.obs_dim) for task in suite.tasks]
     with tempfile.TemporaryDirectory() as directory:
         path = goals_path or Path(directory) / "goals.npz"
-        prepare_goals(suite, seed, path)
+        prepare_suite(suite, seed, path)
         calls = [(policy, suite, i, episodes, seed, environment, path) for i, policy in enumerate(policies)]
         run = _evaluate_here if num_processes == 1 else _evaluate_in_processes
         return run(calls, num_processes, progress)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,9 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from actors.checkpoint_path import DIRECTORY, PREFIX, checkpoint_paths
 from actors.composition import branch_layers, head_layer
 from actors.forward import Network
-from actors.tasks import suggest
+from actors.near_name import did_you_mean
+from replay_service.atomic_file import atomic_file
 
 POLICY_FILE = "policy.npz"
 _METADATA_KEY = "metadata"
@@ -133,7 +134,7 @@ class LoadedPolicy:
     def _policy(self, task: str) -> NumpyPolicy:
         if task not in self.tasks:
             raise ValueError(
-                f"task must be one that the policy was trained on, got {task!r}{suggest(task, self.tasks)}; "
+                f"task must be one that the policy was trained on, got {task!r}{did_you_mean(task, self.tasks)}; "
                 f"its tasks are {', '.join(self.tasks)}"
             )
         if task not in self._by_task:
@@ -143,13 +144,9 @@ class LoadedPolicy:
 
 def write_policy(path: Path, weights: PolicyWeights, metadata: PolicyMetadata) -> None:
     """Write the weights and what they are; the file appears whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     text = np.array(json.dumps(metadata._asdict()))
-    with temporary.open("wb") as file:
+    with atomic_file(path) as file:
         np.savez(file, allow_pickle=False, **{_METADATA_KEY: text}, **dict(weights.params))
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.rename(path)
 
 
 def read_policy(path: Path) -> tuple[PolicyWeights, PolicyMetadata]:
@@ -175,17 +172,13 @@ def policy_file(run_or_checkpoint: str | Path) -> Path:
         return directory
     if (directory / POLICY_FILE).is_file():
         return directory / POLICY_FILE
-    steps = {
-        int(path.parent.name.removeprefix("step-")): path
-        for path in directory.glob(f"checkpoints/step-*/{POLICY_FILE}")
-        if path.parent.name.removeprefix("step-").isdigit()
-    }
-    if not steps:
+    whole = [path for path in checkpoint_paths(directory) if (path / POLICY_FILE).is_file()]
+    if not whole:
         raise ValueError(
-            f"a run must hold checkpoints/step-<learner_steps>/{POLICY_FILE}, or a checkpoint {POLICY_FILE} "
-            f"itself; {directory} has neither"
+            f"a run must hold {DIRECTORY}/{PREFIX}<learner_steps>/{POLICY_FILE}, or a checkpoint "
+            f"{POLICY_FILE} itself; {directory} has neither"
         )
-    return steps[max(steps)]
+    return whole[-1] / POLICY_FILE
 
 
 def load_policy(run_or_checkpoint: str | Path) -> LoadedPolicy:

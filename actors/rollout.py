@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol
 
@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from actors.assignment import Assignment
 from actors.config import ActorsConfig, EnvironmentConfig
+from actors.env_runner import EnvRunner, merge_chunks
 from actors.environment import build_environment
-from actors.held_weights import HeldWeights, LatestWeights
-from actors.lane import Lane, merge_chunks
 from actors.policy import NumpyPolicy
+from actors.sync import ActorStats, Sync
+from actors.weights_client import WeightsClient
 from replay_service.types import EpisodeEnd, TransitionBatch
 
 _ACTION_STREAM = 9001  # keeps the actions' random stream apart from those of the environments
@@ -41,38 +42,12 @@ class ChunkWriter(Protocol):
     def leave(self, task: int) -> None: ...
 
 
-class ActorStats(NamedTuple):
-    """What an actor did since its start, and where its time went."""
-
-    actor: int
-    incarnation: int
-    env_steps: int
-    ended_episodes: int
-    failed_episodes: int
-    weights_version: int | None
-    environment_s: float
-    policy_s: float
-    sending_s: float
-    waiting_s: float
-
-    def shares(self) -> dict[str, float]:
-        """Fractions of the measured time, by the names of `perf/actor/*`."""
-        parts = {
-            "environment": self.environment_s,
-            "policy": self.policy_s,
-            "sending": self.sending_s,
-            "waiting": self.waiting_s,
-        }
-        total = sum(parts.values())
-        return {name: seconds / total if total else 0.0 for name, seconds in parts.items()}
-
-
 class RolloutWorker:
     """Acts in the environments of its assignment until the writer closes all of its tasks.
 
     It steps `envs_per_actor` environments in all, at least one of each task; those of one task share its chunks.
-    `report` is called every `weights_poll_s` while it steps or waits, so that silence means that an environment
-    hangs. Neither `report` nor `latest_weights` may wait.
+    `sync` is called every `weights_poll_s` while it steps or waits, so that silence means that an environment hangs,
+    and before each chunk. What it returns is acted on between two chunks.
     """
 
     def __init__(
@@ -81,16 +56,16 @@ class RolloutWorker:
         config: ActorsConfig,
         environment: EnvironmentConfig,
         writer: ChunkWriter,
-        latest_weights: LatestWeights,
-        report: Callable[[ActorStats], None] = lambda _: None,
+        sync: Sync,
     ) -> None:
         self._assignment = assignment
         self._config = config
         self._environment = environment
         self._writer = writer
-        self._report = report
-        self._report_at = 0.0
-        self._held = HeldWeights(assignment.actor, config, latest_weights)
+        self._sync = sync
+        self._sync_at = 0.0
+        self._asked_to_serve: tuple[int, ...] | None = None
+        self._weights = WeightsClient(assignment.actor, config)
         self._policy: NumpyPolicy | None = None
         self._composed_for: tuple[int | None, list[int]] = (None, [])
         self._noise: Iterator[NDArray[np.float32]] = iter(())  # of the chunk's coming steps
@@ -104,13 +79,13 @@ class RolloutWorker:
         self._action_mask = mask if (mask == 0.0).any() else None  # none where every task has all components
         self._built = 0  # environments so far: each has a random stream of its own
         self._left = _Counters(0, 0, 0)  # of the tasks that this actor left
-        self._lanes: dict[int, list[Lane]] = {}
+        self._runners: dict[int, list[EnvRunner]] = {}
         for task_id in assignment.task_ids:
-            self._lanes[task_id] = self._build_lanes(task_id, len(assignment.task_ids))
+            self._runners[task_id] = self._build_runners(task_id, len(assignment.task_ids))
 
     @property
     def task_ids(self) -> tuple[int, ...]:
-        return tuple(self._lanes)
+        return tuple(self._runners)
 
     @property
     def finished(self) -> bool:
@@ -118,47 +93,53 @@ class RolloutWorker:
         return self._writer.closed
 
     def collect_chunk(self, timeout_s: float = 0.0) -> int:
-        """Fill and send one chunk of every task that the limiter lets go on; how many were sent.
+        """Fill and send one chunk of every task that the limiter lets go on; return how many were sent.
 
-        Waits up to `timeout_s` for the first such task. Weights are taken here, never within a chunk.
+        Waits up to `timeout_s` for the first such task. Weights and tasks change here, never within a chunk.
         """
-        self._report_if_due()
+        self._sync_if_due()
         with self._timed("waiting"):
             ready = self._writer.ready_tasks(timeout_s)
-        tasks = [task_id for task_id in self._lanes if task_id in ready]
+        sent = self._collect(ready)
+        if self._asked_to_serve is not None and set(self._asked_to_serve) != set(self._runners):
+            self.reassign(self._asked_to_serve)
+        return sent
+
+    def _collect(self, ready: Sequence[int]) -> int:
+        tasks = [task_id for task_id in self._runners if task_id in ready]
         if not tasks:
             return 0
-        lanes = [lane for task_id in tasks for lane in self._lanes[task_id]]
+        runners = [runner for task_id in tasks for runner in self._runners[task_id]]
         self._take_weights()
-        self._compose([lane.task_id for lane in lanes])
-        while not all(lane.full for lane in lanes):
-            self._step(lanes)
+        self._compose([runner.task_id for runner in runners])
+        while not all(runner.full for runner in runners):
+            self._step(runners)
         for task_id in tasks:
             with self._timed("sending"):
-                chunk, episodes = merge_chunks([lane.take() for lane in self._lanes[task_id]])
-                self._writer.write(chunk, episodes, weights_version=self._held.version or 0)
+                chunk, episodes = merge_chunks([runner.take() for runner in self._runners[task_id]])
+                self._writer.write(chunk, episodes, weights_version=self._weights.version or 0)
         return len(tasks)
 
     def reassign(self, task_ids: Sequence[int]) -> None:
         """Serve these tasks from now on; call it between two chunks. Episodes of a task that is left end unsent."""
-        for task_id in set(self._lanes) - set(task_ids):
+        for task_id in set(self._runners) - set(task_ids):
             self._writer.leave(task_id)
-            for lane in self._lanes.pop(task_id):
-                self._left = self._left.plus(lane)
-                lane.environment.close()
-        for task_id in set(task_ids) - set(self._lanes):
+            for runner in self._runners.pop(task_id):
+                self._left = self._left.plus(runner)
+                runner.environment.close()
+        for task_id in set(task_ids) - set(self._runners):
             self._writer.take_on(task_id)
-            self._lanes[task_id] = self._build_lanes(task_id, len(task_ids))
+            self._runners[task_id] = self._build_runners(task_id, len(task_ids))
 
     def stats(self) -> ActorStats:
         seconds, counters = self._seconds, self._left
-        for lane in self._all_lanes:
-            counters = counters.plus(lane)
+        for runner in self._all_runners:
+            counters = counters.plus(runner)
         return ActorStats(
             self._assignment.actor,
             self._assignment.incarnation,
             *counters,
-            weights_version=self._held.version,
+            weights_version=self._weights.version,
             environment_s=seconds["environment"],
             policy_s=seconds["policy"],
             sending_s=seconds["sending"],
@@ -172,25 +153,25 @@ class RolloutWorker:
         """
         return {
             "rng": self._rng.bit_generator.state,
-            "lanes": [lane.state_dict() for lane in self._all_lanes],
+            "runners": [runner.state_dict() for runner in self._all_runners],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._rng.bit_generator.state = state["rng"]
-        for lane, lane_state in zip(self._all_lanes, state["lanes"], strict=True):
-            lane.load_state_dict(lane_state)
+        for runner, runner_state in zip(self._all_runners, state["runners"], strict=True):
+            runner.load_state_dict(runner_state)
 
     @property
-    def _all_lanes(self) -> list[Lane]:
-        return [lane for lanes in self._lanes.values() for lane in lanes]
+    def _all_runners(self) -> list[EnvRunner]:
+        return [runner for runners in self._runners.values() for runner in runners]
 
-    def _build_lanes(self, task_id: int, num_tasks: int) -> list[Lane]:
+    def _build_runners(self, task_id: int, num_tasks: int) -> list[EnvRunner]:
         """The environments of one task, and their shares of its chunks."""
         chunk_steps = self._config.chunk_steps
         count = min(max(1, self._config.envs_per_actor // num_tasks), chunk_steps)
-        return [self._build_lane(task_id, (chunk_steps + i) // count) for i in range(count)]
+        return [self._build_runner(task_id, (chunk_steps + i) // count) for i in range(count)]
 
-    def _build_lane(self, task_id: int, chunk_steps: int) -> Lane:
+    def _build_runner(self, task_id: int, chunk_steps: int) -> EnvRunner:
         assignment = self._assignment
         stream = (assignment.actor, assignment.incarnation, self._built)
         self._built += 1
@@ -198,64 +179,73 @@ class RolloutWorker:
             assignment.suite, task_id, assignment.seed, stream, self._environment, assignment.goals_path
         )
         name = assignment.suite.tasks[task_id].name
-        return Lane(env, name, task_id, chunk_steps, self._config.max_failed_episodes)
+        return EnvRunner(env, name, task_id, chunk_steps, self._config.max_failed_episodes)
 
-    def _step(self, lanes: Sequence[Lane]) -> None:
+    def _step(self, runners: Sequence[EnvRunner]) -> None:
         start = time.perf_counter()
-        actions = self._act(lanes)
+        actions = self._act(runners)
         acted = time.perf_counter()
-        for lane, action in zip(lanes, actions, strict=True):
-            if not lane.full:  # one that broke off an episode is some rows behind
-                lane.step(action, self._held.version or 0)
+        for runner, action in zip(runners, actions, strict=True):
+            if not runner.full:  # one that broke off an episode is some rows behind
+                runner.step(action, self._weights.version or 0)
         self._seconds["policy"] += acted - start
         self._seconds["environment"] += time.perf_counter() - acted
-        self._report_if_due()
+        self._sync_if_due()
 
-    def _act(self, lanes: Sequence[Lane]) -> NDArray[np.float32]:
+    def _act(self, runners: Sequence[EnvRunner]) -> NDArray[np.float32]:
         """Actions f32[E, A] for E environments; components that a task does not have are zero."""
-        actions = self._sample(lanes)
+        actions = self._sample(runners)
         if self._action_mask is None:
             return actions
-        return actions * self._action_mask[[lane.task_id for lane in lanes]]
+        return actions * self._action_mask[[runner.task_id for runner in runners]]
 
-    def _sample(self, lanes: Sequence[Lane]) -> NDArray[np.float32]:
-        warming_up = not self._held.are_trained and self._config.warmup_actions == "random"
+    def _sample(self, runners: Sequence[EnvRunner]) -> NDArray[np.float32]:
+        warming_up = not self._weights.are_trained and self._config.warmup_actions == "random"
         if self._policy is None or warming_up:
-            shape = (len(lanes), self._assignment.suite.action_dim)
+            shape = (len(runners), self._assignment.suite.action_dim)
             return self._rng.uniform(-1.0, 1.0, shape).astype(np.float32)
-        obs = np.array([lane.obs for lane in lanes])  # in half of np.stack's time
+        obs = np.array([runner.obs for runner in runners])  # in half of np.stack's time
         noise = next(self._noise, None)
         if noise is None:  # drawn for the rest of the chunk at once; a broken episode makes it longer
-            steps = max(lane.missing_steps for lane in lanes)
+            steps = max(runner.missing_steps for runner in runners)
             self._noise = iter(self._policy.draw_noise(self._rng, steps))
             noise = next(self._noise)
         return self._policy.act(obs, noise)
 
     def _compose(self, task_ids: list[int]) -> None:
         """Compose the policy anew if the weights or the environments to act in have changed."""
-        composed_for = (self._held.version, task_ids)
-        if self._held.newest is not None and composed_for != self._composed_for:
+        composed_for = (self._weights.version, task_ids)
+        if self._weights.held is not None and composed_for != self._composed_for:
             with self._timed("policy"):
-                self._policy = NumpyPolicy(self._held.newest, task_ids, self._assignment.suite.obs_dim)
+                self._policy = NumpyPolicy(self._weights.held, task_ids, self._assignment.suite.obs_dim)
             self._composed_for = composed_for
 
     def _take_weights(self) -> None:
         """Take newer weights if there are any; wait for them while the lag is past its bound."""
-        self._held.look(self._writer.learner_steps)
-        start = last_log = time.monotonic()
-        while self._held.lag_exceeded(self._writer.learner_steps):
-            last_log = self._held.report_wait(self._writer.learner_steps, start, last_log)
-            self._report_if_due()
+        self._sync_now()
+        self._weights.take(self._writer.learner_steps)
+        if not self._weights.lag_exceeded(self._writer.learner_steps):
+            return
+        wait = self._weights.wait()
+        while self._weights.lag_exceeded(self._writer.learner_steps):
+            wait.check(self._weights.awaited(self._writer.learner_steps))
             with self._timed("waiting"):
                 time.sleep(self._config.weights_poll_s)
             self._writer.ready_tasks()  # hears the acknowledgements that have come
-            self._held.look(self._writer.learner_steps)
+            self._sync_now()
+            self._weights.take(self._writer.learner_steps)
 
-    def _report_if_due(self) -> None:
-        now = time.monotonic()
-        if now >= self._report_at:
-            self._report_at = now + self._config.weights_poll_s
-            self._report(self.stats())
+    def _sync_if_due(self) -> None:
+        if time.monotonic() >= self._sync_at:
+            self._sync_now()
+
+    def _sync_now(self) -> None:
+        self._sync_at = time.monotonic() + self._config.weights_poll_s
+        weights, task_ids = self._sync(self.stats())
+        if weights is not None:
+            self._weights.receive(weights)
+        if task_ids is not None:
+            self._asked_to_serve = task_ids
 
     @contextmanager
     def _timed(self, part: str) -> Iterator[None]:
@@ -271,9 +261,9 @@ class _Counters(NamedTuple):
     ended_episodes: int
     failed_episodes: int
 
-    def plus(self, lane: Lane) -> _Counters:
+    def plus(self, runner: EnvRunner) -> _Counters:
         return _Counters(
-            self.env_steps + lane.env_steps,
-            self.ended_episodes + lane.ended_episodes,
-            self.failed_episodes + lane.failed_episodes,
+            self.env_steps + runner.env_steps,
+            self.ended_episodes + runner.ended_episodes,
+            self.failed_episodes + runner.failed_episodes,
         )

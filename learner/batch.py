@@ -61,7 +61,7 @@ class BatchCopier:
             columns = [self._copy(column) for column in transitions[:5]]
             task_id = self._copy(transitions.task_id.astype(np.int64))
             is_weight = self._copy(sampled.is_weight)
-            rows = tuple(int(count) for count in sampled.rows_per_task)
+            rows = tuple(int(count) for count in sampled.group_sizes)
             copied = self._stream.record_event() if self._stream else None
         return TensorBatch(*columns, task_id, is_weight, rows, sampled, copied)  # pyright: ignore[reportCallIssue]
 

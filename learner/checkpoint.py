@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import pickle
 import shutil
@@ -18,15 +19,15 @@ from typing import Any, NamedTuple
 
 import torch
 
+from actors.checkpoint_path import STATE_FILE, checkpoint_path, checkpoint_paths
 from actors.policy import POLICY_FILE, PolicyMetadata, write_policy
 from learner.publisher import export_policy
 from learner.sac import SacLearner
-from replay_service import whole_directory
+from replay_service import atomic_directory
 
 FORMAT = 1
-LEARNER_FILE, STATE_FILE, MANIFEST_FILE = "learner.pt", "state.json", "manifest.json"
+LEARNER_FILE, MANIFEST_FILE = "learner.pt", "manifest.json"
 _FILES = (LEARNER_FILE, POLICY_FILE, STATE_FILE)
-_PREFIX = "step-"
 
 
 class CheckpointError(ValueError):
@@ -43,30 +44,20 @@ def write_checkpoint(
     run_dir: Path, learner: SacLearner, suite: str, state: Mapping[str, Any], keep_last: int
 ) -> Path:
     """Writes the learner and `state` (JSON values) and removes all but the newest `keep_last` checkpoints."""
-    temporary = whole_directory.begin(run_dir / "checkpoints")
+    temporary = atomic_directory.begin(checkpoint_path(run_dir, learner.learner_steps).parent)
     torch.save(learner.state_dict(), temporary / LEARNER_FILE)
     spec = learner.spec
     metadata = PolicyMetadata(learner.learner_steps, suite, learner.task_names, spec.obs_dim, spec.action_dim)
     write_policy(temporary / POLICY_FILE, export_policy(learner), metadata)
     _write_json(temporary / STATE_FILE, state)
-    hashes = {name: whole_directory.sha256(temporary / name) for name in _FILES}
+    hashes = {name: atomic_directory.sha256(temporary / name) for name in _FILES}
     manifest = {"format": FORMAT, "learner_steps": learner.learner_steps, "sha256": hashes}
     _write_json(temporary / MANIFEST_FILE, manifest)
     # In the place of the same step, if it was saved before: by an earlier request, or before a resume.
-    path = whole_directory.publish(temporary, f"{_PREFIX}{learner.learner_steps}")
-    for old in checkpoints(run_dir)[:-keep_last]:
+    path = atomic_directory.publish(temporary, checkpoint_path(run_dir, learner.learner_steps).name)
+    for old in checkpoint_paths(run_dir)[:-keep_last]:
         shutil.rmtree(old)
     return path
-
-
-def checkpoints(run_dir: Path) -> list[Path]:
-    """All checkpoints of a run, oldest first."""
-    return whole_directory.numbered(run_dir / "checkpoints", _PREFIX)
-
-
-def newest_checkpoint(run_dir: Path) -> Path | None:
-    """The checkpoint that a resumed run starts from; None if the run has none."""
-    return next(reversed(checkpoints(run_dir)), None)
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
@@ -99,6 +90,15 @@ def restore_learner(learner: SacLearner, path: Path) -> dict[str, Any]:
     return checkpoint.state
 
 
+def weights_hash(learner: SacLearner) -> str:
+    """SHA-256 over every parameter of actor, critics and target critics: equal for equal runs."""
+    digest = hashlib.sha256()
+    for network in (learner.actor, learner.critic, learner.target_critic):
+        for tensor in network.state_dict().values():
+            digest.update(tensor.cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
 def _fault(path: Path) -> str | None:
     """What is wrong with a checkpoint's files; None if nothing is."""
     try:
@@ -111,7 +111,7 @@ def _fault(path: Path) -> str | None:
     for name in _FILES:
         if not (path / name).is_file():
             return f"{path / name} is missing"
-        if whole_directory.sha256(path / name) != hashes.get(name):
+        if atomic_directory.sha256(path / name) != hashes.get(name):
             return f"{path / name} is damaged: its sha256 is not the one in {MANIFEST_FILE}"
     return None
 
@@ -119,7 +119,9 @@ def _fault(path: Path) -> str | None:
 def _offer(path: Path) -> str:
     """The last words of an error: the checkpoint to use instead."""
     run_dir = path.parent.parent
-    older = [other for other in checkpoints(run_dir) if other.name != path.name and _fault(other) is None]
+    older = [
+        other for other in checkpoint_paths(run_dir) if other.name != path.name and _fault(other) is None
+    ]
     if not older:
         return f"{run_dir} holds no other whole checkpoint: start the run anew"
     return f"use the newest other one that is whole: {older[-1]}"

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from learner.branch import Groups
 from learner.config import NetworkConfig
-from learner.evaluation import Operands, Setting, evaluate
+from learner.fused_network import Operands, Setting, evaluate
 from learner.pooled_layers import compose, initial_mix, layer_sizes, pooled_head, pooled_layer, set_pool_grad
 from replay_service.types import TransitionSpec
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from learner import losses
 from learner.batch import TensorBatch
 from learner.config import NetworkConfig, SacConfig
+from learner.contrastive import Triplets, draw_triplets, triplet_loss
 from learner.diagnostics import ActorDiagnostics, CriticDiagnostics, UpdateResult
 from learner.extreme_loss import draw_interpolation, healthy_tasks, reset_mix
 from learner.finite_guard import FiniteGuard
@@ -26,7 +27,6 @@ from learner.networks import (
 )
 from learner.observation_norm import ObservationNorm
 from learner.squashed_gaussian import sample_action
-from learner.triplets import Triplets, draw_triplets, triplet_loss
 from replay_service.types import TransitionSpec
 
 Stage = Literal["critic", "actor"]

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from replay_service.dedup_window import DedupEntry
 from replay_service.episode_history import EPISODE_DTYPE, HISTORY
-from replay_service.ledger import LedgerEntry
 from replay_service.rows import row_dtype, words
 from replay_service.storage import Storage
 from replay_service.types import TransitionSpec
@@ -21,7 +21,7 @@ class Insertion(NamedTuple):
     first: int  # the table's count before
     rows: NDArray  # row_dtype[n]
     actor: int
-    ledger_entry: LedgerEntry
+    dedup_entry: DedupEntry
     episode_count: int  # the table's episodes after
     episodes: NDArray  # EPISODE_DTYPE[at most HISTORY]
 
@@ -57,7 +57,7 @@ class Journal:
             insertion.first,
             rows,
             insertion.actor,
-            *insertion.ledger_entry,
+            *insertion.dedup_entry,
             insertion.episode_count,
             episodes,
         )
@@ -74,6 +74,6 @@ class Journal:
         table, first, rows, actor, incarnation, next_sequence, seen, episode_count, episodes = (
             self._header.item()
         )
-        entry = LedgerEntry(incarnation, next_sequence, seen)
+        entry = DedupEntry(incarnation, next_sequence, seen)
         episodes_of = self._episodes[:episodes]
         return Insertion(table, first, self._rows[:rows], actor, entry, episode_count, episodes_of)

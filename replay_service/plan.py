@@ -71,8 +71,27 @@ class ReplayPlan:
         return min(self.replay.warmup_steps_per_task, self.replay.capacity_per_task)
 
     @property
+    def total_warmup_steps(self) -> int:
+        """The warm-up of all tasks together."""
+        return self.warmup_steps * self.num_tasks
+
+    @property
     def samples_per_insert(self) -> float:
+        """Rows drawn for each transition stored after the warm-up."""
         return self.replay.samples_per_insert or self.batch_size / self.num_tasks
+
+    def updates_in(self, env_steps: int) -> float:
+        """Updates that so many steps after the warm-up call for: samples_per_insert * env_steps / batch_size."""
+        return self.samples_per_insert * env_steps / self.batch_size
+
+    def updates_due(self, env_steps: int) -> float:
+        """Updates that the run is due at `env_steps` in all, warm-up included."""
+        return self.updates_in(max(env_steps - self.total_warmup_steps, 0))
+
+    def measured_samples_per_insert(self, env_steps: int, updates: int) -> float:
+        """Rows learned from per transition inserted after the warm-up; nan before its end."""
+        inserted = env_steps - self.total_warmup_steps
+        return updates * self.batch_size / inserted if inserted > 0 else float("nan")
 
     @property
     def error_buffer(self) -> float:
@@ -85,7 +104,7 @@ class ReplayPlan:
 
     def limiter(self) -> RateLimiter:
         """A new limiter at its start."""
-        return RateLimiter(self.samples_per_insert, self.warmup_steps * self.num_tasks, self.error_buffer)
+        return RateLimiter(self.samples_per_insert, self.total_warmup_steps, self.error_buffer)
 
     def tasks_of_shard(self, shard: int) -> list[int]:
         """The tasks that live on a shard, ascending."""

@@ -94,11 +94,15 @@ class ReplaySampler:
         """The share of each task in the next batch, f64[T]."""
         return task_probability(self._view.success_rate, self._plan.sampling.task_priority)
 
-    def ready(self, num_batches: int, learner_steps: int) -> bool:
-        """Ask the shards for news; whether `sample` would return at once."""
+    def refresh(self, learner_steps: int) -> None:
+        """Tell the shards how much they may take in, and take their counters."""
         with self._sampling:
-            self._poll(learner_steps, self._plan.replay.call_timeout_s)
-            return self._can_sample(num_batches)
+            self._refresh(learner_steps, self._plan.replay.call_timeout_s)
+
+    def can_sample(self, num_batches: int) -> bool:
+        """Whether `sample` would return at once, by the newest counters."""
+        rows = num_batches * self._plan.batch_size
+        return self._view.is_warm and self._limiter.can_sample(rows)
 
     def sample(
         self, num_batches: int, learner_steps: int, is_exponent: float, timeout_s: float
@@ -178,15 +182,11 @@ class ReplaySampler:
             self._quota_rates = rates
         return self._quota
 
-    def _can_sample(self, num_batches: int) -> bool:
-        rows = num_batches * self._plan.batch_size
-        return self._view.is_warm and self._limiter.can_sample(rows)
-
     def _wait_until_ready(self, num_batches: int, learner_steps: int, deadline: float) -> None:
         poll_s = SHORTEST_POLL_S
-        while not self._can_sample(num_batches):
-            self._poll(learner_steps, self._patience_s(deadline))
-            if self._can_sample(num_batches):
+        while not self.can_sample(num_batches):
+            self._refresh(learner_steps, self._patience_s(deadline))
+            if self.can_sample(num_batches):
                 return
             if self._view.is_warm and self._view.is_closed:
                 raise ReplayFinished(f"all {self.env_steps} steps of the run are stored and sampled")
@@ -216,7 +216,7 @@ class ReplaySampler:
             try:
                 return pending.result(self._patience_s(deadline))
             except TableEmpty:
-                self._poll(call[2], self._patience_s(deadline))
+                self._refresh(call[2], self._patience_s(deadline))
                 return None
             except (ShardUnavailable, TimeoutError) as error:
                 if time.monotonic() >= deadline:
@@ -234,8 +234,8 @@ class ReplaySampler:
         """How long to wait for one answer: a moment even at the deadline, as a poll takes a round trip."""
         return min(max(deadline - time.monotonic(), 0.5), self._plan.replay.call_timeout_s)
 
-    def _poll(self, learner_steps: int, timeout_s: float) -> None:
-        call = ("poll", learner_steps, self._insert_limit_per_task)
+    def _refresh(self, learner_steps: int, timeout_s: float) -> None:
+        call = ("set_insert_limit", learner_steps, self._insert_limit_per_task)
         pending = [self._transport.submit(shard, *call) for shard in range(self._plan.num_shards)]
         for shard, answer in enumerate(pending):
             try:

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from replay_service.atomic_directory import sha256
+from replay_service.dedup_window import DedupWindow
 from replay_service.episode_history import EpisodeHistory, pack_episodes
 from replay_service.journal import Insertion, Journal
-from replay_service.ledger import Ledger
 from replay_service.plan import ReplayPlan
 from replay_service.rows import pack
 from replay_service.snapshot import SnapshotError, SnapshotStore
@@ -22,7 +23,6 @@ from replay_service.table import Tables
 from replay_service.table_copy import TableParts, copy_table, restore_table
 from replay_service.types import Chunk, InsertAck, InsertStatus, ShardSample, ShardStats
 from replay_service.validation import check_chunk
-from replay_service.whole_directory import sha256
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ class Shard:
         self._episodes = EpisodeHistory(
             len(self._task_id), plan.sampling.task_priority.window_episodes, self._storage
         )
-        self._ledger = Ledger(len(self._task_id), self._storage)
+        self._ledger = DedupWindow(len(self._task_id), self._storage)
         self._counter = self._storage.array("shard", (), SHARD_DTYPE)
         self._counter["incarnation"] += 1
         seed = [
@@ -117,7 +117,7 @@ class Shard:
         Raises TableEmpty if rows are asked of a table that holds none.
         """
         with self._changed:
-            self._hear(learner_steps, insert_limit_per_task)
+            self._set_insert_limit(learner_steps, insert_limit_per_task)
             mine = np.ascontiguousarray(quota[:, self._task_id])
             draw = self._tables.sample(mine, self._rng)
             self._counter["draws"] += 1
@@ -144,13 +144,14 @@ class Shard:
         with self._changed:
             return self._tables.update_priorities(table, key, np.asarray(priority, np.float64))
 
-    def poll(self, learner_steps: int, insert_limit_per_task: int) -> ShardStats:
-        """Hear the sampler's news and answer with the counters."""
+    def set_insert_limit(self, learner_steps: int, insert_limit_per_task: int) -> ShardStats:
+        """Admit inserts up to a new limit, note the learner's steps; return the counters as they are then."""
         with self._changed:
-            self._hear(learner_steps, insert_limit_per_task)
+            self._set_insert_limit(learner_steps, insert_limit_per_task)
             return self._stats()
 
     def stats(self) -> ShardStats:
+        """Return the counters; nothing is changed."""
         with self._changed:
             return self._stats()
 
@@ -237,9 +238,9 @@ class Shard:
     def _apply(self, insertion: Insertion) -> None:
         self._tables.insert(insertion.table, insertion.first, insertion.rows)
         self._episodes.write(insertion.table, insertion.episode_count, insertion.episodes)
-        self._ledger.write(insertion.table, insertion.actor, insertion.ledger_entry)
+        self._ledger.write(insertion.table, insertion.actor, insertion.dedup_entry)
 
-    def _hear(self, learner_steps: int, insert_limit_per_task: int) -> None:
+    def _set_insert_limit(self, learner_steps: int, insert_limit_per_task: int) -> None:
         self._learner_steps = learner_steps
         if insert_limit_per_task != self._insert_limit:
             self._insert_limit = insert_limit_per_task

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from replay_service import whole_directory
+from replay_service import atomic_directory
 from replay_service.types import TransitionSpec
 
 logger = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class Snapshot(NamedTuple):
         directory = self.path / f"task-{task_id}"
         for name, digest in self.sha256.items():
             path = self.path / name
-            if path.parent == directory and not (path.is_file() and whole_directory.sha256(path) == digest):
+            if path.parent == directory and not (path.is_file() and atomic_directory.sha256(path) == digest):
                 raise SnapshotError(f"{path} must have the sha256 of its {MANIFEST_FILE}: it is damaged")
         return directory
 
@@ -58,7 +58,7 @@ class SnapshotStore:
 
     def begin(self) -> Path:
         """An empty directory to write the next snapshot in."""
-        return whole_directory.begin(self.directory)
+        return atomic_directory.begin(self.directory)
 
     def commit(
         self, written: Path, spec: TransitionSpec, env_steps: int, digests: Mapping[str, str]
@@ -68,7 +68,7 @@ class SnapshotStore:
         (written / MANIFEST_FILE).write_text(json.dumps(manifest, indent=2))
         paths = self._paths()
         number = int(paths[-1].name.removeprefix(_PREFIX)) + 1 if paths else 0
-        path = whole_directory.publish(written, f"{_PREFIX}{number}")
+        path = atomic_directory.publish(written, f"{_PREFIX}{number}")
         for old in self._paths()[: -self._keep_last]:
             shutil.rmtree(old)
         return Snapshot(path, env_steps, manifest["sha256"])
@@ -86,7 +86,7 @@ class SnapshotStore:
         return [Snapshot(path, m["env_steps"], m["sha256"]) for path, m in manifests.items()]
 
     def _paths(self) -> list[Path]:
-        return whole_directory.numbered(self.directory, _PREFIX)
+        return atomic_directory.numbered(self.directory, _PREFIX)
 
 
 def _sizes(spec: TransitionSpec) -> dict[str, int]:

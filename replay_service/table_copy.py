@@ -15,8 +15,8 @@ from typing import IO, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from replay_service.dedup_window import DedupWindow
 from replay_service.episode_history import EpisodeHistory
-from replay_service.ledger import Ledger
 from replay_service.table import Tables
 
 BLOCK_ROWS = 4096  # copied in one hold of the lock: about 0.3 ms for Meta-World's rows
@@ -28,7 +28,7 @@ class TableParts(NamedTuple):
 
     tables: Tables
     episodes: EpisodeHistory
-    ledger: Ledger
+    ledger: DedupWindow
 
 
 class TableState(NamedTuple):

@@ -126,7 +126,7 @@ class SampledBatch(NamedTuple):
 
     transitions: TransitionBatch
     is_weight: NDArray[np.float32]  # f32[B], one maximum over the whole batch
-    rows_per_task: NDArray[np.int64]  # i64[T], the quota of each task; sums to B
+    group_sizes: NDArray[np.int64]  # i64[T], the quota of each task; sums to B
     info: SampleInfo
 
 

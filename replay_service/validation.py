@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from replay_service.ledger import MAX_ACTORS
+from replay_service.dedup_window import MAX_ACTORS
 from replay_service.types import Chunk, TransitionBatch, TransitionSpec
 
 

@@ -18,6 +18,7 @@ from stars_dist.commands.replay import replay
 from stars_dist.commands.report import report
 from stars_dist.commands.resume import resume
 from stars_dist.commands.tasks import tasks
+from stars_dist.errors import one_line
 
 app = typer.Typer(
     help="Distributed multi-task reinforcement learning: STARS on Meta-World.",
@@ -51,7 +52,7 @@ def main() -> None:
     try:
         code = app(standalone_mode=False)
     except typer.TyperException as error:
-        print(f"error: {' '.join(error.format_message().split())}", file=sys.stderr)
+        print(one_line(error), file=sys.stderr)
         code = error.exit_code
     except (typer.Abort, KeyboardInterrupt):
         code = 130

@@ -12,8 +12,9 @@ from actors.assignment import Assignment
 from actors.policy import PolicyWeights
 from actors.rollout import RolloutWorker
 from actors.single_thread import single_threaded_children
+from actors.sync import SyncReply
 from replay_service.types import EpisodeEnd, TransitionBatch
-from stars_dist.config import RunConfig
+from stars_dist.config.run_plan import RunPlan
 
 
 class TaskShares(NamedTuple):
@@ -47,37 +48,35 @@ class DiscardedChunks:
     def leave(self, task: int) -> None: ...
 
 
-def bench_actor(
-    config: RunConfig, seconds: float, progress: Callable[[TaskShares], None]
-) -> list[TaskShares]:
-    """Rolls out every task of the suite for its part of `seconds`, in one process with one thread, without torch."""
-    suite, weights, shares = config.load_suite(), _fresh_weights(config), []
+def measure(plan: RunPlan, seconds: float, progress: Callable[[TaskShares], None]) -> list[TaskShares]:
+    """Roll out every task of the suite for its part of `seconds`, in one process with one thread, without torch."""
+    suite, weights, shares = plan.suite, _fresh_weights(plan), []
     with single_threaded_children(), ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
         for task in suite.tasks:
             part = seconds / len(suite.tasks)
-            shares.append(process.submit(_roll_out, config, task.id, weights, part).result())
+            shares.append(process.submit(_roll_out, plan, task.id, weights, part).result())
             progress(shares[-1])
     return shares
 
 
-def _fresh_weights(config: RunConfig) -> PolicyWeights:
+def _fresh_weights(plan: RunPlan) -> PolicyWeights:
     """As a learner publishes them after its first update; what they do is of no account to the time they take."""
     from learner.publisher import export_policy  # torch stays out of the process that rolls out
-    from stars_dist.learner_parts import fresh_learner
+    from stars_dist.build.learner import fresh_learner
 
-    learner = fresh_learner(config.model_copy(update={"device": "cpu"}))  # an actor has no other
+    learner = fresh_learner(plan.override(device="cpu"))  # an actor has no other
     learner.learner_steps = 1
     return export_policy(learner)
 
 
-def _roll_out(config: RunConfig, task_id: int, weights: PolicyWeights, seconds: float) -> TaskShares:
-    suite = config.load_suite()
+def _roll_out(plan: RunPlan, task_id: int, weights: PolicyWeights, seconds: float) -> TaskShares:
+    suite, config = plan.suite, plan.config
     worker = RolloutWorker(
         Assignment(0, 0, suite, (task_id,), config.seed),
         config.actors,
         config.environment,
         DiscardedChunks([task_id]),
-        lambda held: None if held == weights.version else weights,
+        lambda stats: SyncReply(None if stats.weights_version == weights.version else weights),
     )
     worker.collect_chunk()  # composes the policy
     before, end = worker.stats(), time.monotonic() + seconds
@@ -92,7 +91,7 @@ def _roll_out(config: RunConfig, task_id: int, weights: PolicyWeights, seconds: 
     return TaskShares(suite.tasks[task_id].name, step_us, *(part / sum(spent) for part in spent))
 
 
-def summary(shares: Sequence[TaskShares], config: RunConfig) -> dict[str, Any]:
+def summary(shares: Sequence[TaskShares], plan: RunPlan) -> dict[str, Any]:
     """The suite's share of each part is over as many steps of each task, as in a run."""
     total = sum(task.step_us for task in shares)
     parts = {
@@ -100,18 +99,18 @@ def summary(shares: Sequence[TaskShares], config: RunConfig) -> dict[str, Any]:
         for part in ("environment", "policy", "sending")
     }
     return {
-        "envs_per_actor": config.actors.envs_per_actor,
+        "envs_per_actor": plan.config.actors.envs_per_actor,
         "steps_per_s": 1e6 * len(shares) / total,
         **parts,
         "tasks": [task._asdict() for task in shares],
     }
 
 
-def report(shares: Sequence[TaskShares], config: RunConfig, label: str) -> str:
+def report(shares: Sequence[TaskShares], plan: RunPlan, label: str) -> str:
     """The benchmark as a table for a person."""
-    figures = summary(shares, config)
+    figures = summary(shares, plan)
     lines = [
-        f"{label}, suite {config.suite}: {config.actors.envs_per_actor} environments an actor, one thread",
+        f"{label}, suite {plan.suite.name}: {plan.config.actors.envs_per_actor} environments an actor, one thread",
         f"{'task':30} {'us a step':>9} {'environment':>11} {'policy':>7} {'sending':>7}",
     ]
     for name, step_us, *parts in shares:

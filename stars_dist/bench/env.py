@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.config import EnvironmentConfig
-from actors.environment import MetaWorldEnvironment, build_environment
-from actors.scripted_policy import scripted_policy
+from actors.environment import build_environment
+from actors.families.metaworld import MetaWorldEnvironment
+from actors.metaworld.scripted_policy import scripted_policy
 from actors.tasks import Suite
 
 mujoco: Any = untyped_mujoco  # defined in C, of which pyright knows nothing

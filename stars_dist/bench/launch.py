@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import psutil
 
+from actors.tasks import Suite
 from stars_dist.monitor.memory import process_tree_gib
 
 START_DEADLINE_S = 600.0
@@ -29,21 +30,20 @@ class LaunchResult(NamedTuple):
     largest: tuple[tuple[str, int, float], ...]  # kind of process, how many, MiB private together
 
 
-def measure(suite: str, num_actors: int) -> LaunchResult:
+def measure(suite: Suite, num_actors: int) -> LaunchResult:
     """Starts a run, waits for the first transitions of all tasks, measures, and ends it.
 
     Raises:
         RuntimeError: the run ended before all tasks had transitions.
     """
-    num_tasks = _num_tasks(suite)
     with tempfile.TemporaryDirectory(prefix="stars-dist-bench-") as directory:
         started = time.monotonic()
         command = [sys.executable, "-c", "from stars_dist.cli import main; main()", "launch"]
         options = {
-            "--suite": suite,
+            "--suite": suite.name,
             "--preset": "laptop",
             "--actors": str(num_actors),
-            "--steps": str(STEPS_PER_TASK * num_tasks),
+            "--steps": str(STEPS_PER_TASK * len(suite.tasks)),
             "--run-dir": str(Path(directory) / "run"),
             "--address": "local",
         }
@@ -70,12 +70,6 @@ def table(result: LaunchResult) -> str:
     ]
     lines += [f"  {name:32s} {count:3d} x {mib / count:7.1f} MiB" for name, count, mib in result.largest]
     return "\n".join(lines)
-
-
-def _num_tasks(suite: str) -> int:
-    from actors.tasks import parse_suite
-
-    return len(parse_suite(suite).tasks)
 
 
 def _wait_for_all_tasks(run: psutil.Popen, log: Path) -> None:

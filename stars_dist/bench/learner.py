@@ -16,8 +16,8 @@ from learner.prefetch import PrefetchSource
 from learner.sac import SacLearner
 from stars_dist.bench.stage_clock import StageClock
 from stars_dist.bench.stored_batches import stored_batches
-from stars_dist.config import RunConfig
-from stars_dist.learner_parts import choose_device, fresh_learner
+from stars_dist.build.learner import choose_device, fresh_learner
+from stars_dist.config.run_plan import RunPlan
 
 WARM_UP_UPDATES = 3
 SAMPLED_UPDATES = 20
@@ -45,23 +45,24 @@ class LearnerBench(NamedTuple):
         return {**self.even._asdict(), "split_ms": self.split_ms, "ragged": self.ragged._asdict()}
 
 
-def bench_learner(config: RunConfig, seconds: float) -> LearnerBench:
-    """Measures for about `seconds`, half of it on each kind of batch."""
+def measure(plan: RunPlan, seconds: float) -> LearnerBench:
+    """Measure for about `seconds`, half of it on each kind of batch."""
+    config = plan.config
     if config.learner.torch_threads is not None:
         torch.set_num_threads(config.learner.torch_threads)
     device = choose_device(config.device)
     timings = []
     for solved_share in (0.0, 0.5):
-        with stored_batches(config, solved_share) as sampler:
+        with stored_batches(plan, solved_share) as sampler:
             (sampled,) = sampler.sample(1, 0, config.sampling.is_exponent_start, timeout_s=60.0)
         batch = BatchCopier(device)(sampled)
-        timings.append(_compare(config, batch, device, seconds / 2))
-    return LearnerBench(*timings, split_ms=_split(config, device))
+        timings.append(_compare(plan, batch, device, seconds / 2))
+    return LearnerBench(*timings, split_ms=_split(plan, device))
 
 
-def _compare(config: RunConfig, batch: TensorBatch, device: torch.device, seconds: float) -> Timing:
-    learner = fresh_learner(config)
-    plain = fresh_learner(config.model_copy(update={"network": plain_network(config.network)}))
+def _compare(plan: RunPlan, batch: TensorBatch, device: torch.device, seconds: float) -> Timing:
+    learner = fresh_learner(plan)
+    plain = fresh_learner(plan.override(network=plain_network(plan.config.network)))
     products = Products(learner, batch)
     programs: dict[str, Callable[[], object]] = {
         "ms": lambda: learner.update(batch),
@@ -135,11 +136,11 @@ class _Recording(TorchDispatchMode):
         return func(*args, **keywords)
 
 
-def _split(config: RunConfig, device: torch.device) -> dict[str, float]:
+def _split(plan: RunPlan, device: torch.device) -> dict[str, float]:
     """Milliseconds of an update by what it does, on batches that a thread draws and copies ahead."""
-    learner = fresh_learner(config)
+    learner, config = fresh_learner(plan), plan.config
     total = WARM_UP_UPDATES + SAMPLED_UPDATES
-    with stored_batches(config, 0.5) as sampler:
+    with stored_batches(plan, 0.5) as sampler:
         source = PrefetchSource(sampler, device, config.learner, config.sampling.is_exponent, total)
         clock, copies = StageClock(learner), BatchCopier(device)
         waited_s = copied_ms = 0.0
@@ -158,12 +159,11 @@ def _split(config: RunConfig, device: torch.device) -> dict[str, float]:
     return {name: value / SAMPLED_UPDATES for name, value in (waits | stages).items()}
 
 
-def report(bench: LearnerBench, config: RunConfig, label: str) -> str:
+def report(bench: LearnerBench, plan: RunPlan, label: str) -> str:
     """The benchmark as a table for a person."""
-    plan = config.replay_plan()
     lines = [
-        f"{label}, suite {config.suite}: {plan.num_tasks} tasks, batch {plan.batch_size}, device "
-        f"{choose_device(config.device)}, {torch.get_num_threads()} threads",
+        f"{label}, suite {plan.suite.name}: {plan.num_tasks} tasks, batch {plan.replay.batch_size}, device "
+        f"{choose_device(plan.config.device)}, {torch.get_num_threads()} threads",
         f"{'batch':8} {'update':>9} {'plain':>9} {'products':>9} {'of layers':>9}   update / plain   update / products",
     ]
     for name, timing in (("even", bench.even), ("ragged", bench.ragged)):

@@ -39,18 +39,18 @@ class ReplayFigures(NamedTuple):
 
 
 def measure(
-    rounds: int, ray_seconds: float, batches_per_call: int, say: Callable[[str], None]
+    rounds: int, ray_seconds: float, batches_per_call: int, log: Callable[[str], None]
 ) -> ReplayFigures:
-    """Every part in turn; `rounds` decides how often each is measured, `say` hears what is under way."""
-    say("sample + weights + update beside cpprb")
+    """Every part in turn; `rounds` decides how often each is measured, `log` is told what is being measured."""
+    log("sample + weights + update beside cpprb")
     cycles = measure_cycles(rounds)
-    say("inserts, in memory and mapped")
+    log("inserts, in memory and mapped")
     inserts = measure_inserts(rounds)
-    say("growth with transitions and tables")
+    log("growth with transitions and tables")
     growth = measure_growth(rounds)
-    say("samples beside a snapshot")
+    log("samples beside a snapshot")
     stall = measure_snapshot_stall(500 * rounds)
-    say("two shards, two actors and a learner through Ray")
+    log("two shards, two actors and a learner through Ray")
     through_ray = measure_ray(ray_seconds, batches_per_call)
     theirs = cycles.cpprb_cycle_ms
     return ReplayFigures(

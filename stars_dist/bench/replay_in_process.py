@@ -92,7 +92,7 @@ def measure_inserts(rounds: int) -> dict[str, float]:
             rng = np.random.default_rng(0)
             plan = bench_plan(NUM_TASKS, 20_000, ROWS_PER_TASK, storage)
             shards.append(Shard(0, plan, Path(directory)))
-            shards[-1].poll(0, 10**12)
+            shards[-1].set_insert_limit(0, 10**12)
             feed = Feed(plan, rng)
             for _ in range(plan.replay.capacity_per_task // plan.chunk_steps):
                 feed.round(shards[-1])

@@ -81,7 +81,7 @@ class Feed:
 def filled_shard(plan: ReplayPlan, rng: np.random.Generator, directory: Path | None = None) -> Shard:
     """A shard with full tables of random priorities."""
     shard = Shard(0, plan, directory)
-    shard.poll(0, UNLIMITED)
+    shard.set_insert_limit(0, UNLIMITED)
     feed, capacity = Feed(plan, rng), plan.replay.capacity_per_task
     for _ in range(-(-capacity // plan.chunk_steps)):
         feed.round(shard)
@@ -98,7 +98,7 @@ class Cycle:
     def __init__(self, plan: ReplayPlan, shard: Shard, rng: np.random.Generator) -> None:
         self._sampler = ReplaySampler(plan, LocalTransport([shard]))
         self._td_error = np.abs(rng.standard_normal(plan.batch_size))
-        self._sampler.ready(1, 0)
+        self._sampler.refresh(0)
 
     def __call__(self) -> None:
         batches = self._sampler.sample(1, 0, 0.4, 1.0)

@@ -13,7 +13,7 @@ from replay_service.sampler import ReplaySampler
 from replay_service.shard import Shard
 from replay_service.transport import LocalTransport
 from replay_service.types import Chunk, ChunkId, EpisodeEnd, TransitionBatch
-from stars_dist.config import RunConfig
+from stars_dist.config.run_plan import RunPlan
 
 TRANSITIONS_PER_TASK = 500
 _CHUNK_STEPS = 100
@@ -21,16 +21,16 @@ _UNLIMITED = 1e9  # samples per insert: nothing is inserted while the benchmark 
 
 
 @contextmanager
-def stored_batches(config: RunConfig, solved_share: float) -> Iterator[ReplaySampler]:
+def stored_batches(run_plan: RunPlan, solved_share: float) -> Iterator[ReplaySampler]:
     """A sampler over full tables. The last tasks, `solved_share` of them, succeed always and the others never."""
-    plan = _plan(config)
+    plan = _plan(run_plan)
     shards = [Shard(i, plan) for i in range(plan.num_shards)]
     sampler = ReplaySampler(plan, LocalTransport(shards))
     rng = np.random.default_rng(plan.seed)
     for task in range(plan.num_tasks):
         is_solved = task >= (1 - solved_share) * plan.num_tasks
         for sequence in range(TRANSITIONS_PER_TASK // _CHUNK_STEPS):
-            sampler.ready(1, 0)  # tells the shards how much they may take in
+            sampler.refresh(0)  # tells the shards how much they may take in
             episode = EpisodeEnd(task, 0.0, _CHUNK_STEPS, is_solved, 0)
             chunk = Chunk(ChunkId(task, 0, sequence), _transitions(plan, task, rng), (episode,), 0)
             status = shards[task % plan.num_shards].insert(chunk, timeout_s=0.0).status
@@ -42,8 +42,8 @@ def stored_batches(config: RunConfig, solved_share: float) -> Iterator[ReplaySam
             shard.close()
 
 
-def _plan(config: RunConfig) -> ReplayPlan:
-    replay = config.replay.model_copy(
+def _plan(plan: RunPlan) -> ReplayPlan:
+    replay = plan.config.replay.model_copy(
         update={
             "capacity_per_task": TRANSITIONS_PER_TASK,
             "storage": "memory",
@@ -52,7 +52,7 @@ def _plan(config: RunConfig) -> ReplayPlan:
             "error_buffer": None,
         }
     )
-    return replace(config.replay_plan(), replay=replay, chunk_steps=_CHUNK_STEPS)
+    return replace(plan.replay, replay=replay, chunk_steps=_CHUNK_STEPS)
 
 
 def _transitions(plan: ReplayPlan, task: int, rng: np.random.Generator) -> TransitionBatch:

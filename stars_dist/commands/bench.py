@@ -2,28 +2,182 @@
 
 from __future__ import annotations
 
+import json
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import typer
 
-from stars_dist.commands.bench_actor import bench_actor
-from stars_dist.commands.bench_env import bench_env
-from stars_dist.commands.bench_launch import bench_launch
-from stars_dist.commands.bench_learner import bench_learner
-from stars_dist.commands.bench_replay import bench_replay
+from stars_dist.errors import checking_input
 
-bench = typer.Typer(
-    help="Measure a part of the system; ratios come from one run.",
-    rich_markup_mode=None,
-)
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from stars_dist.config.run_plan import RunPlan
+
+AS_JSON = typer.Option(False, "--json", help="Print JSON and nothing else on standard output.")
+PRESET = typer.Option(["stars"], help="As in launch; repeatable, a later one wins.")
+SET = typer.Option([], "--set", help="key.subkey=value for any field; repeatable.")
+
+bench = typer.Typer(help="Measure a part of the system; ratios come from one run.", rich_markup_mode=None)
+
+
+class Actions(StrEnum):
+    """What acts while environments are timed."""
+
+    RANDOM = "random"
+    SCRIPTED = "scripted"
 
 
 @bench.callback(invoke_without_command=True)
 def which(context: typer.Context) -> None:
+    """Show the help where no benchmark is named."""
     if context.invoked_subcommand is None:
         print(context.get_help())
 
 
-bench.command("learner")(bench_learner)
-bench.command("env")(bench_env)
-bench.command("actor")(bench_actor)
-bench.command("replay")(bench_replay)
-bench.command("launch")(bench_launch)
+@bench.command()
+def learner(
+    preset: list[str] = PRESET,
+    suite: str = typer.Option("mt10", help="As in launch: its tasks and sizes; nothing is simulated."),
+    set_: list[str] = SET,
+    device: str = typer.Option("auto", help="auto, cpu or cuda."),
+    threads: str | None = typer.Option(
+        None, metavar="N", help="Threads of torch.  [default: torch's choice]"
+    ),
+    seconds: float = typer.Option(20.0, min=0.0, help="How long to measure."),
+    as_json: bool = AS_JSON,
+) -> None:
+    """Time an update, a plain multi-head SAC's on the same batch, and the update's matrix products alone."""
+    flags = {"suite": suite, "device": device, "threads": threads}
+    keys = {"suite": "suite", "device": "device", "threads": "learner.torch_threads"}
+    plan = _plan(preset, set_, flags, keys)
+    from stars_dist.bench.learner import measure, report
+    from stars_dist.build.learner import choose_device
+
+    with checking_input():
+        choose_device(plan.config.device)
+    figures = measure(plan, seconds)
+    print(json.dumps(figures.to_json()) if as_json else report(figures, plan, "+".join(preset)))
+
+
+@bench.command()
+def env(
+    suite: str = typer.Option("mt50", help="mt10, mt25, mt50, or Meta-World tasks with commas."),
+    steps: int = typer.Option(200, help="Steps per task of each kind."),
+    actions: Actions = typer.Option(
+        Actions.RANDOM, help="Uniform actions, or Meta-World's scripted policies."
+    ),
+    seed: int = typer.Option(1, help="Of the goals and the random actions."),
+    write: Path | None = typer.Option(
+        None, metavar="DIR", help="Also write figures with provenance, and a plot."
+    ),
+    as_json: bool = AS_JSON,
+) -> None:
+    """Time a step of stock Meta-World, of ours, and of MuJoCo alone, interleaved."""
+    from actors.suites import parse_suite
+
+    with checking_input():
+        _check_at_least_one(steps=steps)
+        loaded = parse_suite(suite)
+        if loaded.tasks[0].family != "metaworld":
+            raise ValueError(f"--suite must be of Meta-World, got {suite}; use mt10, mt25 or mt50")
+    from stars_dist.bench.env import measure, summary
+    from stars_dist.bench.env_report import table
+    from stars_dist.bench.env_report import write as write_report
+    from stars_dist.run_files.provenance import this_start
+
+    timings = measure(loaded, steps, seed, actions.value, lambda timing: _log(timing.name))
+    if write is not None:
+        write_report(write, timings, actions.value, this_start() | {"seed": seed})
+    print(json.dumps(summary(timings)) if as_json else table(timings))
+
+
+@bench.command()
+def actor(
+    preset: list[str] = PRESET,
+    suite: str = typer.Option("mt10", help="As in launch; every task is rolled out in turn."),
+    set_: list[str] = SET,
+    envs: str = typer.Option("4", metavar="N", help="Environments of the actor, all of one task."),
+    seconds: float = typer.Option(20.0, min=0.0, help="How long to measure, all tasks together."),
+    as_json: bool = AS_JSON,
+) -> None:
+    """Time the parts of an actor's step: environment, policy and sending; chunks are discarded."""
+    flags, keys = {"suite": suite, "envs": envs}, {"suite": "suite", "envs": "actors.envs_per_actor"}
+    plan = _plan(preset, set_, flags, keys)
+    from stars_dist.bench.actor import measure, report, summary
+
+    shares = measure(plan, seconds, lambda task: _log(task.name))
+    print(json.dumps(summary(shares, plan)) if as_json else report(shares, plan, "+".join(preset)))
+
+
+@bench.command()
+def replay(
+    as_json: bool = AS_JSON,
+    rounds: int = typer.Option(7, help="How often each part is measured; the median counts."),
+    seconds: float = typer.Option(10.0, help="How long the part with Ray is measured."),
+    batches_per_call: int = typer.Option(8, help="Batches that the learner of that part draws by one call."),
+    write: Path | None = typer.Option(None, metavar="DIR", help="Also write replay.md and its plot there."),
+) -> None:
+    """Measure the replay service: beside cpprb (if installed), inserts, through Ray, growth, snapshots."""
+    with checking_input():
+        _check_at_least_one(rounds=rounds, seconds=seconds, batches_per_call=batches_per_call)
+    from stars_dist.bench.replay import measure, table, write_report
+
+    figures = measure(rounds, seconds, batches_per_call, lambda part: _log(f"measuring {part}"))
+    print(json.dumps(figures.to_json()) if as_json else table(figures))
+    if write is not None:
+        options = f"--rounds {rounds} --seconds {seconds:g} --batches-per-call {batches_per_call}"
+        write_report(figures, f"stars-dist bench replay {options} --write {write}", write)
+
+
+@bench.command()
+def launch(
+    suite: str = typer.Option("mt50", help="The suite to start."),
+    actors: int = typer.Option(50, help="Rollout actors, 1 or more."),
+    as_json: bool = AS_JSON,
+) -> None:
+    """Start a run on this machine: seconds to the first transitions of all tasks, and memory."""
+    from actors.suites import parse_suite
+    from stars_dist.bench.launch import measure, table
+
+    with checking_input():
+        _check_at_least_one(actors=actors)
+        loaded = parse_suite(suite)
+    result = measure(loaded, actors)
+    if as_json:
+        figures = result._asdict()
+        del figures["largest"]
+        print(json.dumps({name: round(value, 2) for name, value in figures.items()}))
+    else:
+        print(table(result))
+
+
+def _plan(
+    presets: Sequence[str],
+    assignments: Sequence[str],
+    flags: Mapping[str, str | None],
+    keys: Mapping[str, str],
+) -> RunPlan:
+    """The plan of presets, --set and the flags that were given, whose keys in the configuration `keys` holds."""
+    from stars_dist.config.merge import flag_layer, resolve, set_layer
+    from stars_dist.config.preset_files import preset_layer
+
+    with checking_input():
+        layers = [*map(preset_layer, presets), *map(set_layer, assignments)]
+        layers += [
+            flag_layer(f"--{flag}", keys[flag], value) for flag, value in flags.items() if value is not None
+        ]
+        return resolve(layers).plan
+
+
+def _check_at_least_one(**values: float) -> None:
+    for name, value in values.items():
+        if value < 1:
+            raise ValueError(f"--{name.replace('_', '-')} must be at least 1, got {value}")
+
+
+def _log(line: str) -> None:
+    print(line, file=sys.stderr)

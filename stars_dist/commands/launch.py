@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from stars_dist.commands.bad_input import reading_input
+from actors.suites import SUITE_GRAMMAR
+from stars_dist.errors import checking_input
 
 if TYPE_CHECKING:
-    from stars_dist.layers import Layer, ResolvedConfig
+    from stars_dist.config.merge import ResolvedRun
+    from stars_dist.config.preset_files import ConfigLayer
 
 
 class Device(StrEnum):
@@ -21,11 +23,9 @@ class Device(StrEnum):
 
 
 def launch(  # numbers arrive as text: the configuration checks them and names rule, value and remedy
-    suite: str = typer.Option(
-        "mt10", help="mt10, mt25, mt50, starter, toy:N, gym:ID,..., or task names with commas."
-    ),
+    suite: str = typer.Option("mt10", help=f"{SUITE_GRAMMAR}."),
     actors: str | None = typer.Option(
-        None, metavar="N", help="Rollout actors, 1 or more.  [default: one a task]"
+        None, metavar="N", help="Rollout actors, 1 or more.  [default: one per task]"
     ),
     steps: str | None = typer.Option(
         None, metavar="N", help="Environment steps over all tasks.  [default: the suite's standard budget]"
@@ -53,14 +53,15 @@ def launch(  # numbers arrive as text: the configuration checks them and names r
         help="Environment steps between snapshots of the replay, against lost hosts.  [default: none]",
     ),
     eval_every: str | None = typer.Option(None, metavar="N", help="Environment steps between evaluations."),
-    eval_episodes: str | None = typer.Option(None, metavar="N", help="Episodes a task in each evaluation."),
+    eval_episodes: str | None = typer.Option(None, metavar="N", help="Episodes per task in each evaluation."),
     dry_run: bool = typer.Option(False, help="Show the plan and the resolved configuration, start nothing."),
     serial: bool = typer.Option(False, help="One process without Ray, in lock-step, bit-reproducible."),
 ) -> None:
     """Train on a suite of tasks."""
-    from stars_dist.layers import flag_layer, preset_layer, resolve, set_layer
-    from stars_dist.replay_storage import check_snapshots_unused
-    from stars_dist.run_directory import RunDirectory
+    from stars_dist.config.merge import flag_layer, resolve, set_layer
+    from stars_dist.config.preset_files import preset_layer
+    from stars_dist.run_files.directory import RunDirectory
+    from stars_dist.run_files.replay_files import check_snapshots_unused
 
     flags: dict[tuple[str, str], object] = {
         ("--suite", "suite"): suite,
@@ -77,28 +78,27 @@ def launch(  # numbers arrive as text: the configuration checks them and names r
         ("--eval-episodes", "evaluation.final_episodes_per_task"): eval_episodes,
         ("--serial", "serial"): serial or None,
     }
-    with reading_input():
-        layers: list[Layer] = [preset_layer(name) for name in preset]
+    with checking_input():
+        layers: list[ConfigLayer] = [preset_layer(name) for name in preset]
         layers += [set_layer(assignment) for assignment in set_]
         layers += [flag_layer(flag, key, value) for (flag, key), value in flags.items() if value is not None]
         resolved = resolve(layers)
         label = "+".join(Path(name).stem for name in preset)
-        run = RunDirectory.unused(run_dir, resolved.config, label)
-        check_snapshots_unused(run, resolved.config)
+        run = RunDirectory.unused(run_dir, resolved.plan.config, label)
+        check_snapshots_unused(run, resolved.plan)
     if dry_run:
         _show(resolved, run.path)
         return
-    from stars_dist.run import start_new
+    from stars_dist.train import start_new
 
     start_new(run, resolved, label)
 
 
-def _show(resolved: ResolvedConfig, path: Path) -> None:
+def _show(resolved: ResolvedRun, path: Path) -> None:
     import yaml
 
-    config = resolved.config
     print(f"# dry run: nothing is started, nothing is written; the run would be {path}")
-    print("\n".join(f"# {line}" for line in config.plan_lines()))
+    print("\n".join(f"# {line}" for line in resolved.plan.lines()))
     for key, origin in sorted(resolved.origins.items()):
         print(f"# {key}: from {origin}")
-    print(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False), end="")
+    print(yaml.safe_dump(resolved.plan.config.model_dump(mode="json"), sort_keys=False), end="")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from pathlib import Path
 
 import typer
 
-from stars_dist.commands.bad_input import reading_input
+from stars_dist.errors import checking_input
 
 
 def report(
@@ -22,26 +21,12 @@ def report(
     title: str = typer.Option("Results", help="Title of the page."),
 ) -> None:
     """Write a page that compares methods: table, learning curves of all seeds, raw figures, commands."""
-    from stars_dist.report.curves import draw_curves
-    from stars_dist.report.finished_run import group_by_method, read_finished_run
-    from stars_dist.report.page import report_page
-    from stars_dist.run_directory import write_whole
+    from stars_dist.report.finished_run import read_finished_runs
+    from stars_dist.report.page import write_report
 
-    with reading_input():
+    with checking_input():
         if out.suffix != ".md":
             raise ValueError(f"--out must name a .md file, got {out}; use {out.with_suffix('.md')}")
-        finished = [read_finished_run(path) for path in runs]
-        suites = sorted({run.evaluation.suite for run in finished})
-        if len(suites) > 1:
-            raise ValueError(
-                f"a report must compare runs of one suite, got {' and '.join(suites)}; write two"
-            )
-    methods = group_by_method(finished)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    picture, raw = out.with_suffix(".png"), out.with_suffix(".json")
-    draw_curves(picture, methods)
-    figures = [run.to_json(method) for method, seeds in methods.items() for run in seeds]
-    write_whole(raw, json.dumps(figures, indent=1) + "\n")
+        finished = read_finished_runs(runs)
     command = shlex.join(["stars-dist", *sys.argv[1:]])
-    write_whole(out, report_page(title, methods, picture.name, command))
-    print(f"wrote {out}, {picture}, {raw}")
+    print(f"wrote {', '.join(map(str, write_report(out, title, finished, command)))}")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from stars_dist.commands.bad_input import reading_input
+from stars_dist.errors import checking_input
 
 
 def resume(
@@ -20,11 +20,12 @@ def resume(
     ),
 ) -> None:
     """Go on with a run that was interrupted, died, or is to have more steps."""
-    from stars_dist.run_directory import RunDirectory
+    from stars_dist.config.run_plan import plan_run
+    from stars_dist.run_files.directory import RunDirectory
 
-    with reading_input():
+    with checking_input():
         directory = RunDirectory.existing(run)
-        before = directory.read_config()
+        before = directory.read_plan()
         if steps is not None and steps < 1:
             raise ValueError(
                 f"--steps must be at least 1, got {steps}; give the new total of environment steps"
@@ -41,15 +42,11 @@ def resume(
             )
         if shards is not None and shards < 1:
             raise ValueError(f"--shards must be at least 1, got {shards}; give the new number of shards")
-        replay = before.replay.model_copy(update={"num_shards": shards or before.replay.num_shards})
-        config = before.model_copy(
-            update={
-                "steps": steps or before.steps,
-                "address": address or before.address,
-                "replay": replay,
-            }
-        ).resolved()
+        config = before.config
+        replay = config.replay.model_copy(update={"num_shards": shards or config.replay.num_shards})
+        update = {"steps": steps or config.steps, "address": address or config.address, "replay": replay}
+        plan = plan_run(config.model_copy(update=update))
         directory.lock()
-    from stars_dist.run import resume as resume_run
+    from stars_dist.train import resume as resume_run
 
-    resume_run(directory, config)
+    resume_run(directory, plan)

@@ -6,19 +6,16 @@ import json
 
 import typer
 
-from stars_dist.commands.bad_input import reading_input
+from actors.suites import SUITE_GRAMMAR, parse_suite
+from stars_dist.errors import checking_input
 
 
 def tasks(
-    suite: str = typer.Option(
-        "mt50", help="mt10, mt25, mt50, starter, toy:N, gym:ID,..., or task names with commas."
-    ),
+    suite: str = typer.Option("mt50", help=f"{SUITE_GRAMMAR}."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON and nothing else."),
 ) -> None:
     """List the tasks of a suite."""
-    from actors.tasks import parse_suite
-
-    with reading_input():
+    with checking_input():
         loaded = parse_suite(suite)
     if as_json:
         print(json.dumps([task._asdict() for task in loaded.tasks]))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stars_dist.config import RunConfig
+from stars_dist.config.run_plan import RunPlan
 
 PATIENCE_SHARE = 0.1  # of the run's steps, for which a failure must last before it is worth a word
 NEAR_ZERO_SUCCESS = 0.05
@@ -43,23 +43,23 @@ class Health:
         self._said: set[str] = set()
 
     @classmethod
-    def of(cls, config: RunConfig) -> Health:
-        """The health of a run with this configuration."""
-        sampling = config.sampling
+    def of(cls, plan: RunPlan) -> Health:
+        """Watch over a run of this plan."""
+        sampling = plan.config.sampling
         rows, priority = sampling.batch_size_per_task, sampling.task_priority
         floor = max(priority.quota_floor, round(priority.clip_low * rows))
         floor_rows = floor if priority.enabled and floor < rows else None
-        patience = round(PATIENCE_SHARE * config.total_steps)
-        return cls(config.load_suite().task_names, floor_rows, patience)
+        patience = round(PATIENCE_SHARE * plan.total_steps)
+        return cls(plan.suite.task_names, floor_rows, patience)
 
-    def hear_training(self, success: NDArray[np.float64]) -> None:
+    def record_training(self, success: NDArray[np.float64]) -> None:
         """Success over the newest training episodes of each task."""
         self._training = success
 
-    def hear_evaluation(self, success: NDArray[np.float64]) -> None:
+    def record_evaluation(self, success: NDArray[np.float64]) -> None:
         self._evaluation = success
 
-    def hear_learner(self, values: Mapping[str, float]) -> None:
+    def record_learner(self, values: Mapping[str, float]) -> None:
         """A report of the learner, by the names of its metrics."""
         self._unique = {name: v for name, v in values.items() if name.startswith("train/unique_")}
         quota = [values.get(f"sampling/quota/{name}", np.nan) for name in self._task_names]

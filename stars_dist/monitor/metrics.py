@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
+
+from replay_service.atomic_file import write_text
 
 
 class Clocks(NamedTuple):
@@ -32,7 +33,7 @@ class MetricsFile:
 
 
 def read_metrics(path: Path) -> Iterator[dict[str, float]]:
-    """The lines of a metrics file; a last line that a crash cut short is left out."""
+    """Read the lines of a metrics file; a last line that a crash cut short is left out."""
     if not path.exists():
         return
     for line in path.read_text(encoding="utf-8").splitlines():
@@ -43,12 +44,7 @@ def read_metrics(path: Path) -> Iterator[dict[str, float]]:
 
 
 def cut_metrics(path: Path, env_steps: int | None) -> float:
-    """Drops a torn last line and the lines beyond `env_steps`; returns the wall time reached so far, in s."""
+    """Drop a torn last line and the lines beyond `env_steps`; return the wall time reached so far, in s."""
     kept = [line for line in read_metrics(path) if env_steps is None or line["env_steps"] <= env_steps]
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.writelines(json.dumps(line) + "\n" for line in kept)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    write_text(path, "".join(json.dumps(line) + "\n" for line in kept))
     return max((line["wall_time_s"] for line in kept), default=0.0)

@@ -5,23 +5,22 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from pathlib import Path
 
 from torch.utils.tensorboard.writer import SummaryWriter
 
 from stars_dist.monitor.metrics import Clocks, MetricsFile, cut_metrics
+from stars_dist.run_files.directory import RunDirectory
 
 
 class Recorder:
     """Writes named values into a run directory, after what is there; `resume_at` cuts what lies beyond that step."""
 
-    def __init__(self, directory: Path, resume_at: int | None = None) -> None:
-        path = directory / "metrics.jsonl"
-        elapsed_s = cut_metrics(path, resume_at)
+    def __init__(self, run: RunDirectory, resume_at: int | None = None) -> None:
+        elapsed_s = cut_metrics(run.metrics_file, resume_at)
         self._started = time.monotonic() - elapsed_s
-        self._metrics = MetricsFile(path)
+        self._metrics = MetricsFile(run.metrics_file)
         purge_step = None if resume_at is None else resume_at + 1
-        self._tensorboard = SummaryWriter(str(directory), purge_step=purge_step, flush_secs=10)
+        self._tensorboard = SummaryWriter(str(run.path), purge_step=purge_step, flush_secs=10)
 
     @property
     def wall_time_s(self) -> float:

@@ -8,10 +8,10 @@ from collections import Counter, deque
 import numpy as np
 
 from actors.evaluation_result import EvaluationResult
-from actors.rollout import ActorStats
+from actors.sync import ActorStats
 from learner.loop import LearnerReport
 from replay_service.types import ShardStats
-from stars_dist.config import RunConfig
+from stars_dist.config.run_plan import RunPlan
 from stars_dist.monitor import replay_metrics
 from stars_dist.monitor.console import Console
 from stars_dist.monitor.evaluation_metrics import evaluation_metrics
@@ -24,16 +24,14 @@ RATE_RECORDS = 7  # records that env_steps_per_s is taken over: steps arrive in 
 
 
 class RunMonitor:
-    """Holds the newest word of every process. Recording is by the clock, or by `record` in serial mode."""
+    """Holds the newest word of every process. Recording is by the clock, or by `write_metrics` in serial mode."""
 
-    def __init__(self, config: RunConfig, recorder: Recorder, console: Console) -> None:
+    def __init__(self, plan: RunPlan, recorder: Recorder, console: Console) -> None:
         self.actors_alive = 0
         self.peak_memory_gib = 0.0
         self.learner_steps = 0
-        self._config, self._recorder, self._console = config, recorder, console
-        self._plan = config.replay_plan()
-        self._task_names = config.load_suite().task_names
-        self._health = Health.of(config)
+        self._plan, self._recorder, self._console = plan, recorder, console
+        self._health = Health.of(plan)
         self._actors: dict[int, ActorStats] = {}
         self._shards: dict[int, ShardStats] = {}
         self._restarts: Counter[str] = Counter()
@@ -47,31 +45,31 @@ class RunMonitor:
     def env_steps(self) -> int:
         return replay_metrics.env_steps(list(self._shards.values()))
 
-    def say(self, text: str) -> None:
+    def log(self, text: str) -> None:
         """Prints a line for the person who watches."""
         self._console.line(text)
 
-    def hear_actor(self, stats: ActorStats) -> None:
+    def record_actor(self, stats: ActorStats) -> None:
         self._actors[stats.actor] = stats
 
-    def hear_shard(self, index: int, stats: ShardStats) -> None:
+    def record_shard(self, index: int, stats: ShardStats) -> None:
         self._shards[index] = stats
         if not self._all_tasks_have_data and self._tasks_with_data == self._plan.num_tasks:
             self._all_tasks_have_data = True
             seconds = self._console.elapsed_s
-            self.say(f"first transitions of all {self._plan.num_tasks} tasks {seconds:.1f} s after the start")
+            self.log(f"first transitions of all {self._plan.num_tasks} tasks {seconds:.1f} s after the start")
 
-    def hear_learner(self, learner_steps: int, reports: tuple[LearnerReport, ...]) -> None:
+    def record_learner(self, learner_steps: int, reports: tuple[LearnerReport, ...]) -> None:
         self.learner_steps = learner_steps
         for report in reports:
             self._updates_per_s = report.values.get("perf/updates_per_s", 0.0)
             self._recorder.write(report.env_steps, report.learner_steps, report.values)
-            self._health.hear_learner(report.values)
+            self._health.record_learner(report.values)
 
-    def hear_evaluation(self, result: EvaluationResult) -> None:
+    def record_evaluation(self, result: EvaluationResult) -> None:
         self._recorder.write(result.env_steps, result.learner_steps, evaluation_metrics(result))
-        self._health.hear_evaluation(np.array([task.success_rate for task in result.tasks]))
-        self.say(
+        self._health.record_evaluation(np.array([task.success_rate for task in result.tasks]))
+        self.log(
             f"evaluation at {result.env_steps:,} steps: mean success {result.mean_success:.2f}, "
             f"worst 5 {result.worst_5_mean:.2f}, std across tasks {result.std_across_tasks:.2f}"
         )
@@ -84,14 +82,14 @@ class RunMonitor:
         """Refreshes the console, and records when it is time."""
         self.show_progress()
         if time.monotonic() - self._recorded_at >= RECORD_PERIOD_S:
-            self.record()
+            self.write_metrics()
 
     def show_progress(self) -> None:
         self._console.progress(self._progress())
 
-    def record(self) -> None:
+    def write_metrics(self) -> None:
         """Records the newest word of everything; nothing before the first shard was heard."""
-        if len(self._shards) < self._plan.num_shards:
+        if len(self._shards) < self._plan.replay.num_shards:
             return
         now, steps = time.monotonic(), self.env_steps
         self._recorded_at = now
@@ -99,12 +97,12 @@ class RunMonitor:
         first_time, first_steps = self._recent[0]
         self._steps_per_s = (steps - first_steps) / max(now - first_time, 1e-9)
         shards = list(self._shards.values())
-        values = replay_metrics.replay_metrics(shards, self._task_names) | self._perf()
-        self._health.hear_training(replay_metrics.success_by_task(shards))
+        values = replay_metrics.replay_metrics(shards, self._plan.suite.task_names) | self._perf()
+        self._health.record_training(replay_metrics.success_by_task(shards))
         self._recorder.write(steps, self.learner_steps, values | self._health.metrics())
         if self.learner_steps:
             for warning in self._health.warnings(steps):
-                self.say(f"warning: {warning}")
+                self.log(f"warning: {warning}")
 
     def _perf(self) -> dict[str, float]:
         memory = process_tree_gib()
@@ -113,7 +111,9 @@ class RunMonitor:
             "perf/env_steps_per_s": self._steps_per_s,
             "perf/actors_alive": float(self.actors_alive),
             "perf/memory_gib": memory,
-            "perf/samples_per_insert": self._samples_per_insert(),
+            "perf/samples_per_insert": self._plan.replay.measured_samples_per_insert(
+                self.env_steps, self.learner_steps
+            ),
         }
         values |= {f"perf/restarts/{kind}": float(count) for kind, count in self._restarts.items()}
         return values | {f"perf/actor/{name}": share for name, share in self.actor_shares().items()}
@@ -125,30 +125,25 @@ class RunMonitor:
             {name: float(np.mean([share[name] for share in shares])) for name in shares[0]} if shares else {}
         )
 
-    def _samples_per_insert(self) -> float:
-        """Rows learned from for each transition inserted after the warm-up; nan before."""
-        inserted = self.env_steps - self._plan.warmup_steps * self._plan.num_tasks
-        return self.learner_steps * self._plan.batch_size / inserted if inserted > 0 else float("nan")
-
     @property
     def _tasks_with_data(self) -> int:
         return replay_metrics.tasks_with_data(list(self._shards.values()))
 
     def _progress(self) -> str:
-        actors = f"actors {self.actors_alive}/{self._config.num_actors}"
+        actors = f"actors {self.actors_alive}/{self._plan.num_actors}"
         if not self._all_tasks_have_data:
             return f"starting: {actors} ready, {self._tasks_with_data}/{self._plan.num_tasks} tasks have transitions"
-        steps, total = self.env_steps, self._config.total_steps
+        steps, total = self.env_steps, self._plan.total_steps
         phase = "training" if self.learner_steps else "warming up"
         success = replay_metrics.mean_success(list(self._shards.values()))
         return (
             f"{phase} {steps:,}/{total:,} steps ({100 * steps // total} %), {self._steps_per_s:.0f} steps/s, "
-            f"{self._updates_per_s:.1f} updates/s, update {self.learner_steps:,}/{self._config.total_updates:,}, "
+            f"{self._updates_per_s:.1f} updates/s, update {self.learner_steps:,}/{self._plan.total_updates:,}, "
             f"success {success:.2f}, {actors}{self._time_left(steps)}"
         )
 
     def _time_left(self, steps: int) -> str:
         if not self.learner_steps or self._steps_per_s <= 0:
             return ""
-        seconds = max(0, self._config.total_steps - steps) / self._steps_per_s
+        seconds = max(0, self._plan.total_steps - steps) / self._steps_per_s
         return f", about {seconds / 60:.0f} min left" if seconds >= 90 else f", about {seconds:.0f} s left"

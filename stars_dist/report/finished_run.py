@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.evaluation_result import EvaluationResult
-from stars_dist.layers import leaves
+from stars_dist.config.merge import leaves
 from stars_dist.monitor.metrics import read_metrics
-from stars_dist.run_directory import RunDirectory
+from stars_dist.run_files.directory import RunDirectory
 
 _NOT_OF_THE_METHOD = ("seed", "evaluation.", "checkpoint.")
 
@@ -60,7 +60,7 @@ def read_finished_run(path: Path) -> FinishedRun:
             f"a report needs finished runs, {path} has no evaluation.json; go on with: stars-dist resume {path}"
         )
     record = run.read_provenance()
-    lines = list(read_metrics(path / "metrics.jsonl"))
+    lines = list(read_metrics(run.metrics_file))
     settings = {".".join(key): value for key, value in leaves(run.read_config().model_dump())}
     changes = {
         origin.removeprefix("--set ") for origin in record["origins"].values() if origin.startswith("--set ")
@@ -77,6 +77,15 @@ def read_finished_run(path: Path) -> FinishedRun:
         EvaluationResult.from_json(json.loads(run.evaluation_file.read_text())),
         _curve(lines),
     )
+
+
+def read_finished_runs(paths: Sequence[Path]) -> list[FinishedRun]:
+    """Read runs that can be compared; ValueError where one is not finished or they are of several suites."""
+    finished = [read_finished_run(path) for path in paths]
+    suites = sorted({run.evaluation.suite for run in finished})
+    if len(suites) > 1:
+        raise ValueError(f"a report must compare runs of one suite, got {' and '.join(suites)}; write two")
+    return finished
 
 
 def group_by_method(runs: Sequence[FinishedRun]) -> dict[str, list[FinishedRun]]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
-from stars_dist.report.finished_run import FinishedRun, common_changes
+from replay_service.atomic_file import write_text
+from stars_dist.report.curves import draw_curves
+from stars_dist.report.finished_run import FinishedRun, common_changes, group_by_method
 from stars_dist.report.statistics import (
     Estimate,
     Scores,
@@ -20,6 +24,18 @@ from stars_dist.report.statistics import (
 )
 
 Methods = Mapping[str, Sequence[FinishedRun]]
+
+
+def write_report(out: Path, title: str, runs: Sequence[FinishedRun], command: str) -> tuple[Path, Path, Path]:
+    """Write a page, its picture and its raw figures side by side; return their paths."""
+    methods = group_by_method(runs)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    picture, raw = out.with_suffix(".png"), out.with_suffix(".json")
+    draw_curves(picture, methods)
+    figures = [run.to_json(method) for method, seeds in methods.items() for run in seeds]
+    write_text(raw, json.dumps(figures, indent=1) + "\n")
+    write_text(out, report_page(title, methods, picture.name, command))
+    return out, picture, raw
 
 
 def report_page(title: str, methods: Methods, picture: str, command: str) -> str:

@@ -15,8 +15,7 @@ from metaworld.policies import ENV_POLICY_MAP
 from actors.config import EnvironmentConfig
 from actors.environment import make_environment
 from actors.evaluator import run_episodes
-from actors.goals import prepare_goals
-from actors.tasks import parse_suite
+from actors.suites import parse_suite, prepare_suite
 
 MT10 = parse_suite("mt10").task_names
 
@@ -24,7 +23,7 @@ MT10 = parse_suite("mt10").task_names
 @pytest.fixture(scope="module")
 def mt10_goals(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("goals") / "goals.npz"
-    prepare_goals(parse_suite("mt10"), 1, path)
+    prepare_suite(parse_suite("mt10"), 1, path)
     return path
 
 

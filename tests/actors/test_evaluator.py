@@ -16,7 +16,7 @@ from actors.evaluation_result import EvaluationResult, TaskEvaluation, wilson_in
 from actors.evaluator import evaluate_suite, run_episodes
 from actors.goal_environment import GoalEnvironment
 from actors.policy import NumpyPolicy, PolicyWeights
-from actors.tasks import parse_suite
+from actors.suites import parse_suite
 
 MakeWeights = Callable[..., PolicyWeights]
 

@@ -11,7 +11,7 @@ from scipy import stats
 from actors.config import EnvironmentConfig
 from actors.environment import build_environment
 from actors.goal_environment import GoalEnvironment
-from actors.tasks import parse_suite
+from actors.suites import parse_suite
 
 
 def build(name: str, task_id: int = 0, stream: tuple[int, ...] = (0,), **config: Any) -> GoalEnvironment:

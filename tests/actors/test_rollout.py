@@ -13,8 +13,9 @@ from actors.assignment import Assignment
 from actors.config import ActorsConfig, EnvironmentConfig
 from actors.environment import build_environment
 from actors.policy import NumpyPolicy, PolicyWeights
-from actors.rollout import ActorStats, RolloutWorker
-from actors.tasks import parse_suite
+from actors.rollout import RolloutWorker
+from actors.suites import parse_suite
+from actors.sync import ActorStats, SyncReply
 from replay_service.config import ReplayConfig, SamplingConfig
 from replay_service.plan import ReplayPlan
 from replay_service.shard import Shard
@@ -64,15 +65,20 @@ class RecordingWriter:
 
 
 class Weights:
-    """A source of weights that counts how often it was asked."""
+    """A source of weights that has a newer version once the actor holds the one before."""
 
     def __init__(self, *versions: PolicyWeights) -> None:
         self.upcoming = list(versions)
-        self.asked: list[int | None] = []
+        self.held: list[int | None] = []  # what the actor held when it asked, each version once
+        self._given: int | None = None
 
-    def __call__(self, known_version: int | None) -> PolicyWeights | None:
-        self.asked.append(known_version)
-        return self.upcoming.pop(0) if self.upcoming else None
+    def __call__(self, stats: ActorStats) -> SyncReply:
+        if stats.weights_version not in self.held:
+            self.held.append(stats.weights_version)
+        if stats.weights_version != self._given or not self.upcoming:
+            return SyncReply()
+        self._given = self.upcoming[0].version
+        return SyncReply(self.upcoming.pop(0))
 
 
 def worker_of(
@@ -80,7 +86,7 @@ def worker_of(
 ) -> tuple[RolloutWorker, RecordingWriter]:
     writer = RecordingWriter(task_ids)
     assignment = Assignment(0, incarnation, SUITE, task_ids, seed=1)
-    actors = ActorsConfig(**{"envs_per_actor": 1, "chunk_steps": 30, "weights_poll_s": 0.001, **config})
+    actors = ActorsConfig(**{"envs_per_actor": 1, "chunk_steps": 30, "weights_poll_s": 1.0, **config})
     return RolloutWorker(assignment, actors, ENVIRONMENT, writer, weights), writer
 
 
@@ -122,7 +128,7 @@ def test_random_actions_until_the_first_update_then_the_policys(make_weights: Ma
     worker.collect_chunk()
     worker.collect_chunk()
     worker.collect_chunk()
-    assert weights.asked == [None, 0, 7]
+    assert weights.held == [None, 0, 7]
     assert [chunk.weights_version for chunk in writer.chunks] == [0, 0, 7, 7, 7, 7]
     rng = np.random.default_rng(np.random.SeedSequence(1, spawn_key=(9001, 0, 0)))
     uniform = np.stack([rng.uniform(-1, 1, (2, 2)).astype(np.float32) for _ in range(30)])
@@ -227,9 +233,9 @@ def test_environments_are_shared_out(
     task_ids: tuple[int, ...], envs_per_actor: int, expected: dict[int, int]
 ) -> None:
     worker, _ = worker_of(Weights(), task_ids, envs_per_actor=envs_per_actor)
-    lanes = [lane["rng"] for lane in worker.state_dict()["lanes"]]
-    assert len(lanes) == sum(expected.values())
-    assert {task: len(lanes) for task, lanes in worker._lanes.items()} == expected
+    runners = [runner["rng"] for runner in worker.state_dict()["runners"]]
+    assert len(runners) == sum(expected.values())
+    assert {task: len(runners) for task, runners in worker._runners.items()} == expected
 
 
 @pytest.mark.parametrize(("chunk_steps", "rows"), [(30, [7, 7, 8, 8]), (3, [1, 1, 1])])
@@ -238,27 +244,30 @@ def test_a_chunk_has_its_steps_however_many_environments_share_it(
 ) -> None:
     weights = Weights(make_weights(version=3))
     worker, writer = worker_of(weights, (1,), envs_per_actor=4, chunk_steps=chunk_steps)
-    assert [lane.missing_steps for lane in worker._lanes[1]] == rows
+    assert [runner.missing_steps for runner in worker._runners[1]] == rows
     worker.collect_chunk()
     worker.collect_chunk()
     assert [len(chunk.transitions.reward) for chunk in writer.chunks] == [chunk_steps] * 2
 
 
 def test_an_actor_reports_while_it_steps_and_while_it_waits() -> None:
-    heard: list[ActorStats] = []
+    synced: list[ActorStats] = []
+
+    def sync(stats: ActorStats) -> SyncReply:
+        synced.append(stats)
+        return SyncReply()
+
     writer = RecordingWriter((0,))
     actors = ActorsConfig(
         envs_per_actor=1, chunk_steps=30, weights_poll_s=1e-9, max_policy_lag=8, weights_deadline_s=0.01
     )
-    worker = RolloutWorker(
-        Assignment(0, 0, SUITE, (0,), seed=1), actors, ENVIRONMENT, writer, Weights(), heard.append
-    )
+    worker = RolloutWorker(Assignment(0, 0, SUITE, (0,), seed=1), actors, ENVIRONMENT, writer, sync)
     worker.collect_chunk()
-    assert [stats.env_steps for stats in heard] == list(range(31))
+    assert [stats.env_steps for stats in synced] == [0, *range(31)]
     acknowledge(writer, 50)
     with pytest.raises(TimeoutError):
         worker.collect_chunk()
-    assert len(heard) >= 33
+    assert len(synced) >= 34
 
 
 def test_an_actor_past_the_lag_waits_for_newer_weights(make_weights: MakeWeights) -> None:

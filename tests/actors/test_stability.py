@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from actors.config import EnvironmentConfig
+from actors.env_runner import EnvRunner
 from actors.environment import build_environment
-from actors.lane import Lane
 from actors.stability import StabilityCheck, UnstableSimulationError
-from actors.tasks import parse_suite
+from actors.suites import parse_suite
 
 mujoco: Any = untyped_mujoco  # defined in C, of which pyright knows nothing
 
@@ -30,17 +30,17 @@ def log_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_simulation_that_blows_up_ends_its_episode_alone(huge: float) -> None:
     suite = parse_suite("reach-v3", horizon=20)
     env: Any = build_environment(suite, 0, 1, (), CONFIG)
-    lane = Lane(env, "reach-v3", 0, chunk_steps=30, max_failed_episodes=1)
+    runner = EnvRunner(env, "reach-v3", 0, chunk_steps=30, max_failed_episodes=1)
     action = np.zeros(4, np.float32)
     for _ in range(10):
-        lane.step(action, weights_version=0)
+        runner.step(action, weights_version=0)
     env._env.data.qvel[:] = huge
-    lane.step(action, weights_version=0)
-    assert lane.failed_episodes == 1
-    while not lane.full:
-        lane.step(action, weights_version=0)
-    chunk, episodes = lane.take()
-    assert lane.failed_episodes == 1
+    runner.step(action, weights_version=0)
+    assert runner.failed_episodes == 1
+    while not runner.full:
+        runner.step(action, weights_version=0)
+    chunk, episodes = runner.take()
+    assert runner.failed_episodes == 1
     assert [episode.length for episode in episodes] == [20]
     np.testing.assert_allclose(chunk.obs[10], chunk.obs[0], atol=0.2)  # of the new episode
 

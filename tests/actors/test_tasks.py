@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from actors.tasks import parse_suite
+from actors.suites import parse_suite
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_unknown_task_of_a_suite() -> None:
 
 def test_no_simulation_is_imported_for_toy_tasks() -> None:
     code = (
-        "import sys, actors.tasks, actors.rollout, actors.evaluator; actors.tasks.parse_suite('toy:4');"
+        "import sys, actors.suites, actors.rollout, actors.evaluator; actors.suites.parse_suite('toy:4');"
         "bad = {'metaworld', 'mujoco', 'torch', 'ray', 'scipy.stats'} & set(sys.modules); assert not bad, bad"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -11,11 +11,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from actors.checkpoint_path import checkpoint_path, checkpoint_paths
 from actors.policy import load_policy
 from learner.checkpoint import (
     CheckpointError,
-    checkpoints,
-    newest_checkpoint,
     read_checkpoint,
     restore_learner,
     write_checkpoint,
@@ -150,19 +149,19 @@ def test_keeps_the_newest_in_order_of_steps(
     for steps in (2, 9, 10, 11):
         learner.learner_steps = steps
         _write(tmp_path, learner, keep_last=3)
-    assert [path.name for path in checkpoints(tmp_path)] == ["step-9", "step-10", "step-11"]
-    assert newest_checkpoint(tmp_path) == tmp_path / "checkpoints" / "step-11"
+    assert [path.name for path in checkpoint_paths(tmp_path)] == ["step-9", "step-10", "step-11"]
+    assert checkpoint_paths(tmp_path)[-1] == checkpoint_path(tmp_path, 11)
 
 
 def test_no_checkpoint_yet(tmp_path: Path) -> None:
-    assert newest_checkpoint(tmp_path) is None
+    assert checkpoint_paths(tmp_path) == []
 
 
 def test_a_write_that_fails_leaves_no_checkpoint(tmp_path: Path, make_learner: Callable) -> None:
     learner = make_learner()
     with pytest.raises(ValueError, match="JSON"):
         write_checkpoint(tmp_path, learner, "toy:3", {"env_steps": float("nan")}, 3)
-    assert newest_checkpoint(tmp_path) is None
+    assert checkpoint_paths(tmp_path) == []
     path = _write(tmp_path, learner)  # and cleans up after it
     assert list(path.parent.iterdir()) == [path]
 

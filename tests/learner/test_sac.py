@@ -12,10 +12,10 @@ from torch import Tensor
 
 from learner.batch import TensorBatch
 from learner.config import SacConfig
+from learner.contrastive import Triplets, draw_triplets
 from learner.diagnostics import unique_feature_health
 from learner.networks import NetworkInput
 from learner.sac import SacLearner
-from learner.triplets import Triplets, draw_triplets
 from replay_service.types import TransitionSpec
 from tests.learner.conftest import ACTION_DIM, OBS_DIM, VARIANTS, method_config
 from tests.learner.plain_reference import plain_triplet_loss, row_action, row_output

@@ -50,7 +50,7 @@ def chunk(task, sequence, first):
 
 def live(sequence, first):
     shard = Shard(0, plan, directory)
-    shard.poll(0, 10**9)
+    shard.set_insert_limit(0, 10**9)
     rng = np.random.default_rng()
     while True:
         for task in (0, 1):

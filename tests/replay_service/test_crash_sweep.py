@@ -31,7 +31,7 @@ def chunk(sequence, first, rows):
 
 def open_shard(directory):
     shard = Shard(0, PLAN, directory)
-    shard.poll(0, 10**9)
+    shard.set_insert_limit(0, 10**9)
     return shard
 
 def call(shard):

@@ -23,7 +23,7 @@ def shards(tmp_path: Path, make_plan: MakePlan, make_chunk: MakeChunk) -> list[S
     plan = make_plan(3, {"storage": "mapped", "num_shards": 2})
     shards = [Shard(index, plan, tmp_path) for index in range(2)]
     for shard in shards:
-        shard.poll(0, 10**9)
+        shard.set_insert_limit(0, 10**9)
     for sequence in range(10):
         shards[0].insert(make_chunk(0, 4, sequence, first=4 * sequence, actor=5, episodes=1), 0.0)
     shards[0].insert(make_chunk(0, 4, 9, actor=5), 0.0)

@@ -41,7 +41,7 @@ class Service:
                 if successes and successes[task] is not None:
                     ended = self.make_chunk(task, 1, episodes=1).episodes[0]
                     chunk = chunk._replace(episodes=(ended._replace(success=bool(successes[task])),))
-                shard.poll(0, 10**9)
+                shard.set_insert_limit(0, 10**9)
                 assert shard.insert(chunk, 0.0).status == "stored"
         self.sequence += 1
 
@@ -64,7 +64,7 @@ def test_batches_are_sorted_by_task_and_whole(
     for batch in batches:
         rows, task_id = batch.transitions, batch.transitions.task_id
         assert task_id.tolist() == np.repeat(np.arange(5), 8).tolist()
-        assert batch.rows_per_task.tolist() == [8] * 5
+        assert batch.group_sizes.tolist() == [8] * 5
         np.testing.assert_array_equal(rows.reward - rows.obs[:, 0], np.float32(0.125) * task_id)
         np.testing.assert_array_equal(rows.next_obs, -rows.obs)
         assert batch.info.shard.tolist() == (task_id % num_shards).tolist()
@@ -95,7 +95,7 @@ def test_frequencies_over_tasks_and_shards_of_very_different_sizes_and_masses(
         expected.append(100 * share[task] * 2000 * mass / mass.sum())
     count = [np.zeros(size) for size in sizes]
     for batch in service.sample(50) + service.sample(50):
-        assert batch.rows_per_task.tolist() == [250, 750, 250, 750]
+        assert batch.group_sizes.tolist() == [250, 750, 250, 750]
         serial = np.rint(batch.transitions.obs[:, 0]).astype(int)
         for task in range(4):
             np.add.at(count[task], serial[batch.transitions.task_id == task], 1)
@@ -157,10 +157,10 @@ def test_masses_and_sizes_are_those_of_the_draw(make_plan: MakePlan, make_chunk:
 def test_quotas_follow_the_success_rates(make_plan: MakePlan, make_chunk: MakeChunk) -> None:
     service = Service(make_plan(2, UNLIMITED | {"num_shards": 2}, {"batch_size_per_task": 8}), make_chunk)
     service.fill([8, 8], successes=[1, None])
-    assert service.sample()[0].rows_per_task.tolist() == [8, 8]  # task 1 has no episode yet
+    assert service.sample()[0].group_sizes.tolist() == [8, 8]  # task 1 has no episode yet
     service.fill([1, 1], successes=[None, 0])
-    service.sampler.ready(1, 0)
-    assert service.sample()[0].rows_per_task.tolist() == [4, 12]
+    service.sampler.refresh(0)
+    assert service.sample()[0].group_sizes.tolist() == [4, 12]
     assert service.sampler.newest_quota.tolist() == [4, 12]
     np.testing.assert_allclose(service.sampler.task_probability, [0.25, 0.75])
 
@@ -172,7 +172,7 @@ def test_uniform_sampling_is_configuration_only(make_plan: MakePlan, make_chunk:
     batch = service.sample()[0]
     service.sampler.update_priorities([batch], [np.arange(8.0)])
     batch = service.sample(exponent=1.0)[0]
-    assert batch.rows_per_task.tolist() == [4, 4]
+    assert batch.group_sizes.tolist() == [4, 4]
     np.testing.assert_allclose(batch.info.probability, [1 / 8] * 4 + [1 / 20] * 4)
     np.testing.assert_allclose(batch.is_weight, 1.0)
 
@@ -215,13 +215,15 @@ def test_sampling_waits_for_the_warmup_of_every_task_and_says_so(
 ) -> None:
     service = Service(make_plan(), make_chunk)
     service.fill([30, 7])
-    assert not service.sampler.ready(1, 0)
+    service.sampler.refresh(0)
+    assert not service.sampler.can_sample(1)
     with pytest.raises(
         SampleTimeout, match=r"inserts 37, samples 0, warm-up 16\); tasks below the warm-up: \[1\]"
     ):
         service.sample()
     service.fill([0, 1])
-    assert service.sampler.ready(1, 0)
+    service.sampler.refresh(0)
+    assert service.sampler.can_sample(1)
     assert service.sampler.env_steps == 38
 
 
@@ -292,7 +294,8 @@ def test_state_counts_finished_updates_only_and_the_configuration_wins(
     again = ReplaySampler(make_plan(replay={"samples_per_insert": 2.0}), LocalTransport(service.shards))
     again.load_state_dict(state)
     assert again.limiter_cursor == 2 * (40 - 16) - 32
-    assert again.ready(1, 4)
+    again.refresh(4)
+    assert again.can_sample(1)
 
 
 class UnsureTransport(LocalTransport):
@@ -389,7 +392,7 @@ def test_a_shard_that_lost_its_memory_is_refilled_and_goes_on_counting(
         service.sample()
     assert "shard 1 lost its transitions of tasks [1]" in caplog.text
     service.fill([0, 8])
-    assert service.sample()[0].rows_per_task.tolist() == [4, 4]
+    assert service.sample()[0].group_sizes.tolist() == [4, 4]
     assert service.sampler.env_steps == 20 + 20 + 8
     assert service.shards[1].stats().inserted.tolist() == [28]
     service.sampler.update_priorities([batch], [np.ones(8)])

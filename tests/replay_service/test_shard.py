@@ -21,7 +21,7 @@ ANY = 10**9  # an insert limit that admits everything
 
 def open_shard(plan: ReplayPlan, insert_limit: int = ANY) -> Shard:
     shard = Shard(0, plan)
-    shard.poll(0, insert_limit)
+    shard.set_insert_limit(0, insert_limit)
     return shard
 
 
@@ -144,7 +144,7 @@ def test_admission(
 ) -> None:
     shard = open_shard(make_plan(replay={"capacity_per_task": 64}, total_steps=100))
     shard.insert(make_chunk(0, before, 0), 0.0)
-    shard.poll(5, limit)
+    shard.set_insert_limit(5, limit)
     ack = shard.insert(make_chunk(0, rows, 1), 0.0)
     assert (ack.status, ack.learner_steps) == (status, 5)
     assert total(shard) == [before + rows * (status == "stored"), 0]
@@ -174,7 +174,7 @@ def test_a_waiting_insert_goes_on_when_the_limit_rises(make_plan: MakePlan, make
         thread.start()
     time.sleep(0.05)
     assert not statuses and total(shard) == [8, 0]
-    shard.poll(1, 12)
+    shard.set_insert_limit(1, 12)
     for thread in waiting:
         thread.join(5)  # far less than the inserts would wait by themselves
     assert sorted(statuses) == ["duplicate", "duplicate", "stored", "stored"]
@@ -215,7 +215,7 @@ def test_concurrent_inserts_samples_and_updates_keep_every_count(
 
 def test_statistics_ride_back_on_a_sample(make_plan: MakePlan, make_chunk: MakeChunk) -> None:
     shard = open_shard(make_plan())
-    shard.poll(30, ANY)
+    shard.set_insert_limit(30, ANY)
     shard.insert(make_chunk(0, 4, 0, episodes=3), 0.0)  # successes 1, 0, 1; returns 0, 1, 2
     shard.insert(make_chunk(1, 6, 0)._replace(weights_version=20), 0.0)
     sample = shard.sample(np.array([[2, 1], [1, 1]]), 31, ANY)
@@ -270,7 +270,7 @@ def test_mapped_storage_needs_a_directory(make_plan: MakePlan) -> None:
 def test_a_reopened_shard_has_everything(tmp_path: Path, make_plan: MakePlan, make_chunk: MakeChunk) -> None:
     plan = make_plan(replay={"storage": "mapped"})
     shard = Shard(0, plan, tmp_path)
-    shard.poll(0, ANY)
+    shard.set_insert_limit(0, ANY)
     for task in (0, 1):
         for sequence in range(11):
             shard.insert(make_chunk(task, 4, sequence, first=4 * sequence, episodes=2), 0.0)
@@ -300,7 +300,7 @@ def test_an_insert_cut_short_after_its_commit_is_finished(
     plan = make_plan(replay={"storage": "mapped"})
     for name in ("_apply", "clear"):
         shard = Shard(0, plan, tmp_path / name)
-        shard.poll(0, ANY)
+        shard.set_insert_limit(0, ANY)
         shard.insert(make_chunk(0, 30, 0), 0.0)
         with monkeypatch.context() as patch:
             patch.setattr(Shard if name == "_apply" else Journal, name, lambda *_: 1 / 0)
@@ -319,7 +319,7 @@ def test_an_insert_cut_short_in_a_living_process_is_finished_before_the_next(
     tmp_path: Path, make_plan: MakePlan, make_chunk: MakeChunk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shard = Shard(0, make_plan(replay={"storage": "mapped"}), tmp_path)
-    shard.poll(0, ANY)
+    shard.set_insert_limit(0, ANY)
     with monkeypatch.context() as patch:
         patch.setattr(Shard, "_apply", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):

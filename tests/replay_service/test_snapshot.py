@@ -43,7 +43,7 @@ def fill(plan: ReplayPlan, make_chunk: MakeChunk, directory: Path | None = None)
     """Shards with 0, 13, 26, 39 and 52 rows of their tasks: empty, filling, wrapped."""
     shards = [Shard(index, plan, directory) for index in range(plan.num_shards)]
     for shard in shards:
-        shard.poll(0, ANY)
+        shard.set_insert_limit(0, ANY)
     for task in range(NUM_TASKS):
         for sequence in range(task):
             chunk = make_chunk(task, 13, sequence, first=13 * sequence, actor=task, episodes=2)
@@ -103,7 +103,7 @@ def test_a_snapshot_restores_onto_any_number_of_shards(
     restored = [Shard(i, other, tmp_path / "replay", store.directory) for i in range(num_shards)]
     assert content(restored) == content(shards)
     for shard in restored:
-        shard.poll(0, ANY)
+        shard.set_insert_limit(0, ANY)
     retry = make_chunk(4, 13, 3, actor=4)
     assert restored[4 % num_shards].insert(retry, 0.0).status == "duplicate"
     assert restored[4 % num_shards].insert(make_chunk(4, 13, 4, first=52, actor=4), 0.0).status == "stored"
@@ -133,7 +133,7 @@ def test_keys_drawn_before_the_loss_name_no_restored_row(
     drawn = shards[0].sample(np.array([[0, 0, 500, 0, 0]]), 0, ANY)
     restored = Shard(0, plan, None, store.directory)
     restored._tables._counter["first_key"] += 1 << 24  # a second later
-    restored.poll(0, ANY)
+    restored.set_insert_limit(0, ANY)
     restored.insert(make_chunk(2, 6, 2, first=100, actor=2), 0.0)
     assert restored.update_priorities(drawn.task_id, drawn.key, np.full(500, 9.0)) == 500
 
@@ -143,7 +143,7 @@ def test_the_sampler_knows_what_was_stored_after_the_snapshot(
 ) -> None:
     take(plan, store, fill(plan, make_chunk))
     restored = Shard(0, plan, None, store.directory)
-    restored.poll(0, ANY)
+    restored.set_insert_limit(0, ANY)
     restored.insert(make_chunk(2, 4, 2, first=26, actor=2), 0.0)
     for _ in range(2):
         restored.adopt_inserted(np.array([0, 0, 40, 0, 52]))  # 14 rows of task 2 are lost
@@ -171,7 +171,7 @@ def test_a_copy_is_that_of_one_instant_while_inserts_and_samples_go_on(
     monkeypatch.setattr(table_copy, "BLOCK_ROWS", 50)
     plan = make_plan(1, {"capacity_per_task": 1000}, total_steps=10**7)
     shard = Shard(0, plan)
-    shard.poll(0, ANY)
+    shard.set_insert_limit(0, ANY)
     stop = threading.Event()
 
     def act() -> None:

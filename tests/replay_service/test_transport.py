@@ -91,7 +91,7 @@ def test_waiting_inserts_do_not_stand_in_the_way_of_the_sampler(
         sampler.update_priorities(batches, [np.ones(4)] * 4)
         writer.ready_tasks()
     assert writer.unacknowledged == 0
-    sampler.ready(1, drawn)
+    sampler.refresh(drawn)
     assert sampler.env_steps == 4 * sent
     for handle in handles:
         cluster.kill(handle)
@@ -120,7 +120,7 @@ def test_killed_shards_come_back_with_everything_and_the_clients_go_on(
         if written[0] > 40:
             batches = sampler.sample(2, 0, 0.4, 60.0)
             sampler.update_priorities(batches, [np.ones(8)] * 2)
-    sampler.ready(1, 0)
+    sampler.refresh(0)
     assert kills == 3
     assert sum(stats.incarnation for stats in sampler.stats) == 2 + kills
     assert [stats.inserted.tolist() for stats in sampler.stats] == [[400], [400]]

@@ -19,7 +19,7 @@ MakeTransitions = Callable[..., TransitionBatch]
 def open_shards(plan: ReplayPlan, insert_limit: int = 10**9) -> list[Shard]:
     shards = [Shard(index, plan) for index in range(plan.num_shards)]
     for shard in shards:
-        shard.poll(0, insert_limit)
+        shard.set_insert_limit(0, insert_limit)
     return shards
 
 
@@ -49,11 +49,11 @@ def test_a_task_at_its_limit_keeps_two_chunks_and_does_not_hold_up_another(
     assert writer.ready_tasks() == [1]
     writer.write(make_transitions(1, 4), (), 0)
     assert shard.stats().inserted.tolist() == [8, 4]
-    shard.poll(7, 12)
+    shard.set_insert_limit(7, 12)
     assert writer.ready_tasks() == [0, 1]
     assert (writer.unacknowledged, writer.learner_steps) == (1, 7)
     assert not writer.flush(0.0)
-    shard.poll(8, 16)
+    shard.set_insert_limit(8, 16)
     assert writer.flush(0.0)
     assert shard.stats().inserted.tolist() == [16, 4]
 

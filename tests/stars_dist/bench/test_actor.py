@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from stars_dist.cli import app
-from stars_dist.commands.bad_input import BadInput
+from stars_dist.errors import UserError
 
 SHORT = ("bench", "actor", "--suite", "toy:2", "--preset", "stars", "--preset", "small", "--seconds", "0.2")
 
@@ -38,5 +38,5 @@ def test_table() -> None:
 )
 def test_bad_input(arguments: tuple[str, ...], message: str) -> None:
     result = CliRunner().invoke(app, ["bench", "actor", *arguments])
-    assert isinstance(result.exception, BadInput)  # which the program's own main turns into exit code 2
+    assert isinstance(result.exception, UserError)  # which the program's own main turns into exit code 2
     assert message in str(result.exception)

@@ -14,24 +14,26 @@ from learner.sac import SacLearner
 from stars_dist.bench.learner import Products, plain_network
 from stars_dist.bench.stage_clock import StageClock
 from stars_dist.bench.stored_batches import stored_batches
-from stars_dist.config import RunConfig
-from stars_dist.layers import flag_layer, preset_layer, resolve
+from stars_dist.config.merge import flag_layer, resolve
+from stars_dist.config.preset_files import preset_layer
+from stars_dist.config.run_plan import RunPlan
 
 COMMAND = [sys.executable, "-c", "from stars_dist.cli import main; main()", "bench", "learner"]
 CPU = torch.device("cpu")
 
 
 @pytest.fixture
-def config() -> RunConfig:
-    return resolve([flag_layer("--suite", "suite", "toy:4"), preset_layer("small")]).config
+def plan() -> RunPlan:
+    return resolve([flag_layer("--suite", "suite", "toy:4"), preset_layer("small")]).plan
 
 
-def make_learner(config: RunConfig, is_plain: bool = False) -> SacLearner:
+def make_learner(plan: RunPlan, is_plain: bool = False) -> SacLearner:
+    config = plan.config
     network = plain_network(config.network) if is_plain else config.network
-    return SacLearner(network, config.sac, config.replay_plan().spec, config.load_suite().task_names, CPU, 0)
+    return SacLearner(network, config.sac, plan.replay.spec, plan.suite.task_names, CPU, 0)
 
 
-def test_products_are_those_of_an_update(config: RunConfig) -> None:
+def test_products_are_those_of_an_update(plan: RunPlan) -> None:
     """Counted by hand for even quotas, where every layer is one batched product.
 
     Forward: actor twice, critics twice, targets once, of 2 trunk + 2 unique + 1 head layers, and a product with
@@ -39,23 +41,23 @@ def test_products_are_those_of_an_update(config: RunConfig) -> None:
     one for the task vectors' part too) and all but the first an input gradient, the first unique one for the task
     vectors; the critics under the actor's loss give head, second and first trunk layer an input gradient.
     """
-    with stored_batches(config, 0.0) as sampler:
+    with stored_batches(plan, 0.0) as sampler:
         (sampled,) = sampler.sample(1, 0, 0.4, timeout_s=10.0)
     batch = BatchCopier(CPU)(sampled)
-    products = Products(make_learner(config), batch)
+    products = Products(make_learner(plan), batch)
     forward, weight_grads, input_grads = 5 * (5 + 1), 2 * (5 + 1), 2 * (3 + 1) + 3
     assert len(products._layers) == forward + weight_grads + input_grads
     # three mixed pools a network: mixed for actor, critics (twice) and targets; two gradients of each, twice
     assert len(products._composition) == 4 * 3 + 2 * 2 * 3
     products.multiply()
-    plain = Products(make_learner(config, is_plain=True), batch)
+    plain = Products(make_learner(plan, is_plain=True), batch)
     assert plain._composition == []
     assert len(plain._layers) == 5 * 3 + 2 * 3 + 2 * 2 + 3
 
 
-def test_the_clock_counts_every_moment_once_and_leaves_no_trace(config: RunConfig) -> None:
-    learner = make_learner(config)
-    with stored_batches(config, 0.0) as sampler:
+def test_the_clock_counts_every_moment_once_and_leaves_no_trace(plan: RunPlan) -> None:
+    learner = make_learner(plan)
+    with stored_batches(plan, 0.0) as sampler:
         (sampled,) = sampler.sample(1, 0, 0.4, timeout_s=10.0)
     clock = StageClock(learner)
     with clock.attached():
@@ -77,10 +79,10 @@ def test_the_clock_counts_every_moment_once_and_leaves_no_trace(config: RunConfi
     assert "compose" not in vars(learner.critic)
 
 
-def test_quotas_are_ragged_when_half_of_the_tasks_are_solved(config: RunConfig) -> None:
-    with stored_batches(config, 0.5) as sampler:
+def test_quotas_are_ragged_when_half_of_the_tasks_are_solved(plan: RunPlan) -> None:
+    with stored_batches(plan, 0.5) as sampler:
         (sampled,) = sampler.sample(1, 0, 0.4, timeout_s=10.0)
-    assert sampled.rows_per_task.tolist() == [48, 48, 16, 16]
+    assert sampled.group_sizes.tolist() == [48, 48, 16, 16]
 
 
 def test_json_has_both_ratios_and_the_split() -> None:

@@ -1,0 +1,162 @@
+"""One environment of an actor: its episode in progress and the chunk that it fills."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actors.goal_environment import GoalEnvironment
+from replay_service.types import EpisodeEnd, TransitionBatch
+
+
+class EnvironmentFailureError(RuntimeError):
+    """An environment broke off too many episodes in a row."""
+
+
+class EnvRunner:
+    """Steps one environment and keeps what happened until the chunk is taken.
+
+    An episode that the environment breaks off, by raising or by returning NaN, is dropped from where it broke
+    and counted; the next one starts at once. The transitions before the break are sound and stay.
+    """
+
+    def __init__(
+        self,
+        environment: GoalEnvironment,
+        task: str,
+        task_id: int,
+        chunk_steps: int,
+        max_failed_episodes: int,
+    ) -> None:
+        self.environment = environment
+        self.task = task
+        self.task_id = task_id
+        self.env_steps = 0
+        self.ended_episodes = 0
+        self.failed_episodes = 0
+        self._max_failed_episodes = max_failed_episodes
+        self._failed_in_a_row = 0
+        self._episodes: list[EpisodeEnd] = []
+        self._filled = 0
+        self._chunk = _empty_chunk(environment, task_id, chunk_steps)
+        self.restart()
+
+    @property
+    def full(self) -> bool:
+        return self._filled == len(self._chunk.reward)
+
+    @property
+    def missing_steps(self) -> int:
+        """How many steps its chunk is short of."""
+        return len(self._chunk.reward) - self._filled
+
+    def restart(self) -> None:
+        """Begin a new episode; the one in progress is given up."""
+        self._return, self._length, self._success = 0.0, 0, False
+        while True:
+            try:
+                self.obs, _ = self.environment.reset()  # f32[O]
+                _check_finite(self.obs, 0.0)
+                return
+            except Exception as error:  # whatever a simulation raises, the actor goes on up to the threshold
+                self._count_failure(error)
+
+    def step(self, action: NDArray[np.float32], weights_version: int) -> None:
+        """One environment step into the next row of the chunk, which must not be full."""
+        try:
+            next_obs, reward, terminated, truncated, info = self.environment.step(action)
+            _check_finite(next_obs, reward)
+        except Exception as error:  # as above
+            self._count_failure(error)
+            self.restart()
+            return
+        chunk, row = self._chunk, self._filled
+        chunk.obs[row], chunk.action[row], chunk.reward[row] = self.obs, action, reward
+        chunk.next_obs[row], chunk.terminated[row] = next_obs, terminated
+        self._filled += 1
+        self.env_steps += 1
+        self._return += reward
+        self._length += 1
+        self._success = self._success or info["success"] > 0.0
+        if terminated or truncated:
+            self._end_episode(weights_version)
+        else:
+            self.obs = next_obs
+
+    def take(self) -> tuple[TransitionBatch, tuple[EpisodeEnd, ...]]:
+        """The full chunk, which is the caller's from now on, and the episodes that ended in it."""
+        assert self.full, "only a full chunk is sent"
+        chunk, episodes = self._chunk, tuple(self._episodes)
+        self._chunk = _empty_chunk(self.environment, self.task_id, len(chunk.reward))
+        self._filled = 0
+        self._episodes.clear()
+        return chunk, episodes
+
+    def state_dict(self) -> dict[str, Any]:
+        """Random state and counters; the chunk must be empty, the episode in progress is not in it."""
+        assert self._filled == 0, "an actor's state is taken between two chunks"
+        return {
+            "rng": self.environment.np_random.bit_generator.state,
+            "env_steps": self.env_steps,
+            "ended_episodes": self.ended_episodes,
+            "failed_episodes": self.failed_episodes,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over a state and begin a new episode."""
+        self.environment.np_random.bit_generator.state = state["rng"]
+        self.env_steps = state["env_steps"]
+        self.ended_episodes = state["ended_episodes"]
+        self.failed_episodes = state["failed_episodes"]
+        self.restart()
+
+    def _end_episode(self, weights_version: int) -> None:
+        self._episodes.append(
+            EpisodeEnd(self.task_id, self._return, self._length, self._success, weights_version)
+        )
+        self.ended_episodes += 1
+        self._failed_in_a_row = 0
+        self.restart()
+
+    def _count_failure(self, error: Exception) -> None:
+        self.failed_episodes += 1
+        self._failed_in_a_row += 1
+        if self._failed_in_a_row > self._max_failed_episodes:
+            raise EnvironmentFailureError(
+                f"an environment may break off at most {self._max_failed_episodes} episodes in a row, "
+                f"{self.task} broke off {self._failed_in_a_row}; the last cause: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+
+
+def merge_chunks(
+    parts: Sequence[tuple[TransitionBatch, tuple[EpisodeEnd, ...]]],
+) -> tuple[TransitionBatch, tuple[EpisodeEnd, ...]]:
+    """One chunk of what several environments of a task did, one environment's rows after another's."""
+    if len(parts) == 1:
+        return parts[0]
+    columns = zip(*(chunk for chunk, _ in parts), strict=True)
+    chunk = TransitionBatch(*(np.concatenate(column) for column in columns))
+    return chunk, tuple(episode for _, episodes in parts for episode in episodes)
+
+
+def _empty_chunk(environment: GoalEnvironment, task_id: int, rows: int) -> TransitionBatch:
+    obs_shape, action_shape = environment.observation_space.shape, environment.action_space.shape
+    assert obs_shape is not None and action_shape is not None
+    return TransitionBatch(
+        obs=np.zeros((rows, *obs_shape), np.float32),
+        action=np.zeros((rows, *action_shape), np.float32),
+        reward=np.zeros(rows, np.float32),
+        next_obs=np.zeros((rows, *obs_shape), np.float32),
+        terminated=np.zeros(rows, np.bool_),
+        task_id=np.full(rows, task_id, np.int32),
+    )
+
+
+def _check_finite(obs: NDArray[np.float32], reward: float) -> None:
+    if not (math.isfinite(reward) and np.isfinite(obs).all()):
+        raise ValueError(f"observation and reward must be finite, got reward {reward} and observation {obs}")

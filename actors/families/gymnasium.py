@@ -1,0 +1,218 @@
+"""The family of registered Gymnasium environments with boxes to observe and act in, padded to their suite's sizes."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from actors.families.family import EnvironmentRequest, Family, nothing_to_prepare
+from actors.goal_environment import GoalEnvironment
+from actors.stability import StabilityCheck
+from actors.tasks import Suite, split_names, task_specs
+
+STEPS_PER_TASK = 1_000_000
+DEFAULT_HORIZON = 1000  # of an environment that is registered without a time limit
+EXTRA = "gymnasium_robotics"  # registers its environments when it is imported
+
+_GOALS_KEY = 7002  # keeps the seeds of the goals apart from other random streams
+_GOAL_KEY = "desired_goal"  # of a goal environment's observation
+_LARGEST_SEED = 2**31
+
+
+class GymnasiumEnvironment(GoalEnvironment):
+    """Task i of a `gym:` suite. Goal i is a reset with the i-th of 50 seeds; without a goal each reset is new.
+
+    Observations are flattened and followed by zeros. The policy's actions in [-1, 1] are scaled to the bounds of
+    the environment's; components beyond its own are ignored. Success is `is_success` or `success` of its info; an
+    environment that has neither never succeeds. A terminal state ends the episode as such.
+    """
+
+    def __init__(
+        self,
+        suite: Suite,
+        task_id: int,
+        seed: int,
+        num_goals: int,
+        hides_goal: bool = False,
+        render_mode: str | None = None,
+    ) -> None:
+        task = suite.tasks[task_id]
+        rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_GOALS_KEY, task_id)))
+        goals = rng.integers(_LARGEST_SEED, size=(50, 1))[:num_goals].astype(np.float64)
+        super().__init__(goals, task.horizon, suite.obs_dim, suite.action_dim)
+        self.render_mode = render_mode
+        self._env = make_registered(task.name, render_mode)
+        simulation = getattr(self._env.unwrapped, "data", None)
+        self._stability = StabilityCheck(simulation) if hasattr(simulation, "warning") else None  # MuJoCo's
+        self._space = self._env.observation_space
+        self.own_obs_dim = spaces.flatdim(self._space)
+        self._hides_goal = hides_goal
+        if hides_goal and not (isinstance(self._space, spaces.Dict) and _GOAL_KEY in self._space.spaces):
+            raise ValueError(
+                f"environment.partially_observable hides a goal and {task.name} observes none; set it to false"
+            )
+        action: Any = self._env.action_space
+        self._action_shape, self._action_dtype = action.shape, action.dtype
+        self._middle, self._half = (
+            (action.high + action.low).ravel() / 2,
+            (action.high - action.low).ravel() / 2,
+        )
+        self._terminated = self._truncated = False
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        if options:
+            return super().reset(seed=seed, options=options)
+        gymnasium.Env.reset(self, seed=seed)
+        fresh = np.array([self.np_random.integers(_LARGEST_SEED)], np.float64)
+        return self._begin(-1, fresh)
+
+    def step(
+        self, action: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+        obs, reward, _, truncated, info = super().step(action)
+        return obs, reward, self._terminated, truncated or self._truncated, info
+
+    def render(self) -> Any:
+        return self._env.render()
+
+    def close(self) -> None:
+        self._env.close()
+
+    def _start(self, goal: NDArray[np.float64]) -> NDArray[np.float32]:
+        self._terminated = self._truncated = False
+        obs, _ = self._env.reset(seed=int(goal[0]))
+        if self._stability is not None:
+            self._stability.begin()
+        return self._padded(obs)
+
+    def _advance(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, dict[str, Any]]:
+        own = self._middle + np.clip(action[: len(self._half)], -1.0, 1.0) * self._half
+        own = own.astype(self._action_dtype).reshape(self._action_shape)
+        obs, reward, terminated, truncated, info = self._env.step(own)
+        if self._stability is not None:
+            self._stability.check()
+        self._terminated, self._truncated = bool(terminated), bool(truncated)
+        success = float(info.get("is_success", info.get("success", 0.0)))
+        return self._padded(obs), float(reward), {**info, "success": success}
+
+    def _padded(self, obs: Any) -> NDArray[np.float32]:
+        if self._hides_goal:
+            obs = {**obs, _GOAL_KEY: np.zeros_like(obs[_GOAL_KEY])}
+        row = np.zeros(self.observation_space.shape or (), np.float32)
+        row[: self.own_obs_dim] = np.asarray(spaces.flatten(self._space, obs))
+        return row
+
+
+class GymnasiumTask(NamedTuple):
+    """What a suite must know of one of its tasks."""
+
+    obs_dim: int  # a dictionary of boxes counts as one vector, in the order of its keys
+    action_dim: int
+    horizon: int
+
+
+def make_registered(name: str, render_mode: str | None = None) -> Any:
+    """The environment as registered, without its time limit: a suite's horizon is its own.
+
+    Raises:
+        ValueError: no environment of that name can be made.
+    """
+    _register_extra(name)
+    try:
+        return gymnasium.make(name, max_episode_steps=-1, disable_env_checker=True, render_mode=render_mode)
+    except (gymnasium.error.Error, ImportError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(
+            f"a task of a gym suite must be a registered Gymnasium environment, got {name!r} ({reason}); the "
+            f"Fetch, Hand and Maze environments need the extra: pip install 'stars-dist[robotics]'"
+        ) from None
+
+
+@functools.cache
+def gymnasium_task(name: str) -> GymnasiumTask:
+    """The sizes of a registered environment.
+
+    Raises:
+        ValueError: it does not exist, or its observations or actions are no boxes.
+    """
+    env = make_registered(name)
+    try:
+        _check_spaces(name, env)
+        registered = gymnasium.spec(_registered_name(name)).max_episode_steps
+        obs_dim = spaces.flatdim(env.observation_space)
+        return GymnasiumTask(obs_dim, math.prod(env.action_space.shape), registered or DEFAULT_HORIZON)
+    finally:
+        env.close()
+
+
+def boxes_of(space: spaces.Space[Any]) -> Sequence[spaces.Space[Any]]:
+    return list(space.values()) if isinstance(space, spaces.Dict) else [space]
+
+
+def _check_spaces(name: str, env: Any) -> None:
+    for part in boxes_of(env.observation_space):
+        if not isinstance(part, spaces.Box):
+            raise ValueError(
+                f"a task of a gym suite must observe boxes, or a dictionary of them, got {name} with "
+                f"{env.observation_space}; wrap it with an observation of numbers"
+            )
+    action = env.action_space
+    is_box = isinstance(action, spaces.Box) and np.issubdtype(action.dtype, np.floating)
+    if not is_box or not action.is_bounded("both"):
+        raise ValueError(
+            f"a task of a gym suite must have a bounded box of real actions, got {name} with {action}; choose "
+            f"one with continuous actions"
+        )
+
+
+def _registered_name(name: str) -> str:
+    """Without the module that registers it: `package.module:Environment-v0`."""
+    return name.rpartition(":")[2]
+
+
+def _register_extra(name: str) -> None:
+    if _registered_name(name) not in gymnasium.registry and importlib.util.find_spec(EXTRA) is not None:
+        importlib.import_module(EXTRA)
+
+
+def _suite(name: str, horizon: int | None) -> Suite:
+    """Every task has the sizes of the largest; a smaller one's observation and action are padded."""
+    names = split_names(name.removeprefix("gym:"))
+    found = [gymnasium_task(task) for task in names]
+    whole = f"gym:{','.join(names)}"
+    action_dims = tuple(task.action_dim for task in found)
+    return Suite(
+        whole,
+        whole,
+        task_specs(names, "gymnasium", [horizon or task.horizon for task in found]),
+        obs_dim=max(task.obs_dim for task in found),
+        action_dim=max(action_dims),
+        standard_steps=STEPS_PER_TASK * len(names),
+        action_dims=action_dims,
+    )
+
+
+def _build(request: EnvironmentRequest) -> GymnasiumEnvironment:
+    config = request.config
+    return GymnasiumEnvironment(
+        request.suite,
+        request.task_id,
+        request.seed,
+        config.num_goals,
+        config.partially_observable,
+        request.render_mode,
+    )
+
+
+FAMILY = Family(_suite, _build, nothing_to_prepare)

@@ -1,0 +1,81 @@
+"""The ledger: which chunks a shard has stored, so that a retry is recognised."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from replay_service.storage import Storage
+from replay_service.types import ChunkId
+
+MAX_ACTORS = 4096
+WINDOW = 64  # an actor has at most 32 chunks of a task under way
+_MASK = (1 << WINDOW) - 1
+ENTRY_DTYPE = np.dtype([("incarnation", "i8"), ("next_sequence", "i8"), ("seen", "u8")])
+
+
+class DedupEntry(NamedTuple):
+    """What is known of an actor's chunks of one task."""
+
+    incarnation: int
+    next_sequence: int  # 1 + the greatest sequence stored
+    seen: int  # bit i: sequence next_sequence - 1 - i is stored
+
+
+class DedupWindow:
+    """For each table and actor the newest incarnation and a window over its newest sequences.
+
+    As in IPsec's anti-replay window (RFC 4303, 3.4.3) a sequence in the window is stored iff its bit is set,
+    and one before the window counts as stored: an actor sends nothing that is more than WINDOW ahead of what
+    it still waits for. So the ledger has a fixed size, whatever is lost or sent again.
+    """
+
+    def __init__(self, num_tables: int, storage: Storage) -> None:
+        self._entry = storage.array("ledger", (num_tables, MAX_ACTORS), ENTRY_DTYPE)
+        self.duplicates = storage.array("duplicates", (num_tables,), np.int64)  # i64[M], retries recognised
+
+    def entry(self, table: int, actor: int) -> DedupEntry:
+        return DedupEntry(*self._entry[table, actor].item())
+
+    def is_stored(self, table: int, chunk: ChunkId) -> bool:
+        """Whether this very chunk was stored before."""
+        incarnation, next_sequence, seen = self.entry(table, chunk.actor)
+        if chunk.incarnation != incarnation or chunk.sequence >= next_sequence:
+            return False
+        age = next_sequence - 1 - chunk.sequence
+        return age >= WINDOW or bool(seen >> age & 1)
+
+    def is_superseded(self, table: int, chunk: ChunkId) -> bool:
+        """Whether a newer incarnation of the actor has taken over this task."""
+        return chunk.incarnation < self.entry(table, chunk.actor).incarnation
+
+    def begin(self, table: int, actor: int, at_least: int) -> int:
+        """Start a new incarnation of an actor; returns its number, greater than all before."""
+        incarnation = max(self.entry(table, actor).incarnation + 1, at_least)
+        self.write(table, actor, DedupEntry(incarnation, 0, 0))
+        return incarnation
+
+    def entry_with(self, table: int, chunk: ChunkId) -> DedupEntry:
+        """The actor's entry once this chunk is stored; nothing is changed."""
+        incarnation, next_sequence, seen = self.entry(table, chunk.actor)
+        if chunk.incarnation != incarnation:
+            next_sequence, seen = 0, 0
+        ahead = chunk.sequence + 1 - next_sequence
+        if ahead <= 0:
+            return DedupEntry(chunk.incarnation, next_sequence, seen | 1 << -ahead)
+        seen = (seen << min(ahead, WINDOW) | 1) & _MASK
+        return DedupEntry(chunk.incarnation, chunk.sequence + 1, seen)
+
+    def copy_entries(self, table: int) -> NDArray:
+        """What is known of every actor, ENTRY_DTYPE[MAX_ACTORS]."""
+        return self._entry[table].copy()
+
+    def restore(self, table: int, entries: NDArray, duplicates: int) -> None:
+        """Take over copied entries."""
+        self._entry[table] = entries
+        self.duplicates[table] = duplicates
+
+    def write(self, table: int, actor: int, entry: DedupEntry) -> None:
+        self._entry[table, actor] = entry

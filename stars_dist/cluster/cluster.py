@@ -1,0 +1,105 @@
+"""The processes of one run on a Ray cluster: starts them, wires them together and kills them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import ray
+import ray.exceptions
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from replay_service.transport import ray_shard_class
+from stars_dist.cluster.coordinator import Coordinator
+from stars_dist.cluster.placement import Placement
+from stars_dist.cluster.processes import LearnerProcess, RolloutProcess
+from stars_dist.config.run_plan import RunPlan
+from stars_dist.run_files.directory import RunDirectory
+from stars_dist.run_files.replay_files import snapshot_store
+
+STARTING_ACTORS_PER_CORE = 25  # those that are up already step, so fewer keep the last ones waiting longer
+RESERVED_SERVICE_CALLS = 16  # threads of a shard beyond those that waiting inserts may hold
+
+
+class RunningProcess(NamedTuple):
+    """A process whose `run` is in progress."""
+
+    handle: Any
+    run: Any  # reference that is done when `run` has returned or failed
+
+
+class Cluster:
+    """The processes of one run.
+
+    Shards and the coordinator are restarted by Ray behind the same handle; actors and the learner are started anew
+    by the supervisor, which counts their incarnations.
+    """
+
+    def __init__(self, run: RunDirectory, plan: RunPlan, placement: Placement) -> None:
+        self._plan, self._placement = plan, placement
+        self._run_dir = run.path.resolve()
+        self.coordinator = _remote(Coordinator).options(num_cpus=0, max_restarts=-1).remote()
+        self.shards = self._start_shards(run)
+
+    def _start_shards(self, run: RunDirectory) -> list[Any]:
+        plan = self._plan.replay
+        waiting = plan.num_tasks * plan.replay.max_unacknowledged_chunks * self._actors_per_task
+        shard_class = ray_shard_class(waiting + RESERVED_SERVICE_CALLS)
+        # Beside the run directory: Ray would rather spread them over CPU nodes, which may be preempted.
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+        options = {"num_cpus": self._placement.service_cpus, "max_restarts": -1, "scheduling_strategy": here}
+        places = (run.replay.resolve(), snapshot_store(run, self._plan).directory)
+        return [shard_class.options(**options).remote(i, plan, *places) for i in range(plan.num_shards)]
+
+    @property
+    def max_starting_actors(self) -> int:
+        """How many actors may be starting at the same time."""
+        return max(1, int(STARTING_ACTORS_PER_CORE * self._placement.cluster_cpus))
+
+    @property
+    def _actors_per_task(self) -> int:
+        tasks = self._plan.num_tasks
+        return -(-max(self._plan.num_actors, tasks) // tasks)
+
+    def start_actor(self, actor: int, incarnation: int) -> RunningProcess:
+        """Start a rollout actor."""
+        remote = _remote(RolloutProcess).options(num_cpus=self._placement.actor_cpus)
+        handle = remote.remote(self._run_dir, self._plan, actor, incarnation, self.shards, self.coordinator)
+        return RunningProcess(handle, handle.run.remote())
+
+    def start_learner(self, checkpoint: Path | None) -> RunningProcess:
+        """Start the learner where the checkpoint left it."""
+        remote = _remote(LearnerProcess).options(
+            num_cpus=self._placement.service_cpus,
+            num_gpus=self._placement.learner_gpus,
+            max_concurrency=4,
+        )
+        learner = self._plan.config.learner.model_copy(update={"torch_threads": self._learner_threads})
+        plan = self._plan.override(learner=learner)
+        handle = remote.remote(self._run_dir, plan, self.shards, self.coordinator, checkpoint)
+        return RunningProcess(handle, handle.run.remote())
+
+    @property
+    def _learner_threads(self) -> int:
+        """Half of this machine's cores on a CPU, where rollouts need the other half."""
+        cores = os.cpu_count() or 1
+        return self._plan.config.learner.torch_threads or max(1, cores // 2)
+
+    def newest_weights(self) -> Any | None:
+        """Fetch the newest published weights; None while there are none, or when they died with their learner."""
+        try:
+            published: Any = ray.get(self.coordinator.latest_weights.remote(None), timeout=30)
+            return None if published is None else ray.get(published.reference[0], timeout=30)
+        except (ray.exceptions.RayActorError, ray.exceptions.ObjectLostError, ray.exceptions.GetTimeoutError):
+            return None
+
+
+def _remote(plain_class: type) -> Any:
+    """The Ray actor class of a plain class; Ray's own types do not know its methods."""
+    return ray.remote(plain_class)
+
+
+def kill(process: RunningProcess) -> None:
+    """End a process of this run at once."""
+    ray.kill(process.handle, no_restart=True)

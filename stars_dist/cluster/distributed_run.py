@@ -1,0 +1,104 @@
+"""A distributed run from connecting to Ray to the final evaluation."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
+import ray
+
+from actors.evaluation_result import EvaluationResult
+from actors.suites import prepare_suite
+from replay_service.transport import RayTransport
+from stars_dist.cluster.cluster import Cluster
+from stars_dist.cluster.connection import connect
+from stars_dist.cluster.evaluation import PeriodicEvaluation, evaluate_at_end
+from stars_dist.cluster.placement import Placement, place
+from stars_dist.cluster.supervisor import Supervisor
+from stars_dist.config.run_plan import RunPlan
+from stars_dist.errors import checking_input
+from stars_dist.monitor.console import Console
+from stars_dist.monitor.recorder import Recorder
+from stars_dist.monitor.run_monitor import RunMonitor
+from stars_dist.run_files.directory import RunDirectory
+from stars_dist.run_files.replay_files import PeriodicSnapshots
+from stars_dist.run_files.resume_point import Start
+
+INCARNATIONS_PER_START = 10_000  # a resumed run's actors count on from here, so that shards know them for new
+
+
+def train_distributed(
+    run: RunDirectory,
+    plan: RunPlan,
+    console: Console,
+    begin: Callable[[Console], Start],
+    interrupted: threading.Event,
+) -> EvaluationResult | None:
+    """Train to the step budget and evaluate; return None if interrupted, with a checkpoint written.
+
+    `begin` makes the run's first entries once the cluster is known to carry it.
+    """
+    config = plan.config
+    with ThreadPoolExecutor(1) as beside:  # while Ray's processes start, of which this one only waits
+        goals = beside.submit(prepare_suite, plan.suite, config.seed)
+        console.phase(f"starting Ray ({config.address})")
+        with checking_input():
+            is_own_cluster = connect(config.address, plan.num_actors)
+        console.phase("computing the tasks' goals")
+    try:
+        goals.result()
+        with checking_input():
+            placement = place(plan, ray.cluster_resources())
+        where = "on this machine" if is_own_cluster else "on the running cluster"
+        console.line(f"Ray runs {where} with {placement.cluster_cpus:g} cores")
+        if placement.shares_cores:
+            console.line(f"{plan.num_actors} actors share {placement.cluster_cpus:g} cores")
+        start = begin(console)
+        with closing(Recorder(run, start.metrics_end)) as recorder:
+            monitor = RunMonitor(plan, recorder, console)
+            return _train(run, plan, console, start, placement, monitor, interrupted)
+    finally:
+        ray.shutdown()
+
+
+def _train(
+    run: RunDirectory,
+    plan: RunPlan,
+    console: Console,
+    start: Start,
+    placement: Placement,
+    monitor: RunMonitor,
+    interrupted: threading.Event,
+) -> EvaluationResult | None:
+    prepare_suite(plan.suite, plan.config.seed, run.goals_file)
+    console.phase("starting actors, shards and learner")
+    cluster = Cluster(run, plan, placement)
+    supervisor = Supervisor(run, plan, cluster, monitor, run.num_resumes * INCARNATIONS_PER_START)
+    evaluations = PeriodicEvaluation(run, plan, cluster, monitor, start.env_steps)
+    transport = RayTransport(cluster.shards)
+    snapshots = PeriodicSnapshots(run, plan, transport, start.env_steps, monitor.log)
+    is_complete = supervisor.run(interrupted, evaluations, snapshots)
+    console.phase("saving a checkpoint")
+    evaluations.cancel()
+    snapshots.cancel()
+    supervisor.stop()
+    monitor.write_metrics()
+    console.line(_summary(plan, monitor))
+    if not is_complete:
+        return None
+    num_processes = max(1, int(placement.cluster_cpus))
+    result = evaluate_at_end(run, plan, monitor.env_steps, num_processes, console, interrupted)
+    if result is not None:
+        monitor.record_evaluation(result)
+    return result
+
+
+def _summary(plan: RunPlan, monitor: RunMonitor) -> str:
+    shares = ", ".join(f"{name} {share:.0%}" for name, share in monitor.actor_shares().items())
+    return (
+        f"{monitor.env_steps:,} environment steps, {monitor.learner_steps:,} updates "
+        f"(expected {plan.replay.updates_due(monitor.env_steps):,.0f}); "
+        f"an actor's time: {shares}; peak memory {monitor.peak_memory_gib:.1f} GiB"
+    )

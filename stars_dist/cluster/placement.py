@@ -1,0 +1,42 @@
+"""The placement of a run's processes: what each asks of the cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from stars_dist.config.run_plan import RunPlan
+
+SPARE_CPUS = 0.5  # of the cluster, left to services when actors share the cores
+
+
+class Placement(NamedTuple):
+    """Cores and GPUs of each kind of process."""
+
+    cluster_cpus: float
+    actor_cpus: float
+    service_cpus: float  # of the learner and of each shard
+    learner_gpus: int
+
+    @property
+    def shares_cores(self) -> bool:
+        """Whether an actor has less than a core of its own."""
+        return self.actor_cpus < 1
+
+
+def place(plan: RunPlan, resources: Mapping[str, float]) -> Placement:
+    """Give each process one core where the cluster has them; else all share the cores.
+
+    Raises:
+        ValueError: the configuration needs a GPU and the cluster has none.
+    """
+    cpus, gpus = resources.get("CPU", 0.0), resources.get("GPU", 0.0)
+    device = plan.config.device
+    if device == "cuda" and gpus < 1:
+        raise ValueError("device cuda needs a GPU in the Ray cluster, it has 0; use --device cpu or auto")
+    wanted = plan.num_actors + plan.replay.num_shards + 1
+    learner_gpus = 1 if gpus >= 1 and device != "cpu" else 0
+    if wanted <= cpus:
+        return Placement(cpus, 1.0, 1.0, learner_gpus)
+    share = max(cpus - SPARE_CPUS, SPARE_CPUS) / plan.num_actors
+    return Placement(cpus, min(1.0, int(share * 1000) / 1000), 0.0, learner_gpus)

@@ -1,0 +1,90 @@
+"""The processes of a distributed run: plain classes that cluster.py wraps with ray.remote."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import ray
+
+from actors.policy import PolicyWeights
+from replay_service.transport import RayTransport
+from stars_dist.cluster.coordinator_client import CoordinatorClient
+from stars_dist.config.run_plan import RunPlan
+from stars_dist.run_files.directory import RunDirectory
+
+READY_TIMEOUT_S = 1.0  # of a wait for the limiter, before the actor looks whether it is to serve other tasks
+
+
+class LearnerStatus(NamedTuple):
+    """What the learner tells the driver: its clocks, and its reports since the last status."""
+
+    learner_steps: int
+    env_steps: int
+    reports: tuple[Any, ...]  # of LearnerReport
+
+
+class RolloutProcess:
+    """One rollout actor. It is ended by killing it, and talks to the driver through the coordinator alone."""
+
+    def __init__(
+        self,
+        run_dir: Path,
+        plan: RunPlan,
+        actor: int,
+        incarnation: int,
+        shards: Sequence[Any],
+        coordinator: Any,
+    ) -> None:
+        from stars_dist.build.rollout import build_worker
+
+        client = CoordinatorClient(coordinator, plan.config.actors.weights_poll_s)
+        run, transport = RunDirectory(run_dir), RayTransport(shards)
+        self._worker = build_worker(run, plan, transport, actor, incarnation, client.sync)
+
+    def run(self) -> None:
+        """Act until all of its tasks have their steps."""
+        while not self._worker.finished:
+            self._worker.collect_chunk(READY_TIMEOUT_S)
+
+
+class LearnerProcess:
+    """The learner."""
+
+    def __init__(
+        self,
+        run_dir: Path,
+        plan: RunPlan,
+        shards: Sequence[Any],
+        coordinator: Any,
+        checkpoint: Path | None,
+    ) -> None:
+        from learner.prefetch import PrefetchSource
+        from stars_dist.build.learner import build_learner
+
+        self._coordinator = coordinator
+        self._reports: deque[Any] = deque(maxlen=1000)
+        run, transport = RunDirectory(run_dir), RayTransport(shards)
+        self._learner = build_learner(
+            run, plan, transport, checkpoint, PrefetchSource, self._publish, self._reports.append
+        )
+
+    def run(self) -> int:
+        """Learn until the run's updates are made or until told to stop; return the learner steps reached."""
+        self._learner.loop.run()
+        return self._learner.loop.learner_steps
+
+    def status(self) -> LearnerStatus:
+        """Return the clocks and hand over the reports."""
+        reports = tuple(self._reports.popleft() for _ in range(len(self._reports)))
+        return LearnerStatus(self._learner.loop.learner_steps, self._learner.sampler.env_steps, reports)
+
+    def stop(self) -> None:
+        """End `run` after the update in progress, with a checkpoint."""
+        self._learner.loop.stop()
+
+    def _publish(self, weights: PolicyWeights) -> None:
+        # One copy in the object store for all actors; boxed, or the coordinator would be sent the arrays themselves.
+        self._coordinator.publish.remote(weights.version, [ray.put(weights)])

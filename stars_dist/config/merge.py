@@ -1,0 +1,150 @@
+"""Merging of configuration layers: presets, files and flags become one plan, each value with its origin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from actors.near_name import did_you_mean
+from learner.parameter_match import match_parameters
+from stars_dist.config.preset_files import ConfigLayer, preset_layer, preset_names
+from stars_dist.config.run_config import RunConfig
+from stars_dist.config.run_plan import RunPlan, plan_run
+
+
+class ResolvedRun(NamedTuple):
+    """The plan of a run and where each of its values comes from."""
+
+    plan: RunPlan
+    origins: dict[str, str]  # dotted key -> origin, for every key that is not a default
+
+
+def set_layer(assignment: str) -> ConfigLayer:
+    """Read one `--set a.b=c`; the value is YAML. ValueError for any other form."""
+    key, equals, value = assignment.partition("=")
+    if not equals or not all(part.isidentifier() for part in key.split(".")):
+        raise ValueError(
+            f"--set must read key.subkey=value, got '{assignment}'; for example --set sac.gamma=0.98"
+        )
+    try:
+        parsed = yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise ValueError(
+            f"--set {key} must be given a YAML value, got '{value}'; quote it if it is text"
+        ) from None
+    return flag_layer(f"--set {key}", key, parsed)
+
+
+def flag_layer(origin: str, key: str, value: object) -> ConfigLayer:
+    """Make the layer that sets one dotted key."""
+    nested: Any = value
+    for part in reversed(key.split(".")):
+        nested = {part: nested}
+    return ConfigLayer(origin, nested)
+
+
+def resolve(layers: Sequence[ConfigLayer]) -> ResolvedRun:
+    """Merge the layers, validate the result and plan the run.
+
+    Raises:
+        ValueError: one line with the first rule that is broken, the value, where it was set and what to do.
+    """
+    _check_one_method(layers)
+    merged: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for layer in layers:
+        for key, value in leaves(layer.values):
+            _put(merged, key, value)
+            origins[".".join(key)] = layer.origin
+    try:
+        config = RunConfig.model_validate(merged)
+    except ValidationError as error:
+        raise ValueError(_one_line(error.errors()[0], origins)) from None
+    return ResolvedRun(_matched(plan_run(config), layers, origins), origins)
+
+
+def _check_one_method(layers: Sequence[ConfigLayer]) -> None:
+    """A run is of one method; the other presets change it."""
+    origins = {layer.origin for layer in layers}
+    methods = [name for name in preset_names("methods") if f"preset {name}" in origins]
+    if len(methods) > 1:
+        raise ValueError(
+            f"a run is of one method, got presets {' and '.join(methods)}; leave out all but one"
+        )
+
+
+def _matched(plan: RunPlan, layers: Sequence[ConfigLayer], origins: dict[str, str]) -> RunPlan:
+    """The plan with hidden layers widened, if it asks to match another preset's parameter count.
+
+    The reference is that preset in the place of this run's method and ablations, with every other layer as it is.
+    """
+    own = plan.config.network
+    if own.match_parameters is None:
+        return plan
+    replaced = {f"preset {preset}" for preset in preset_names("methods", "ablations")}
+    others = [layer for layer in layers if layer.origin not in replaced]
+    unmatched = flag_layer("", "network.match_parameters", None)
+    reference = resolve([preset_layer(own.match_parameters), *others, unmatched]).plan
+    network = match_parameters(own, reference.config.network, plan.replay.spec)
+    for key in ("actor_hidden", "critic_hidden", "unique"):
+        if getattr(network, key) != getattr(own, key):
+            origins[f"network.{key}"] = f"parameters matched to {own.match_parameters}"
+    return plan.override(network=network)
+
+
+def leaves(values: Mapping[str, Any], prefix: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Walk nested values: the path of names to each leaf, and the leaf."""
+    for name, value in values.items():
+        key = (*prefix, str(name))
+        if isinstance(value, Mapping) and value:
+            yield from leaves(value, key)
+        else:
+            yield key, value
+
+
+def _put(merged: dict[str, Any], key: tuple[str, ...], value: object) -> None:
+    for part in key[:-1]:
+        if not isinstance(merged.get(part), dict):
+            merged[part] = {}
+        merged = merged[part]
+    merged[key[-1]] = value
+
+
+def _one_line(error: ErrorDetails, origins: Mapping[str, str]) -> str:
+    path = [str(part) for part in error["loc"]]
+    key = ".".join(path)
+    origin = next((origins[k] for k in origins if k == key or k.startswith(f"{key}.")), None)
+    if error["type"] == "extra_forbidden":
+        return f"unknown key '{key}'{did_you_mean(path[-1], _fields_at(path[:-1]))}{_set_by(origin)}"
+    if error["type"] == "value_error":
+        below = list(dict.fromkeys(o for k, o in origins.items() if k.startswith(f"{key}.")))
+        message = error["msg"].removeprefix("Value error, ")
+        return message + (_set_by(", ".join(below)) if len(below) > 1 else "")  # who contradicts whom
+    if error["type"] in ("model_type", "dict_type", "model_attributes_type"):
+        return f"{key} must be a mapping of keys to values, got {error['input']!r}{_set_by(origin)}"
+    rule = error["msg"].replace("Input should be", "must be").split(", unable")[0]
+    subject = origin if origin and origin.startswith("--") else key
+    return f"{subject} {rule}, got {error['input']}{_set_by(origin if subject == key else None)}"
+
+
+def _fields_at(path: Sequence[str]) -> list[str]:
+    """The names that may stand below a dotted path of the configuration."""
+    model: type[BaseModel] = RunConfig
+    for part in path:
+        field = model.model_fields.get(part)
+        if field is None:
+            return []
+        kinds = [field.annotation, *get_args(field.annotation)]
+        below = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        if not below:
+            return []
+        model = below[0]
+    return list(model.model_fields)
+
+
+def _set_by(origin: str | None) -> str:
+    return f" (set by {origin})" if origin else ""

@@ -1,0 +1,36 @@
+"""The configuration of a run: the packages' own models side by side."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from actors.config import ActorsConfig, EnvironmentConfig, EvaluationConfig
+from actors.suites import SUITE_GRAMMAR
+from learner.config import CheckpointConfig, LearnerConfig, NetworkConfig, SacConfig
+from replay_service.config import ReplayConfig, SamplingConfig
+
+
+class RunConfig(BaseModel):
+    """Everything that decides what a run computes. Null means: chosen for the suite when the run is planned."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    suite: str = Field("mt10", description=SUITE_GRAMMAR)
+    seed: int = Field(1, ge=0, description="root of every random stream and of the goals")
+    steps: int | None = Field(
+        None, ge=1, description="environment steps over all tasks; null: the suite's budget"
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where the learner computes")
+    serial: bool = Field(False, description="one process without Ray, in lock-step")
+    address: str = Field("auto", description="Ray cluster: auto, local, or an address")
+    environment: EnvironmentConfig = EnvironmentConfig()
+    actors: ActorsConfig = ActorsConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    replay: ReplayConfig = ReplayConfig()
+    sampling: SamplingConfig = SamplingConfig()
+    network: NetworkConfig = NetworkConfig()
+    sac: SacConfig = SacConfig()
+    learner: LearnerConfig = LearnerConfig()
+    checkpoint: CheckpointConfig = CheckpointConfig()

@@ -1,0 +1,125 @@
+"""The plan of a run: its resolved configuration and all that follows from it, derived once and handed on."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+from actors.suites import parse_suite
+from actors.tasks import Suite
+from learner.parameter_count import count_parameters
+from replay_service.plan import ReplayPlan
+from replay_service.types import TransitionSpec
+from stars_dist.config.run_config import RunConfig
+
+EVALUATIONS_PER_RUN = 5
+CHECKPOINTS_PER_RUN = 5
+LARGEST_CHECKPOINT_PERIOD_STEPS = 100_000
+SHORTEST_WARMUP_SHARE = 4  # a run shorter than its warm-up warms up for a quarter of its steps
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """What every part of a run reads. Make it with `plan_run`.
+
+    The clocks are in their own units: `*_steps` are environment steps over all tasks, `*_updates` learner steps.
+    """
+
+    config: RunConfig  # every null that depends on the suite is filled in
+    suite: Suite
+    replay: ReplayPlan
+
+    @property
+    def num_tasks(self) -> int:
+        """T."""
+        return len(self.suite.tasks)
+
+    @property
+    def num_actors(self) -> int:
+        """Rollout actors; one in a serial run."""
+        assert self.config.actors.num_actors is not None, "the configuration of a plan is resolved"
+        return self.config.actors.num_actors
+
+    @property
+    def total_steps(self) -> int:
+        """The run's budget of environment steps."""
+        return self.replay.total_steps
+
+    @property
+    def total_updates(self) -> int:
+        """The run's budget of updates: those that its steps after the warm-up call for."""
+        return math.floor(self.replay.updates_due(self.total_steps))
+
+    @property
+    def evaluation_every_steps(self) -> int:
+        """The period of evaluations during the run."""
+        assert self.config.evaluation.every_env_steps is not None, "the configuration of a plan is resolved"
+        return self.config.evaluation.every_env_steps
+
+    def override(self, **sections: Any) -> Self:
+        """The plan with sections of its configuration replaced on which neither suite nor replay depends."""
+        return replace(self, config=self.config.model_copy(update=sections))
+
+    def lines(self) -> list[str]:
+        """What will run, for a person; one line per part."""
+        config, plan = self.config, self.replay
+        count = count_parameters(config.network, plan.spec)
+        matched = config.network.match_parameters
+        return [
+            f"suite {self.suite.name}: {self.num_tasks} tasks, {self.total_steps:,} environment steps, "
+            f"{self.total_updates:,} updates of {plan.batch_size} transitions",
+            f"{self.num_actors} actors, {plan.num_shards} replay shards ({plan.replay.storage}), "
+            f"{plan.warmup_steps:,} warm-up steps per task, device {config.device}, seed {config.seed}",
+            f"{count.total:,} parameters: actor {count.actor:,}, critics {count.critics:,}"
+            f"{f', matched to {matched}' if matched else ''}",
+        ]
+
+
+def plan_run(config: RunConfig) -> RunPlan:
+    """Fill in every null that depends on the suite and check the configuration as a whole.
+
+    Raises:
+        ValueError: one line with the rule that is broken, the value and the remedy.
+    """
+    suite = parse_suite(config.suite, config.environment.horizon)
+    config.network.check_tasks(len(suite.tasks))
+    config = _resolved(config, suite)
+    assert config.steps is not None, "just resolved"
+    spec = TransitionSpec(len(suite.tasks), suite.obs_dim, suite.action_dim, suite.action_dims)
+    replay = ReplayPlan(
+        spec=spec,
+        replay=config.replay,
+        sampling=config.sampling,
+        total_steps=config.steps,
+        chunk_steps=config.actors.chunk_steps,
+        batches_per_call=config.learner.batches_per_call,
+        seed=config.seed,
+    )
+    return RunPlan(config, suite, replay)
+
+
+def _resolved(config: RunConfig, suite: Suite) -> RunConfig:
+    num_tasks = len(suite.tasks)
+    steps = config.steps or suite.standard_steps
+    checkpoint_every = config.checkpoint.every_env_steps or min(
+        math.ceil(steps / CHECKPOINTS_PER_RUN), LARGEST_CHECKPOINT_PERIOD_STEPS
+    )
+    evaluation_every = config.evaluation.every_env_steps or math.ceil(steps / EVALUATIONS_PER_RUN)
+    num_actors = 1 if config.serial else config.actors.num_actors or num_tasks
+    warmup = _warmup(config.replay.warmup_steps_per_task, math.ceil(steps / num_tasks))
+    replay = {"num_shards": config.replay.shards_for(num_tasks), "warmup_steps_per_task": warmup}
+    return config.model_copy(
+        update={
+            "suite": suite.name,
+            "steps": steps,
+            "actors": config.actors.model_copy(update={"num_actors": num_actors}),
+            "replay": config.replay.model_copy(update=replay),
+            "checkpoint": config.checkpoint.model_copy(update={"every_env_steps": checkpoint_every}),
+            "evaluation": config.evaluation.model_copy(update={"every_env_steps": evaluation_every}),
+        }
+    )
+
+
+def _warmup(warmup: int, steps_per_task: int) -> int:
+    return warmup if steps_per_task > warmup else max(1, steps_per_task // SHORTEST_WARMUP_SHARE)

@@ -1,0 +1,71 @@
+"""The evaluation of a checkpoint on its own: which file, which environments, with progress on standard error."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from actors.checkpoint_path import STATE_FILE
+from actors.evaluation_result import EvaluationResult
+from actors.evaluator import evaluate_suite
+from actors.policy import PolicyWeights, policy_file, read_policy
+from stars_dist.config.run_plan import RunPlan
+from stars_dist.monitor.console import Console
+from stars_dist.run_files.directory import RunDirectory
+
+
+class CheckpointPolicy(NamedTuple):
+    """A checkpoint's policy, and the run that it is of."""
+
+    directory: Path
+    weights: PolicyWeights
+    env_steps: int
+    plan: RunPlan
+
+
+def read_checkpoint_policy(run_or_checkpoint: Path) -> CheckpointPolicy:
+    """Read the policy of a checkpoint, or of a run's newest one; ValueError where it cannot be evaluated."""
+    file = policy_file(run_or_checkpoint)
+    weights, _ = read_policy(file)
+    checkpoint = file.resolve().parent
+    plan = RunDirectory.existing(checkpoint.parent.parent).read_plan()
+    return CheckpointPolicy(file.parent, weights, _env_steps(checkpoint), plan)
+
+
+def evaluate_checkpoint(
+    policy: CheckpointPolicy, episodes: int, num_processes: int | None
+) -> EvaluationResult:
+    """Evaluate all tasks; `num_processes` None: as many as this machine has cores."""
+    plan, num_tasks = policy.plan, policy.plan.num_tasks
+    console = Console(sys.stderr)
+    console.phase(f"evaluating {policy.directory}: {episodes} episodes for each of {num_tasks} tasks")
+    done: list[str] = []
+
+    def progress(task: object) -> None:
+        done.append(str(task))
+        console.progress(f"evaluating: {len(done)}/{num_tasks} tasks done")
+
+    tasks = evaluate_suite(
+        policy.weights,
+        plan.suite,
+        episodes=episodes,
+        seed=plan.config.seed,
+        environment=plan.config.environment,
+        num_processes=min(num_processes or os.cpu_count() or 1, num_tasks),
+        progress=progress,
+    )
+    console.close()
+    checkpoint, version = str(policy.directory), policy.weights.version
+    return EvaluationResult(plan.suite.name, checkpoint, policy.env_steps, version, episodes, tasks)
+
+
+def _env_steps(checkpoint: Path) -> int:
+    try:
+        return int(json.loads((checkpoint / STATE_FILE).read_text())["env_steps"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise ValueError(
+            f"a checkpoint must hold a whole {STATE_FILE}, {checkpoint} does not; use another checkpoint"
+        ) from None

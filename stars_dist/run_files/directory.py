@@ -1,0 +1,127 @@
+"""The run directory: where everything that a run writes has its place, and its name."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import yaml
+
+from actors.checkpoint_path import checkpoint_path
+from replay_service.atomic_file import write_text
+from stars_dist.config.run_config import RunConfig
+from stars_dist.config.run_plan import RunPlan, plan_run
+
+
+class RunDirectory:
+    """One run's files. Only one process at a time may write to it, which `lock` ensures."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config_file = path / "config.yaml"  # the resolved configuration
+        self.provenance_file = path / "provenance.json"
+        self.metrics_file = path / "metrics.jsonl"
+        self.evaluation_file = path / "evaluation.json"  # the one at the end of the run
+        self.failures_file = path / "failures.log"  # what died, and why
+        self.goals_file = path / "goals.npz"
+        self.replay = path / "replay"  # the mapped files of the shards
+        self.snapshots = path / "replay-snapshots"  # unless replay.snapshot_dir names another place
+        self._lock_file = path / "run.lock"
+        self._lock: IO[str] | None = None
+
+    def checkpoint(self, learner_steps: int) -> Path:
+        """Name the checkpoint of a number of learner steps."""
+        return checkpoint_path(self.path, learner_steps)
+
+    @classmethod
+    def unused(cls, path: Path | None, config: RunConfig, preset_label: str) -> RunDirectory:
+        """Choose the directory of a new run; it is not made yet.
+
+        Raises:
+            ValueError: when the directory holds a run already or is a file.
+        """
+        run = cls(path or _default_path(config, preset_label))
+        if run.config_file.exists():
+            raise ValueError(
+                f"a new run needs a directory without one, {run.path} holds a run; "
+                f"use `stars-dist resume {run.path}` or another --run-dir"
+            )
+        nearest = next(place for place in (run.path, *run.path.absolute().parents) if place.exists())
+        if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+            what = "no directory that can be written to" if nearest.is_dir() else "a file"
+            raise ValueError(
+                f"a run needs a directory to write to, {nearest} is {what}; use another --run-dir"
+            )
+        return run
+
+    @classmethod
+    def existing(cls, path: Path) -> RunDirectory:
+        """Find the directory of a run that was started before.
+
+        Raises:
+            ValueError: when there is no run.
+        """
+        run = cls(path)
+        if not run.config_file.is_file():
+            raise ValueError(
+                f"a run directory must hold config.yaml, {path} does not; use a directory that launch made"
+            )
+        return run
+
+    def create(self) -> None:
+        """Make the directory and take it; ValueError where that cannot be."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ValueError(
+                f"a run directory must be one that can be made, got {self.path} ({error}); use another --run-dir"
+            ) from None
+        self.lock()
+
+    def lock(self) -> None:
+        """Take the directory for the life of this process; another live process's claim is a ValueError."""
+        self._lock = self._lock_file.open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(
+                f"a run directory serves one process at a time, {self.path} is in use; stop that run first"
+            ) from None
+
+    def write_config(self, config: RunConfig) -> None:
+        """Write the resolved configuration."""
+        write_text(self.config_file, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+
+    def read_config(self) -> RunConfig:
+        """Read what `write_config` wrote."""
+        return RunConfig.model_validate(yaml.safe_load(self.config_file.read_text()))
+
+    def read_plan(self) -> RunPlan:
+        """Plan the run anew from its configuration."""
+        return plan_run(self.read_config())
+
+    def write_provenance(self, record: Mapping[str, Any]) -> None:
+        """Write the record of the launch and of the resumes after it."""
+        write_text(self.provenance_file, json.dumps(record, indent=2) + "\n")
+
+    def read_provenance(self) -> dict[str, Any]:
+        """Read what `write_provenance` wrote."""
+        return json.loads(self.provenance_file.read_text())
+
+    @property
+    def num_resumes(self) -> int:
+        """How often the run was resumed."""
+        return len(self.read_provenance()["resumes"])
+
+
+def _default_path(config: RunConfig, preset_label: str) -> Path:
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    suite = config.suite.replace(":", "").replace(",", "+")
+    if len(suite) > 40:
+        suite = f"{suite[:40].rsplit('+', 1)[0]}+more"
+    return Path("runs") / f"{suite}-{preset_label}-s{config.seed}-{stamp}"

@@ -1,0 +1,61 @@
+"""Where a run goes on: its newest checkpoint that is whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from actors.checkpoint_path import checkpoint_paths
+from learner.checkpoint import CheckpointError, read_checkpoint
+from stars_dist.config.run_plan import RunPlan
+from stars_dist.run_files.directory import RunDirectory
+from stars_dist.run_files.replay_files import prepare_replay
+
+Log = Callable[[str], None]
+
+
+class ResumePoint(NamedTuple):
+    """A whole checkpoint and what the clocks were when it was written."""
+
+    checkpoint: Path
+    env_steps: int
+    learner_steps: int
+
+
+class Start(NamedTuple):
+    """Where the processes of a run begin: at a checkpoint or at nothing."""
+
+    checkpoint: Path | None
+    env_steps: int
+    metrics_end: int | None  # environment steps beyond which recorded metrics are made again; None: nowhere
+
+
+def resume_point(run_dir: Path, log: Log) -> ResumePoint | None:
+    """Find the newest whole checkpoint, None without any; `log` is told of damaged ones, which are passed over."""
+    for path in reversed(checkpoint_paths(run_dir)):
+        try:
+            checkpoint = read_checkpoint(path)
+        except CheckpointError as error:
+            log(f"damaged checkpoint passed over: {error}")
+            continue
+        return ResumePoint(path, checkpoint.state["env_steps"], checkpoint.learner["learner_steps"])
+    return None
+
+
+def find_start(run: RunDirectory, plan: RunPlan, log: Log) -> Start:
+    """Find where a resumed run goes on and say what is restored and what is not."""
+    point = resume_point(run.path, log)
+    if point is None:
+        log("no checkpoint yet: learner and counters start anew")
+    else:
+        log(
+            f"restored from {point.checkpoint}: networks, optimizers, temperatures, random states, "
+            f"{point.learner_steps:,} updates, limiter at {point.env_steps:,} environment steps"
+        )
+    replay_steps = prepare_replay(run, plan, log)
+    log("not restored: episodes in progress; they begin anew")
+    env_steps = point.env_steps if point else 0
+    # A replay of which nothing is lost counts on from its own steps, at or after those of the checkpoint.
+    metrics_end = None if replay_steps is None else max(replay_steps, env_steps)
+    return Start(point.checkpoint if point else None, env_steps, metrics_end)

@@ -1,0 +1,108 @@
+"""A runner survives an environment that breaks, up to a threshold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from actors.env_runner import EnvironmentFailureError, EnvRunner
+from actors.goal_environment import GoalEnvironment
+
+ACTION = np.zeros(1, np.float32)
+
+
+class BreakingEnvironment(GoalEnvironment):
+    """Observes the number of the step, counted over all episodes, and breaks in the named steps or resets."""
+
+    def __init__(self, horizon: int, breaks: dict[int, str] | None = None, breaking_resets: int = 0) -> None:
+        super().__init__(np.zeros((1, 1)), horizon, obs_dim=1, action_dim=1)
+        self.breaks = breaks or {}
+        self.breaking_resets = breaking_resets
+        self.step_count = 0
+
+    def _start(self, goal: np.ndarray) -> np.ndarray:
+        if self.breaking_resets > 0:
+            self.breaking_resets -= 1
+            raise RuntimeError("no reset")
+        return np.array([-1.0], np.float32)
+
+    def _advance(self, action: np.ndarray) -> tuple[np.ndarray, float, dict[str, Any]]:
+        self.step_count += 1
+        kind = self.breaks.get(self.step_count, "")
+        if kind == "raises":
+            raise RuntimeError("simulation unstable")
+        odd = {"nan obs": np.nan, "-inf obs": -np.inf}
+        obs = np.array([odd.get(kind, self.step_count)], np.float32)
+        reward = float("inf") if kind == "inf reward" else 1.0
+        return obs, reward, {"success": float(kind == "success")}
+
+
+def lane_of(env: GoalEnvironment, chunk_steps: int = 6, max_failed_episodes: int = 1) -> EnvRunner:
+    return EnvRunner(env, "breaking-v3", 3, chunk_steps, max_failed_episodes)
+
+
+def fill(runner: EnvRunner) -> int:
+    """Steps until the chunk is full; how many it took."""
+    steps = 0
+    while not runner.full:
+        runner.step(ACTION, weights_version=5)
+        steps += 1
+    return steps
+
+
+def test_episodes_and_final_observations() -> None:
+    runner = lane_of(BreakingEnvironment(horizon=4, breaks={3: "success"}))
+    fill(runner)
+    transitions, episodes = runner.take()
+    assert transitions.obs[:, 0].tolist() == [-1, 1, 2, 3, -1, 5]
+    assert transitions.next_obs[:, 0].tolist() == [1, 2, 3, 4, 5, 6]  # 4 is the final observation
+    assert not transitions.terminated.any()
+    assert transitions.task_id.tolist() == [3] * 6
+    assert [tuple(episode) for episode in episodes] == [(3, 4.0, 4, True, 5)]
+    fill(runner)
+    assert [episode.success for episode in runner.take()[1]] == [False, False]  # success is not carried over
+    assert (runner.env_steps, runner.ended_episodes) == (12, 3)
+
+
+def test_a_taken_chunk_is_not_overwritten() -> None:
+    runner = lane_of(BreakingEnvironment(horizon=100))
+    fill(runner)
+    first, _ = runner.take()
+    kept = first.obs.copy()
+    fill(runner)
+    np.testing.assert_array_equal(first.obs, kept)
+
+
+@pytest.mark.parametrize("kind", ["raises", "nan obs", "-inf obs", "inf reward"])
+def test_a_broken_episode_is_dropped_from_the_break_on(kind: str) -> None:
+    runner = lane_of(BreakingEnvironment(horizon=4, breaks={3: kind}))
+    assert fill(runner) == 7
+    transitions, episodes = runner.take()
+    assert transitions.obs[:, 0].tolist() == [-1, 1, -1, 4, 5, 6]
+    assert transitions.next_obs[:, 0].tolist() == [1, 2, 4, 5, 6, 7]
+    assert [episode.length for episode in episodes] == [4]
+    assert [episode.return_ for episode in episodes] == [4.0]
+    assert runner.failed_episodes == 1
+
+
+def test_breaks_with_whole_episodes_between_them_are_tolerated() -> None:
+    breaks = dict.fromkeys([3, 10, 17], "raises")
+    runner = lane_of(BreakingEnvironment(horizon=4, breaks=breaks), chunk_steps=18)
+    fill(runner)
+    assert runner.failed_episodes == 3
+
+
+def test_breaks_in_a_row_end_the_actor_with_task_and_cause() -> None:
+    runner = lane_of(BreakingEnvironment(horizon=4, breaks={3: "raises", 6: "raises"}))
+    with pytest.raises(
+        EnvironmentFailureError, match=r"at most 1 .* breaking-v3 .* 2; .*simulation unstable"
+    ):
+        fill(runner)
+
+
+def test_resets_that_break_count_too() -> None:
+    assert lane_of(BreakingEnvironment(horizon=4, breaking_resets=1)).failed_episodes == 1
+    with pytest.raises(EnvironmentFailureError, match="no reset"):
+        lane_of(BreakingEnvironment(horizon=4, breaking_resets=2))
