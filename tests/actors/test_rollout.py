@@ -272,17 +272,16 @@ def test_an_actor_reports_while_it_steps_and_while_it_waits() -> None:
 
 def test_an_actor_past_the_lag_waits_for_newer_weights(make_weights: MakeWeights) -> None:
     weights = Weights(make_weights(version=100))
-    worker, writer = worker_of(weights, max_policy_lag=8)
+    worker, writer = worker_of(weights, max_policy_lag=8, weights_poll_s=0.001)
     acknowledge(writer, 108)
     assert worker.collect_chunk() == 2  # a lag of exactly the bound is allowed
     acknowledge(writer, 109)
-    asked = len(weights.asked)
     weights.upcoming += [
         make_weights(version=100),
         make_weights(version=105),
     ]  # the first is as old as before
     assert worker.collect_chunk() == 2
-    assert weights.asked[asked:] == [100, 100]
+    assert weights.upcoming == []
     assert writer.chunks[-1].weights_version == 105
     assert worker.stats().waiting_s >= 0.001  # weights_poll_s
 
