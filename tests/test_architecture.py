@@ -30,7 +30,11 @@ ROOMS = (
     "commands",
     "cli",
 )
-APART = {"cluster": {"serial"}, "evaluate": {"serial", "cluster", "train"}, "report": {"serial", "cluster", "train"}}
+APART = {
+    "cluster": {"serial"},
+    "evaluate": {"serial", "cluster", "train"},
+    "report": {"serial", "cluster", "train"},
+}
 MAY_IMPORT = {
     "ray": ("stars_dist/cluster/", "replay_service/transport.py", "stars_dist/bench/replay_ray.py"),
     "metaworld": ("actors/metaworld/", "actors/families/metaworld.py"),

@@ -15,7 +15,7 @@ from actors.environment import build_environment
 from actors.policy import NumpyPolicy, PolicyWeights
 from actors.rollout import RolloutWorker
 from actors.suites import parse_suite
-from actors.sync import ActorStats, SyncReply
+from actors.sync import ActorStats, Sync, SyncReply
 from replay_service.config import ReplayConfig, SamplingConfig
 from replay_service.plan import ReplayPlan
 from replay_service.shard import Shard
@@ -82,12 +82,12 @@ class Weights:
 
 
 def worker_of(
-    weights: Weights, task_ids: tuple[int, ...] = (0, 1), incarnation: int = 0, **config: Any
+    sync: Sync, task_ids: tuple[int, ...] = (0, 1), incarnation: int = 0, **config: Any
 ) -> tuple[RolloutWorker, RecordingWriter]:
     writer = RecordingWriter(task_ids)
     assignment = Assignment(0, incarnation, SUITE, task_ids, seed=1)
     actors = ActorsConfig(**{"envs_per_actor": 1, "chunk_steps": 30, "weights_poll_s": 1.0, **config})
-    return RolloutWorker(assignment, actors, ENVIRONMENT, writer, weights), writer
+    return RolloutWorker(assignment, actors, ENVIRONMENT, writer, sync), writer
 
 
 def acknowledge(writer: RecordingWriter, learner_steps: int) -> None:
@@ -271,17 +271,23 @@ def test_an_actor_reports_while_it_steps_and_while_it_waits() -> None:
 
 
 def test_an_actor_past_the_lag_waits_for_newer_weights(make_weights: MakeWeights) -> None:
-    weights = Weights(make_weights(version=100))
-    worker, writer = worker_of(weights, max_policy_lag=8, weights_poll_s=0.001)
+    news: list[PolicyWeights | None] = [make_weights(version=100)]
+
+    def sync(stats: ActorStats) -> SyncReply:
+        return SyncReply(news.pop(0) if news else None)
+
+    worker, writer = worker_of(sync, max_policy_lag=8, weights_poll_s=0.001)
     acknowledge(writer, 108)
     assert worker.collect_chunk() == 2  # a lag of exactly the bound is allowed
     acknowledge(writer, 109)
-    weights.upcoming += [
+    news += [
+        None,
         make_weights(version=100),
+        None,
         make_weights(version=105),
     ]  # the first is as old as before
     assert worker.collect_chunk() == 2
-    assert weights.upcoming == []
+    assert news == []
     assert writer.chunks[-1].weights_version == 105
     assert worker.stats().waiting_s >= 0.001  # weights_poll_s
 
