@@ -1,4 +1,4 @@
-"""The house: imports point down only, between packages and between the rooms of stars_dist, and few may load what is heavy."""
+"""The house: imports point down only, between packages and the rooms of stars_dist, and few load what is heavy."""
 
 from __future__ import annotations
 
