@@ -11,7 +11,7 @@ _TEMPORARY = ".writing-"
 
 
 def begin(parent: Path) -> Path:
-    """An empty directory in `parent` to write in; clears what a process left that was killed while it wrote."""
+    """Create an empty directory in `parent` to write in; remove what a process that was killed left half written."""
     parent.mkdir(parents=True, exist_ok=True)
     for leftover in parent.glob(f"{_TEMPORARY}*"):
         shutil.rmtree(leftover)
@@ -21,7 +21,7 @@ def begin(parent: Path) -> Path:
 
 
 def publish(written: Path, name: str) -> Path:
-    """Makes all that was written durable, then gives the directory its name, in place of one that has it."""
+    """Make all that was written durable, then give the directory its name, in place of one that has it."""
     for path in (*written.rglob("*"), written):
         _sync(path)
     named = written.parent / name
@@ -33,12 +33,13 @@ def publish(written: Path, name: str) -> Path:
 
 
 def numbered(parent: Path, prefix: str) -> list[Path]:
-    """The directories `<prefix><number>`, lowest number first."""
+    """List the directories `<prefix><number>`, lowest number first."""
     found = [path for path in parent.glob(f"{prefix}*") if path.name.removeprefix(prefix).isdigit()]
     return sorted(found, key=lambda path: int(path.name.removeprefix(prefix)))
 
 
 def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's content, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

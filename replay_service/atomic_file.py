@@ -11,7 +11,10 @@ from typing import IO
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file to write in; it takes the place of `path` when the block ends, and never if the block raises."""
+    """Open a file to write in; it takes the place of `path` when the block ends, and never if the block raises.
+
+    A process that is killed in the block may leave a hidden `.<name>.<process id>.tmp` beside `path`.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:

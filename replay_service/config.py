@@ -7,9 +7,11 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from replay_service.priority import is_exponent_at
+
 
 class ReplayConfig(BaseModel):
-    """How transitions are kept, and how inserting and sampling hold each other's pace."""
+    """How transitions are kept, and how inserting and sampling are held at one ratio."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -21,13 +23,13 @@ class ReplayConfig(BaseModel):
         description="mapped: in files of the run directory, survives a killed process; memory: does not",
     )
     num_shards: int | None = Field(
-        default=None, ge=1, description="shard processes; none: one for every ten tasks, rounded up"
+        default=None, ge=1, description="shard processes; none: one per ten tasks, rounded up"
     )
     warmup_steps_per_task: int = Field(
         default=4000, ge=1, description="transitions each task must hold before the first sample"
     )
     samples_per_insert: float | None = Field(
-        default=None, gt=0, description="rows drawn for each stored transition; none: batch size / tasks"
+        default=None, gt=0, description="rows drawn per stored transition; none: batch size / tasks"
     )
     error_buffer: float | None = Field(
         default=None,
@@ -35,7 +37,7 @@ class ReplayConfig(BaseModel):
         description="allowed deviation from samples_per_insert, rows; none: twice the least safe value",
     )
     max_unacknowledged_chunks: int = Field(
-        default=2, ge=1, le=32, description="chunks of one task that an actor may have under way, chunks"
+        default=2, ge=1, le=32, description="chunks of one task that an actor may have in flight, chunks"
     )
     insert_timeout_s: float = Field(
         default=10.0,
@@ -63,7 +65,11 @@ class ReplayConfig(BaseModel):
     )
 
     def shards_for(self, num_tasks: int) -> int:
-        """The number of shards of a run with `num_tasks` tasks."""
+        """Return the number of shards of a run with `num_tasks` tasks.
+
+        Raises:
+            ValueError: more shards than tasks are configured.
+        """
         if self.num_shards is None:
             return math.ceil(num_tasks / 10)
         if self.num_shards > num_tasks:
@@ -104,7 +110,7 @@ class SamplingConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     batch_size_per_task: int = Field(
-        default=128, ge=1, description="rows of a batch for each task of the run, rows"
+        default=128, ge=1, description="rows of a batch per task of the run, rows"
     )
     priority_exponent: float = Field(
         default=0.6, ge=0, le=2, description="alpha in P(i) = p_i^alpha / sum p^alpha, power"
@@ -133,6 +139,5 @@ class SamplingConfig(BaseModel):
         return self
 
     def is_exponent(self, progress: float) -> float:
-        """Beta after the share `progress` (0 to 1) of the training; linear between start and end."""
-        share = min(max(progress, 0.0), 1.0)
-        return self.is_exponent_start + share * (self.is_exponent_end - self.is_exponent_start)
+        """Return beta of the importance weights after the share `progress` (0 to 1) of the training."""
+        return is_exponent_at(progress, self.is_exponent_start, self.is_exponent_end)

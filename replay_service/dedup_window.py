@@ -1,4 +1,4 @@
-"""The ledger: which chunks a shard has stored, so that a retry is recognised."""
+"""The dedup window: which chunks a shard has stored, so that a retry is recognised."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from replay_service.storage import Storage
 from replay_service.types import ChunkId
 
 MAX_ACTORS = 4096
-WINDOW = 64  # an actor has at most 32 chunks of a task under way
+WINDOW = 64  # an actor has at most 32 chunks of a task in flight
 _MASK = (1 << WINDOW) - 1
 ENTRY_DTYPE = np.dtype([("incarnation", "i8"), ("next_sequence", "i8"), ("seen", "u8")])
 
@@ -25,22 +25,24 @@ class DedupEntry(NamedTuple):
 
 
 class DedupWindow:
-    """For each table and actor the newest incarnation and a window over its newest sequences.
+    """The newest incarnation of each actor in each table, and a window over its newest sequences.
 
     As in IPsec's anti-replay window (RFC 4303, 3.4.3) a sequence in the window is stored iff its bit is set,
     and one before the window counts as stored: an actor sends nothing that is more than WINDOW ahead of what
-    it still waits for. So the ledger has a fixed size, whatever is lost or sent again.
+    it still waits for. So the size is fixed, whatever is lost or sent again.
     """
 
     def __init__(self, num_tables: int, storage: Storage) -> None:
+        # "ledger" is the name of the file in the runs that exist, and so it stays
         self._entry = storage.array("ledger", (num_tables, MAX_ACTORS), ENTRY_DTYPE)
         self.duplicates = storage.array("duplicates", (num_tables,), np.int64)  # i64[M], retries recognised
 
     def entry(self, table: int, actor: int) -> DedupEntry:
+        """Return what is known of an actor's chunks of a table."""
         return DedupEntry(*self._entry[table, actor].item())
 
     def is_stored(self, table: int, chunk: ChunkId) -> bool:
-        """Whether this very chunk was stored before."""
+        """Return whether this very chunk was stored before."""
         incarnation, next_sequence, seen = self.entry(table, chunk.actor)
         if chunk.incarnation != incarnation or chunk.sequence >= next_sequence:
             return False
@@ -48,17 +50,17 @@ class DedupWindow:
         return age >= WINDOW or bool(seen >> age & 1)
 
     def is_superseded(self, table: int, chunk: ChunkId) -> bool:
-        """Whether a newer incarnation of the actor has taken over this task."""
+        """Return whether a newer incarnation of the actor has begun on this task."""
         return chunk.incarnation < self.entry(table, chunk.actor).incarnation
 
     def begin(self, table: int, actor: int, at_least: int) -> int:
-        """Start a new incarnation of an actor; returns its number, greater than all before."""
+        """Start a new incarnation of an actor; return its number: greater than all before, and `at_least`."""
         incarnation = max(self.entry(table, actor).incarnation + 1, at_least)
         self.write(table, actor, DedupEntry(incarnation, 0, 0))
         return incarnation
 
     def entry_with(self, table: int, chunk: ChunkId) -> DedupEntry:
-        """The actor's entry once this chunk is stored; nothing is changed."""
+        """Compute the actor's entry once this chunk is stored; nothing is changed."""
         incarnation, next_sequence, seen = self.entry(table, chunk.actor)
         if chunk.incarnation != incarnation:
             next_sequence, seen = 0, 0
@@ -69,13 +71,14 @@ class DedupWindow:
         return DedupEntry(chunk.incarnation, chunk.sequence + 1, seen)
 
     def copy_entries(self, table: int) -> NDArray:
-        """What is known of every actor, ENTRY_DTYPE[MAX_ACTORS]."""
+        """Copy the entries of all actors, ENTRY_DTYPE[MAX_ACTORS]."""
         return self._entry[table].copy()
 
     def restore(self, table: int, entries: NDArray, duplicates: int) -> None:
-        """Take over copied entries."""
+        """Replace a table's entries by copied ones."""
         self._entry[table] = entries
         self.duplicates[table] = duplicates
 
     def write(self, table: int, actor: int, entry: DedupEntry) -> None:
+        """Replace an actor's entry; may be repeated."""
         self._entry[table, actor] = entry

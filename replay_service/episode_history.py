@@ -32,18 +32,18 @@ class EpisodeHistory:
         return self._count
 
     def write(self, table: int, count: int, newest: NDArray) -> None:
-        """Make `newest` the last of `count` episodes. Repeating it changes nothing."""
+        """Make `newest` the last of `count` episodes; may be repeated."""
         if len(newest):
             self._episode[table, np.arange(count - len(newest), count) % HISTORY] = newest
             self._count[table] = count
             self._refresh(table)
 
     def copy_ring(self, table: int) -> NDArray:
-        """The newest episodes, EPISODE_DTYPE[HISTORY]; the c-th ever is at c % HISTORY."""
+        """Copy the newest episodes, EPISODE_DTYPE[HISTORY]; the c-th ever is at c % HISTORY."""
         return self._episode[table].copy()
 
     def restore(self, table: int, count: int, ring: NDArray) -> None:
-        """Take over a copied ring."""
+        """Fill a ring from a copied one."""
         self.write(table, count, ring[np.arange(max(count - HISTORY, 0), count) % HISTORY])
 
     def _refresh(self, table: int) -> None:
@@ -55,7 +55,7 @@ class EpisodeHistory:
 
 
 def pack_episodes(episodes: Sequence[EpisodeEnd]) -> NDArray:
-    """The newest HISTORY of these episodes as records of EPISODE_DTYPE."""
+    """Pack the newest HISTORY of these episodes into records of EPISODE_DTYPE."""
     return np.array(
         [(end.return_, end.length, end.success, end.weights_version) for end in episodes[-HISTORY:]],
         EPISODE_DTYPE,

@@ -1,7 +1,7 @@
 """Inspection: what the files of mapped shards hold, read without opening the shards.
 
-Nothing is locked or written, so it works on a dead run's directory and beside a live one; counts of a live one
-may be those of neighbouring instants.
+Nothing is locked or written, so it works on a dead run's directory and beside a live one, whose counts may be those
+of neighbouring instants.
 """
 
 from __future__ import annotations
@@ -13,18 +13,19 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from replay_service.priority import priority_mass
 from replay_service.storage import LAYOUT_VERSION
 
 
 class LastChunk(NamedTuple):
-    """The newest chunk of one actor that is stored."""
+    """The newest stored chunk of one actor."""
 
     incarnation: int
     sequence: int
 
 
 class TableReport(NamedTuple):
-    """One task's table."""
+    """What the files hold of one task."""
 
     task_id: int
     shard: int
@@ -41,7 +42,7 @@ class TableReport(NamedTuple):
 
 
 class ShardReport(NamedTuple):
-    """One shard's directory."""
+    """What the files hold of one shard."""
 
     shard: int
     incarnation: int  # starts of its process
@@ -50,7 +51,11 @@ class ShardReport(NamedTuple):
 
 
 def inspect_shards(directory: Path) -> list[ShardReport]:
-    """The shards of a replay directory, in order; ValueError if there are none."""
+    """Read the shards of a replay directory, in order.
+
+    Raises:
+        ValueError: there are none, or they are of another version or were cut short in their creation.
+    """
     found = [path for path in directory.glob("shard-*") if (path / "layout.json").is_file()]
     if not found:
         raise ValueError(
@@ -85,7 +90,7 @@ def _table(row: int, layout: dict, files: dict[str, NDArray]) -> TableReport:
     count = int(counter["count"])
     size = min(count, capacity)
     shard = files["shard"]
-    mass = (files["priority"][row, :size] + shard["priority_epsilon"]) ** shard["priority_exponent"]
+    alpha, epsilon = float(shard["priority_exponent"]), float(shard["priority_epsilon"])
     return TableReport(
         task_id=layout["task_id"][row],
         shard=layout["shard"],
@@ -93,18 +98,18 @@ def _table(row: int, layout: dict, files: dict[str, NDArray]) -> TableReport:
         size=size,
         inserted=count + int(counter["lost"]),
         newest_key=int(counter["first_key"]) + count - 1 if count else None,
-        priority_mass=float(mass.sum()),
+        priority_mass=float(priority_mass(files["priority"][row, :size], alpha, epsilon).sum()),
         sampled=int(counter["sampled"]),
         stale_updates=int(counter["stale"]),
         duplicate_chunks=int(files["duplicates"][row]),
         episodes=int(files["episode_counts"][row]),
-        last_chunk=_last_chunks(files["ledger"][row]),
+        last_chunk=_last_chunks(files["ledger"][row]),  # the dedup window's file, see dedup_window.py
     )
 
 
-def _last_chunks(ledger: NDArray) -> dict[int, LastChunk]:
-    actors = np.flatnonzero(ledger["next_sequence"])
+def _last_chunks(entries: NDArray) -> dict[int, LastChunk]:
+    actors = np.flatnonzero(entries["next_sequence"])
     return {
-        actor: LastChunk(int(ledger["incarnation"][actor]), int(ledger["next_sequence"][actor]) - 1)
+        actor: LastChunk(int(entries["incarnation"][actor]), int(entries["next_sequence"][actor]) - 1)
         for actor in actors.tolist()
     }

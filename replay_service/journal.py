@@ -48,7 +48,7 @@ class Journal:
         self._committed = storage.array("journal_committed", (), np.int64)
 
     def commit(self, insertion: Insertion) -> None:
-        """From the return of this call on the insertion survives a kill."""
+        """Write an insertion; from the return of this call on it survives a kill."""
         rows, episodes = len(insertion.rows), len(insertion.episodes)
         words(self._rows)[:rows] = words(insertion.rows)
         self._episodes[:episodes] = insertion.episodes
@@ -64,11 +64,11 @@ class Journal:
         self._committed[...] = 1
 
     def clear(self) -> None:
-        """The insertion has been applied."""
+        """Forget the insertion: it has been applied."""
         self._committed[...] = 0
 
     def pending(self) -> Insertion | None:
-        """The insertion that was committed and perhaps not applied."""
+        """Return the insertion that was committed and perhaps not applied; None without one."""
         if not self._committed:
             return None
         table, first, rows, actor, incarnation, next_sequence, seen, episode_count, episodes = (

@@ -29,24 +29,25 @@ class RateLimiter:
         return self.samples_per_insert * (self.inserts - self.min_size) - self.samples
 
     def can_sample(self, num_rows: int) -> bool:
-        """Whether `num_rows` more rows may be drawn now."""
+        """Return whether `num_rows` more rows may be drawn now."""
         return self.inserts >= self.min_size and self.cursor - num_rows >= -self.error_buffer
 
     def allowed_inserts(self) -> int:
-        """The greatest I that the rows drawn so far admit."""
+        """Return the greatest I that the rows drawn so far admit."""
         return math.floor(self.min_size + (self.samples + self.error_buffer) / self.samples_per_insert)
 
     def state_dict(self) -> dict[str, int]:
+        """Return the counters."""
         return {"inserts": self.inserts, "samples": self.samples}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Restore the counters; ratio and buffers stay those of the configuration."""
+        """Restore the counters; the ratio and the error buffer stay those of the configuration."""
         self.inserts = state["inserts"]
         self.samples = state["samples"]
 
 
 def least_error_buffer(rows_per_call: int, samples_per_insert: float, inserts_per_round: int) -> float:
-    """The error buffer below which both sides can wait for each other.
+    """Return the error buffer below which both sides can wait for each other.
 
     The sampler waits while D < rows_per_call - eb. Inserters wait, each with one chunk in hand and together
     `inserts_per_round` items, only where D > eb - spi * inserts_per_round. Both at once is impossible iff

@@ -23,6 +23,7 @@ class ReplayPlan:
     seed: int
 
     def __post_init__(self) -> None:
+        """Check the sizes against each other; ValueError with rule and remedy."""
         for name in ("total_steps", "chunk_steps", "batches_per_call"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}; raise it")
@@ -43,21 +44,24 @@ class ReplayPlan:
             )
         if self.steps_per_task <= self.warmup_steps:
             raise ValueError(
-                f"a run must be longer than its warm-up, got {self.steps_per_task} steps a task with "
+                f"a run must be longer than its warm-up, got {self.steps_per_task} steps per task with "
                 f"{self.warmup_steps} of warm-up; raise --steps or lower replay.warmup_steps_per_task"
             )
         self.replay.shards_for(self.num_tasks)
 
     @property
     def num_tasks(self) -> int:
+        """Tasks of the run."""
         return self.spec.num_tasks
 
     @property
     def num_shards(self) -> int:
+        """Shards of the run."""
         return self.replay.shards_for(self.num_tasks)
 
     @property
     def batch_size(self) -> int:
+        """Rows of a batch, all tasks together."""
         return self.sampling.batch_size_per_task * self.num_tasks
 
     @property
@@ -77,24 +81,25 @@ class ReplayPlan:
 
     @property
     def samples_per_insert(self) -> float:
-        """Rows drawn for each transition stored after the warm-up."""
+        """Rows drawn per transition stored after the warm-up."""
         return self.replay.samples_per_insert or self.batch_size / self.num_tasks
 
     def updates_in(self, env_steps: int) -> float:
-        """Updates that so many steps after the warm-up call for: samples_per_insert * env_steps / batch_size."""
+        """Return the updates for so many steps after the warm-up: samples_per_insert * env_steps / batch_size."""
         return self.samples_per_insert * env_steps / self.batch_size
 
     def updates_due(self, env_steps: int) -> float:
-        """Updates that the run is due at `env_steps` in all, warm-up included."""
+        """Return the updates that the run is due at `env_steps` in all, warm-up included."""
         return self.updates_in(max(env_steps - self.total_warmup_steps, 0))
 
     def measured_samples_per_insert(self, env_steps: int, updates: int) -> float:
-        """Rows learned from per transition inserted after the warm-up; nan before its end."""
+        """Return the rows learned from per transition stored after the warm-up; nan before its end."""
         inserted = env_steps - self.total_warmup_steps
         return updates * self.batch_size / inserted if inserted > 0 else float("nan")
 
     @property
     def error_buffer(self) -> float:
+        """Rows that the limiter may be off the configured ratio, either way."""
         return self.replay.error_buffer or 2 * self._least_error_buffer
 
     @property
@@ -103,9 +108,9 @@ class ReplayPlan:
         return least_error_buffer(rows_per_call, self.samples_per_insert, self.chunk_steps * self.num_tasks)
 
     def limiter(self) -> RateLimiter:
-        """A new limiter at its start."""
+        """Create a limiter at the start of the run."""
         return RateLimiter(self.samples_per_insert, self.total_warmup_steps, self.error_buffer)
 
     def tasks_of_shard(self, shard: int) -> list[int]:
-        """The tasks that live on a shard, ascending."""
+        """List the tasks that live on a shard, ascending."""
         return [task for task in range(self.num_tasks) if shard_of_task(task, self.num_shards) == shard]

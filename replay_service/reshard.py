@@ -1,4 +1,4 @@
-"""Resharding: brings the files of a run that is not running to another number of shards."""
+"""Resharding: brings the replay files of a run that is not running to another number of shards."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from replay_service.transport import LocalTransport
 def reshard(directory: Path, plan: ReplayPlan, store: SnapshotStore) -> Snapshot | None:
     """Turn files of another number of shards into a snapshot, which the plan's shards then start from.
 
-    None if the files fit the plan or there are none. A shard whose files are missing counts with what the
-    newest snapshot holds of it. Killed at any instant, the call may be repeated: the files go away only once
-    the snapshot is whole.
+    Return None if the files fit the plan or there are none. A shard whose files are missing is taken from the
+    newest snapshot. Killed at any instant, the call may be repeated: the files are removed only once the
+    snapshot is whole.
     """
     found = _num_shards(directory)
     if found in (None, plan.num_shards):

@@ -1,4 +1,4 @@
-"""Rows: transitions as packed records, so that storing, drawing and sending one moves one piece of memory."""
+"""Rows: transitions as packed records, so that to store, draw or send one moves one piece of memory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from replay_service.types import TransitionBatch, TransitionSpec
 
 
 def row_dtype(spec: TransitionSpec) -> np.dtype:
-    """The record of one transition, padded to whole words; its table implies the task."""
+    """Return the record of one transition, padded to whole words; its table implies the task."""
     fields = [
         ("obs", np.float32, (spec.obs_dim,)),
         ("action", np.float32, (spec.action_dim,)),
@@ -21,7 +21,7 @@ def row_dtype(spec: TransitionSpec) -> np.dtype:
 
 
 def pack(transitions: TransitionBatch, dtype: np.dtype) -> NDArray:
-    """The columns as rows of `dtype`, in new memory."""
+    """Copy columns into rows of `dtype`."""
     rows = np.zeros(len(transitions.reward), dtype)
     for name in dtype.names or ():
         rows[name] = getattr(transitions, name)
@@ -29,12 +29,12 @@ def pack(transitions: TransitionBatch, dtype: np.dtype) -> NDArray:
 
 
 def unpack(rows: NDArray, task_id: NDArray[np.int32]) -> TransitionBatch:
-    """Rows as columns: views, nothing is copied."""
+    """View rows as columns; nothing is copied."""
     return TransitionBatch(
         rows["obs"], rows["action"], rows["reward"], rows["next_obs"], rows["terminated"], task_id
     )
 
 
 def words(rows: NDArray) -> NDArray[np.uint32]:
-    """The same memory as u32[..., words]: numpy copies words as one block but records field by field."""
+    """View rows as u32[..., words]: numpy copies words as one block but records field by field."""
     return rows.view(np.uint32).reshape(*rows.shape, rows.dtype.itemsize // 4)

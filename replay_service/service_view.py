@@ -9,7 +9,7 @@ from replay_service.types import ShardStats
 
 
 class ServiceView:
-    """The shards' counters by task."""
+    """The newest counters of the shards, by shard and by task."""
 
     def __init__(self, plan: ReplayPlan) -> None:
         self._plan = plan
@@ -18,8 +18,8 @@ class ServiceView:
         self.size = np.zeros(plan.num_tasks, np.int64)  # i64[T]
         self.success_rate = np.full(plan.num_tasks, np.nan)  # f64[T]
 
-    def absorb(self, shard: int, stats: ShardStats) -> bool:
-        """Take a shard's news. Returns whether the shard has lost transitions that were known before."""
+    def record(self, shard: int, stats: ShardStats) -> bool:
+        """Record a shard's counters; return whether the shard has lost transitions that were known before."""
         task = stats.task_id
         lost = bool((stats.inserted < self.inserted[task]).any())
         self.stats[shard] = stats
@@ -30,7 +30,7 @@ class ServiceView:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every shard has been heard of."""
+        """Whether every shard has answered."""
         return all(stats is not None for stats in self.stats)
 
     @property
@@ -40,7 +40,7 @@ class ServiceView:
 
     @property
     def is_warm(self) -> bool:
-        """Whether every shard has been heard of and every table holds the warm-up."""
+        """Whether every shard has answered and every table holds the warm-up."""
         return self.is_complete and bool(self.size.min() >= self._plan.warmup_steps)
 
     @property

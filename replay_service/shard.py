@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections import deque
 from pathlib import Path
 
@@ -12,17 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from replay_service.atomic_directory import sha256
-from replay_service.dedup_window import DedupWindow
-from replay_service.episode_history import EpisodeHistory, pack_episodes
-from replay_service.journal import Insertion, Journal
+from replay_service.content import ShardContent
 from replay_service.plan import ReplayPlan
-from replay_service.rows import pack
+from replay_service.priority import check_priorities
 from replay_service.snapshot import SnapshotError, SnapshotStore
 from replay_service.storage import Storage
-from replay_service.table import Tables
-from replay_service.table_copy import TableParts, copy_table, restore_table
+from replay_service.table_copy import copy_table, restore_table
 from replay_service.types import Chunk, InsertAck, InsertStatus, ShardSample, ShardStats
 from replay_service.validation import check_chunk
+from replay_service.wait import Wait
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +36,7 @@ class Shard:
 
         min(inserted_tau + n, step budget) <= insert limit    or    the table holds less than the warm-up,
 
-    where the insert limit comes with each call of the sampler. With a directory everything that was
+    where the insert limit is the newest one that the sampler has sent. With a directory everything that was
     acknowledged is there again after a kill; see Journal for how.
     """
 
@@ -58,82 +55,75 @@ class Shard:
         self._plan = plan
         self._task_id = np.array(plan.tasks_of_shard(index), np.int32)  # i32[M]
         self._table_of_task = {int(task): table for table, task in enumerate(self._task_id)}
-        self._table_lookup = np.full(
-            plan.num_tasks + 1, -1
-        )  # i64[T + 1], -1 for tasks of other shards or none
+        # i64[T + 1], -1 for the tasks of other shards and, at the end, for numbers that are no task
+        self._table_lookup = np.full(plan.num_tasks + 1, -1)
         self._table_lookup[self._task_id] = np.arange(len(self._task_id))
         self._insert_limit = plan.limiter().allowed_inserts() // plan.num_tasks
         self._learner_steps = 0
         self._lags: deque[int] = deque(maxlen=LAG_WINDOW)
         self._changed = threading.Condition()
-        capacity = plan.replay.capacity_per_task
         self._storage = Storage(_shard_directory(index, plan, directory), _layout(index, plan))
-        self._tables = Tables(self._task_id, plan.spec, capacity, plan.sampling, self._storage)
-        self._episodes = EpisodeHistory(
-            len(self._task_id), plan.sampling.task_priority.window_episodes, self._storage
-        )
-        self._ledger = DedupWindow(len(self._task_id), self._storage)
+        self._content = ShardContent(self._task_id, plan, self._storage)
         self._counter = self._storage.array("shard", (), SHARD_DTYPE)
         self._counter["incarnation"] += 1
-        seed = [
-            plan.seed,
-            index,
-            int(self._counter["draws"]),
-        ]  # a restarted shard does not draw the same again
-        self._rng = np.random.default_rng(seed)
         self._counter["priority_exponent"] = plan.sampling.priority_exponent
         self._counter["priority_epsilon"] = plan.sampling.priority_epsilon
-        self._journal = Journal(capacity, plan.spec, self._storage) if self._storage.is_mapped else None
-        self._finish_pending()
-        self._parts = TableParts(self._tables, self._episodes, self._ledger)
+        # the number of draws is a part of the seed, so that a restarted shard does not draw the same again
+        self._rng = np.random.default_rng([plan.seed, index, int(self._counter["draws"])])
         if snapshots is not None:
             self._restore(SnapshotStore(Path(snapshots), keep_last=1))
 
     def begin_incarnation(self, actor: int, task_id: int, at_least: int) -> int:
-        """The number under which a new process of an actor sends its chunks of a task."""
+        """Return the number under which a new process of an actor sends its chunks of a task.
+
+        It is at least `at_least` and greater than all before, whose chunks are refused from now on.
+        """
         with self._changed:
-            return self._ledger.begin(self._table_of(task_id, actor), actor, at_least)
+            return self._content.dedup.begin(self._table_of(task_id, actor), actor, at_least)
 
     def insert(self, chunk: Chunk, timeout_s: float) -> InsertAck:
-        """Store a chunk, waiting up to `timeout_s` for the limiter; ValueError if it is malformed."""
+        """Store a chunk, waiting up to `timeout_s` for the insert limit to admit it.
+
+        Raises:
+            ValueError: the chunk is malformed or of another shard's task; nothing of it is stored.
+        """
         task = check_chunk(chunk, self._plan.spec, self._plan.replay.capacity_per_task)
         table = self._table_of(task, chunk.id.actor)
-        deadline = time.monotonic() + timeout_s
+        wait = Wait(logger, timeout_s)
         with self._changed:
-            while (status := self._admission(chunk, table)) is InsertStatus.WAIT:
-                remaining_s = deadline - time.monotonic()
-                if remaining_s <= 0:
-                    break
-                self._changed.wait(remaining_s)
+            while (status := self._admission(chunk, table)) is InsertStatus.WAIT and not wait.is_over:
+                self._changed.wait(wait.remaining_s)
             if status is InsertStatus.STORED:
-                self._store(chunk, table)
+                self._content.store(table, chunk)
+                self._lags.append(max(self._learner_steps - chunk.weights_version, 0))
             elif status is InsertStatus.DUPLICATE:
-                self._ledger.duplicates[table] += 1
+                self._content.dedup.duplicates[table] += 1
             return InsertAck(status, self._learner_steps)
 
     def sample(self, quota: NDArray[np.int64], learner_steps: int, insert_limit_per_task: int) -> ShardSample:
         """Draw quota[j, tau] rows of each of this shard's tasks for batch j, i64[num_batches, T].
 
-        Raises TableEmpty if rows are asked of a table that holds none.
+        First takes the insert limit and the learner's steps, as `set_insert_limit` does, and keeps them even if
+        it raises: a sampler that draws need not call both.
+
+        Raises:
+            TableEmpty: rows were asked of a table that holds none.
         """
         with self._changed:
             self._set_insert_limit(learner_steps, insert_limit_per_task)
-            mine = np.ascontiguousarray(quota[:, self._task_id])
-            draw = self._tables.sample(mine, self._rng)
+            draw = self._content.tables.sample(np.ascontiguousarray(quota[:, self._task_id]), self._rng)
             self._counter["draws"] += 1
-            return ShardSample(*draw, rows_per_batch=mine.sum(axis=1), stats=self._stats())
+            return ShardSample(*draw, stats=self._stats())
 
     def update_priorities(
         self, task_id: NDArray[np.int32], key: NDArray[np.int64], priority: NDArray[np.float64]
     ) -> int:
-        """Set the priorities (|td_error|; epsilon is added here) of rows; returns how many were stale."""
-        wrong = ~(np.isfinite(priority) & (priority >= 0))
-        if wrong.any():
-            first = int(np.argmax(wrong))
-            raise ValueError(
-                f"task {task_id[first]}: a priority must be finite and at least 0, got {priority[first]} "
-                f"for key {key[first]} ({wrong.sum()} of {len(wrong)} rows); check the learner's td_error"
-            )
+        """Set the priorities (|td_error|) of the named rows; return how many were stale and so were dropped.
+
+        Raises:
+            ValueError: a priority is negative or not finite, or a task is another shard's; nothing is changed.
+        """
+        check_priorities(priority, task_id, key)
         task_id = np.asarray(task_id, np.int32)
         table = self._table_lookup.take(task_id.view(np.uint32), mode="clip")  # below 0 is far above T
         if (table < 0).any():
@@ -142,10 +132,13 @@ class Shard:
                 f"{task_id[np.argmin(table)]}; route by shard_of_task"
             )
         with self._changed:
-            return self._tables.update_priorities(table, key, np.asarray(priority, np.float64))
+            return self._content.tables.update_priorities(table, key, np.asarray(priority, np.float64))
 
     def set_insert_limit(self, learner_steps: int, insert_limit_per_task: int) -> ShardStats:
-        """Admit inserts up to a new limit, note the learner's steps; return the counters as they are then."""
+        """Take a new insert limit, waking inserts that wait for it, and the learner's steps; return the counters.
+
+        The limit is in transitions ever stored, and the same for each task.
+        """
         with self._changed:
             self._set_insert_limit(learner_steps, insert_limit_per_task)
             return self._stats()
@@ -158,7 +151,7 @@ class Shard:
     def adopt_inserted(self, inserted: NDArray[np.int64]) -> None:
         """Go on counting from `inserted`, i64[T]: what the sampler knew of a predecessor that is lost."""
         with self._changed:
-            self._tables.adopt_inserted(inserted[self._task_id])
+            self._content.tables.adopt_inserted(inserted[self._task_id])
 
     def write_snapshot(self, directory: Path | str) -> dict[str, str]:
         """Copy each task's table to task-<id>/ in a directory; inserts and samples go on.
@@ -169,7 +162,7 @@ class Shard:
         digests: dict[str, str] = {}
         for table, task in enumerate(self._task_id.tolist()):
             path = Path(directory) / f"task-{task}"
-            copy_table(self._parts, table, path, self._changed, self._finish_pending)
+            copy_table(self._content, table, path, self._changed)
             digests |= {f"task-{task}/{file.name}": sha256(file) for file in path.iterdir()}
         return digests
 
@@ -179,19 +172,19 @@ class Shard:
             self._storage.flush()
 
     def close(self) -> None:
-        """Give the directory free for another process; the shard is not used any more. Does not flush."""
+        """Release the directory for another process; the shard is not used any more. Does not flush."""
         with self._changed:
             self._storage.close()
 
     def _restore(self, store: SnapshotStore) -> None:
         for table, task in enumerate(self._task_id.tolist()):
             for snapshot in store.newest_first(self._plan.spec):
-                if self._tables.count[table]:
+                if self._content.tables.count[table]:
                     break
                 try:
-                    restore_table(self._parts, table, snapshot.task(task))
+                    restore_table(self._content, table, snapshot.task(task))
                 except SnapshotError as error:
-                    logger.warning("shard %d passes over a snapshot of task %d: %s", self.index, task, error)
+                    logger.warning("shard %d skips a snapshot of task %d: %s", self.index, task, error)
 
     def _table_of(self, task: int, actor: int) -> int:
         if task not in self._table_of_task:
@@ -202,43 +195,16 @@ class Shard:
         return self._table_of_task[task]
 
     def _admission(self, chunk: Chunk, table: int) -> InsertStatus:
-        if self._ledger.is_stored(table, chunk.id):
+        tables, dedup = self._content.tables, self._content.dedup
+        if dedup.is_stored(table, chunk.id):
             return InsertStatus.DUPLICATE
-        inserted = int(self._tables.inserted[table])
-        if inserted >= self._plan.steps_per_task or self._ledger.is_superseded(table, chunk.id):
+        inserted = int(tables.inserted[table])
+        if inserted >= self._plan.steps_per_task or dedup.is_superseded(table, chunk.id):
             return InsertStatus.CLOSED
         after = min(inserted + len(chunk.transitions.reward), self._plan.steps_per_task)
-        if after <= self._insert_limit or self._tables.size[table] < self._plan.warmup_steps:
+        if after <= self._insert_limit or tables.size[table] < self._plan.warmup_steps:
             return InsertStatus.STORED
         return InsertStatus.WAIT
-
-    def _store(self, chunk: Chunk, table: int) -> None:
-        self._finish_pending()  # of an insert that an exception, such as Ctrl-C, cut short
-        insertion = Insertion(
-            table,
-            int(self._tables.count[table]),
-            pack(chunk.transitions, self._tables.row_dtype),
-            chunk.id.actor,
-            self._ledger.entry_with(table, chunk.id),
-            int(self._episodes.count[table]) + len(chunk.episodes),
-            pack_episodes(chunk.episodes),
-        )
-        if self._journal:
-            self._journal.commit(insertion)
-        self._apply(insertion)
-        if self._journal:
-            self._journal.clear()
-        self._lags.append(max(self._learner_steps - chunk.weights_version, 0))
-
-    def _finish_pending(self) -> None:
-        if self._journal and (pending := self._journal.pending()):
-            self._apply(pending)
-            self._journal.clear()
-
-    def _apply(self, insertion: Insertion) -> None:
-        self._tables.insert(insertion.table, insertion.first, insertion.rows)
-        self._episodes.write(insertion.table, insertion.episode_count, insertion.episodes)
-        self._ledger.write(insertion.table, insertion.actor, insertion.dedup_entry)
 
     def _set_insert_limit(self, learner_steps: int, insert_limit_per_task: int) -> None:
         self._learner_steps = learner_steps
@@ -247,19 +213,20 @@ class Shard:
             self._changed.notify_all()
 
     def _stats(self) -> ShardStats:
+        tables, episodes = self._content.tables, self._content.episodes
         return ShardStats(
             task_id=self._task_id,
             capacity=self._plan.replay.capacity_per_task,
-            inserted=self._tables.inserted,
-            size=self._tables.size,
-            sampled=self._tables.sampled,
-            priority_mass=self._tables.priority_mass,
-            sampled_age=self._tables.sampled_age.copy(),
-            episodes=self._episodes.count.copy(),
-            success_rate=self._episodes.success_rate.copy(),
-            mean_return=self._episodes.mean_return.copy(),
-            stale_updates=self._tables.stale_updates,
-            duplicate_chunks=int(self._ledger.duplicates.sum()),
+            inserted=tables.inserted,
+            size=tables.size,
+            sampled=tables.sampled,
+            priority_mass=tables.priority_mass,
+            sampled_age=tables.sampled_age.copy(),
+            episodes=episodes.count.copy(),
+            success_rate=episodes.success_rate.copy(),
+            mean_return=episodes.mean_return.copy(),
+            stale_updates=tables.stale_updates,
+            duplicate_chunks=int(self._content.dedup.duplicates.sum()),
             policy_lag_mean=sum(self._lags) / len(self._lags) if self._lags else float("nan"),
             policy_lag_max=float(max(self._lags)) if self._lags else float("nan"),
             incarnation=int(self._counter["incarnation"]),

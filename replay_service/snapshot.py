@@ -1,4 +1,4 @@
-"""Snapshots: copies of the whole replay for lost hosts, whole or not at all, by task and so for any shards.
+"""Snapshots: copies of the whole replay against lost hosts; by task, so that they fit any number of shards.
 
 <directory>/snapshot-<number>/
     task-<id>/      see table_copy.py
@@ -29,14 +29,18 @@ class SnapshotError(ValueError):
 
 
 class Snapshot(NamedTuple):
-    """A snapshot whose manifest is whole; the files are compared with it when they are read."""
+    """A snapshot with a readable manifest; its files are checked against the manifest when they are read."""
 
     path: Path
     env_steps: int
     sha256: dict[str, str]  # of each file, by its path in the snapshot
 
     def task(self, task_id: int) -> Path:
-        """The directory of a task's table, its files checked; SnapshotError names a damaged one."""
+        """Return the directory of a task's table, its files checked.
+
+        Raises:
+            SnapshotError: a file is missing or damaged.
+        """
         directory = self.path / f"task-{task_id}"
         for name, digest in self.sha256.items():
             path = self.path / name
@@ -54,10 +58,11 @@ class SnapshotStore:
 
     @property
     def is_empty(self) -> bool:
+        """Whether there is no snapshot."""
         return not self._paths()
 
     def begin(self) -> Path:
-        """An empty directory to write the next snapshot in."""
+        """Create an empty directory to write the next snapshot in."""
         return atomic_directory.begin(self.directory)
 
     def commit(
@@ -65,6 +70,7 @@ class SnapshotStore:
     ) -> Snapshot:
         """Make what was written in `written` the newest snapshot, then remove the oldest ones."""
         manifest = {"format": FORMAT, **_sizes(spec), "env_steps": env_steps, "sha256": dict(digests)}
+        # a plain write: the manifest becomes durable and visible with its directory
         (written / MANIFEST_FILE).write_text(json.dumps(manifest, indent=2))
         paths = self._paths()
         number = int(paths[-1].name.removeprefix(_PREFIX)) + 1 if paths else 0
@@ -74,7 +80,11 @@ class SnapshotStore:
         return Snapshot(path, env_steps, manifest["sha256"])
 
     def newest_first(self, spec: TransitionSpec) -> list[Snapshot]:
-        """All snapshots with a readable manifest; SnapshotError if one is of a run with other sizes."""
+        """List all snapshots with a readable manifest.
+
+        Raises:
+            SnapshotError: one is of a run with other sizes.
+        """
         manifests = {path: manifest for path in reversed(self._paths()) if (manifest := _manifest(path))}
         for path, manifest in manifests.items():
             for name, size in _sizes(spec).items():
@@ -98,7 +108,7 @@ def _manifest(path: Path) -> dict[str, Any] | None:
         manifest = json.loads((path / MANIFEST_FILE).read_text())
         if manifest["format"] == FORMAT:
             return manifest
-        logger.warning("%s is passed over: its format is %s, not %d", path, manifest["format"], FORMAT)
+        logger.warning("skipping %s: its format is %s, not %d", path, manifest["format"], FORMAT)
     except (OSError, ValueError, KeyError) as error:
-        logger.warning("%s is passed over: its %s does not read (%s)", path, MANIFEST_FILE, error)
+        logger.warning("skipping %s: its %s cannot be read (%s)", path, MANIFEST_FILE, error)
     return None

@@ -1,4 +1,4 @@
-"""A snapshot under way: every shard writes its tables, then the whole appears at once."""
+"""A snapshot in progress: every shard writes its tables, then the whole appears at once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from replay_service.transport import Transport
 
 
 class SnapshotJob:
-    """Asks all shards at its construction; `finish` once `is_done`."""
+    """One snapshot: starts in all shards at its construction; call `finish` once it `is_done`."""
 
     def __init__(self, plan: ReplayPlan, store: SnapshotStore, transport: Transport, env_steps: int) -> None:
         self._plan, self._store, self._env_steps = plan, store, env_steps
@@ -20,11 +20,11 @@ class SnapshotJob:
 
     @property
     def is_done(self) -> bool:
-        """Whether every shard has written or failed."""
+        """Whether every shard has written its tables or failed."""
         return all(call.done() for call in self._pending)
 
     def finish(self) -> Snapshot:
-        """The snapshot; raises what a shard raised, and then nothing of it stays."""
+        """Commit and return the snapshot; raise what a shard raised, and then nothing of it stays."""
         digests: dict[str, str] = {}
         try:
             for call in self._pending:
@@ -35,5 +35,5 @@ class SnapshotJob:
         return self._store.commit(self._directory, self._plan.spec, self._env_steps, digests)
 
     def cancel(self) -> None:
-        """Give up what was written; a shard that still writes fails for want of its directory."""
+        """Remove what was written; a shard that still writes fails, as its directory is gone."""
         shutil.rmtree(self._directory, ignore_errors=True)

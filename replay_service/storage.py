@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from replay_service.atomic_file import write_text
+
 LAYOUT_VERSION = 2
 
 
@@ -21,13 +23,13 @@ class Storage:
 
     A store into a mapped array is in the kernel's page cache at once, so it survives SIGKILL, in program
     order; `flush` also brings it to the disk. Each file is a plain .npy file, which
-    `numpy.load(file, mmap_mode="r")` reads from a dead run too. `layout.json` says what the directory is.
+    `numpy.load(file, mmap_mode="r")` reads from a dead run too. `layout.json` holds the version and the sizes.
     """
 
     def __init__(self, directory: Path | None, layout: dict[str, Any] | None = None) -> None:
         self._directory = directory
         self._maps: list[np.memmap] = []
-        self._promised_bytes = 0
+        self._reserved_bytes = 0
         self._lock_file: int | None = None
         if directory is not None:
             directory.mkdir(parents=True, exist_ok=True)
@@ -40,10 +42,15 @@ class Storage:
 
     @property
     def is_mapped(self) -> bool:
+        """Whether the arrays are in files."""
         return self._directory is not None
 
     def array(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
-        """The array of this name: as it was left, or new and all zeros."""
+        """Return the array of this name: as it was left, or new and all zeros.
+
+        Raises:
+            ValueError: the file holds another shape or dtype, or does not fit on the disk.
+        """
         if self._directory is None:
             return np.zeros(shape, dtype)
         path = self._directory / f"{name}.npy"
@@ -57,19 +64,21 @@ class Storage:
                 )
         else:
             self._check_room(self._directory, math.prod(shape) * np.dtype(dtype).itemsize)
+            # not atomic_file: the mapping must outlive the block, and what a kill leaves here, perhaps gigabytes,
+            # is overwritten by the next start as its name does not hold the process
             partial = path.with_suffix(".partial")
             mapped = np.lib.format.open_memmap(partial, mode="w+", dtype=np.dtype(dtype), shape=shape)
-            partial.rename(path)  # a kill before this leaves no file of that name
+            partial.rename(path)
         self._maps.append(mapped)
         return mapped.view(np.ndarray)  # the memmap class slows down every index operation
 
     def flush(self) -> None:
-        """Write everything to the disk; returns when it is there."""
+        """Write everything to the disk; return when it is there."""
         for mapped in self._maps:
             mapped.flush()
 
     def close(self) -> None:
-        """Give the directory free. Arrays handed out stay valid."""
+        """Release the directory for another process. Arrays handed out stay valid."""
         self._maps.clear()
         if self._lock_file is not None:
             os.close(self._lock_file)
@@ -88,12 +97,12 @@ class Storage:
             ) from None
 
     def _check_room(self, directory: Path, size_bytes: int) -> None:
-        """New files are sparse and a disk that fills up later kills the process: refuse what cannot fit."""
-        self._promised_bytes += size_bytes
+        """Refuse what cannot fit: new files are sparse, and a disk that fills up later kills the process."""
+        self._reserved_bytes += size_bytes
         free_bytes = shutil.disk_usage(directory).free
-        if self._promised_bytes > free_bytes:
+        if self._reserved_bytes > free_bytes:
             raise ValueError(
-                f"replay files must fit on the disk, got {self._promised_bytes / 1e9:.1f} GB for {directory} "
+                f"replay files must fit on the disk, got {self._reserved_bytes / 1e9:.1f} GB for {directory} "
                 f"with {free_bytes / 1e9:.1f} GB free; lower replay.capacity_per_task or use "
                 f"replay.storage=memory"
             )
@@ -110,6 +119,4 @@ class Storage:
                         f"resume with the configuration that wrote it, or start a new run"
                     )
             return
-        partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps(layout, indent=2) + "\n")
-        partial.rename(path)
+        write_text(path, json.dumps(layout, indent=2) + "\n")

@@ -30,7 +30,7 @@ class SumTree:
         return self._node[self._roots : self._roots + self._num_trees]
 
     def get(self, tree: NDArray[np.int64], leaf: NDArray[np.int64]) -> NDArray[np.float64]:
-        """The values of the named leaves."""
+        """Return the values of the named leaves."""
         return self._node[self._leaf_node(tree, leaf)]
 
     def set(self, tree: NDArray[np.int64], leaf: NDArray[np.int64], value: NDArray[np.float64]) -> None:
@@ -58,7 +58,7 @@ class SumTree:
             np.add(self._pair[low:high, 0], self._pair[low:high, 1], out=self._node[low:high])
 
     def find(self, tree: NDArray[np.int64], value: NDArray[np.float64]) -> NDArray[np.int64]:
-        """The leaf l of each tree with sum(leaves before l) <= value < sum(leaves up to l).
+        """Find the leaf l of each tree with sum(leaves before l) <= value < sum(leaves up to l).
 
         A value at or above the total, as rounding can make of one just below it, ends at or after the last
         leaf that is not zero: callers clamp to the leaves in use.

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from replay_service.config import SamplingConfig
+from replay_service.priority import Values, initial_priority, priority_mass
 from replay_service.rows import row_dtype, words
 from replay_service.storage import Storage
 from replay_service.sum_tree import SumTree
@@ -28,7 +29,7 @@ COUNTER_DTYPE = np.dtype(
 
 
 class Draw(NamedTuple):
-    """Rows drawn from the tables, masses and sizes as they were at the draw. n rows."""
+    """n rows drawn from the tables, with probabilities and sizes as they were at the draw."""
 
     rows: NDArray  # row_dtype[n]
     task_id: NDArray[np.int32]  # i32[n]
@@ -42,13 +43,14 @@ class TableEmpty(LookupError):  # noqa: N818 - as queue.Empty
 
 
 class Tables:
-    """Rings of `capacity` slots, one for each task, drawn from together.
+    """Rings of `capacity` slots, one per task, drawn from together.
 
     The c-th transition of a table (from 0) has the key first_key + c and lies in slot c % capacity, so a
     key is live iff it is one of the newest `size` ones: any other is stale, whoever owns its slot by now.
     first_key comes from the clock, so that a key drawn before a loss of the table never names a later row.
 
-        P(i) = (p_i + epsilon)^alpha / sum over the table,    rows are drawn independently, with replacement
+    Rows are drawn independently, with replacement, with the probability P(i) of priority.py. Slots in use are
+    the first `size` ones of a table.
     """
 
     def __init__(
@@ -69,9 +71,8 @@ class Tables:
         self._words = words(self._rows)  # u32[M, capacity, words of a row]
         self._priority = storage.array("priority", (num_tables, capacity), np.float64)  # f64[M, capacity]
         self._counter = storage.array("tables", (num_tables,), COUNTER_DTYPE)
-        clock_key = (
-            (int(time.time()) << 24) // capacity * capacity
-        )  # 16 M inserts a second would catch up with it
+        # 16 M inserts per second would catch up with the clock
+        clock_key = (int(time.time()) << 24) // capacity * capacity
         unused = self._counter["first_key"] == 0
         self._counter["first_key"][unused] = max(clock_key, capacity)
         self._tree = SumTree(num_tables, capacity)
@@ -95,49 +96,51 @@ class Tables:
 
     @property
     def sampled(self) -> NDArray[np.int64]:
+        """Rows ever drawn, i64[M]."""
         return self._counter["sampled"].copy()
 
     @property
     def stale_updates(self) -> int:
+        """Priorities that were dropped because their transition had been overwritten, all tables together."""
         return int(self._counter["stale"].sum())
 
     @property
     def priority_mass(self) -> NDArray[np.float64]:
+        """The sum of the masses of each table, f64[M]."""
         return self._tree.total.copy()
 
     def adopt_inserted(self, inserted: NDArray[np.int64]) -> None:
-        """Count transitions that a lost predecessor of these tables had stored; may be repeated."""
+        """Count on from `inserted`, i64[M], which a lost predecessor of these tables had stored; may be repeated."""
         self._counter["lost"] = np.maximum(self._counter["lost"], inserted - self._counter["restored"])
 
     def copy_rows(self, table: int, first: int, end: int) -> NDArray:
-        """The transitions from count `first` up to `end`, all in one lap of the ring, row_dtype[end - first]."""
+        """Copy the transitions from count `first` up to `end`, row_dtype[end - first]; they must not wrap."""
         slot = first % self.capacity
         rows = np.empty(end - first, self.row_dtype)
         words(rows)[...] = self._words[table, slot : slot + end - first]
         return rows
 
     def copy_priority(self, table: int) -> NDArray[np.float64]:
-        """Raw priorities by slot, f64[size]."""
+        """Copy the raw priorities by slot, f64[size]."""
         return self._priority[table, : self.size[table]].copy()
 
     def copy_counter(self, table: int) -> NDArray:
-        """The counters, COUNTER_DTYPE[]."""
+        """Copy the counters, COUNTER_DTYPE[]."""
         return self._counter[table : table + 1].copy().reshape(())
 
     def restore(self, table: int, rows: NDArray, priority: NDArray[np.float64], counter: NDArray) -> None:
-        """Take over a copy, by slot. Keys are new: those in flight may name transitions that are lost now."""
+        """Fill an unused table from a copy, by slot. Keys are new: those in flight may name lost transitions."""
         self._words[table, : len(rows)] = words(rows)
         self._priority[table, : len(rows)] = priority
         for name in ("lost", "sampled", "stale", "max_priority"):
             self._counter[name][table] = counter[name]
         self._counter["restored"][table] = counter["count"]
-        self._counter["count"][table] = counter[
-            "count"
-        ]  # last: a kill before this leaves a table without rows
+        # last: a kill before this leaves a table without rows
+        self._counter["count"][table] = counter["count"]
         self._tree.set_range(table, 0, self._mass(priority))
 
     def insert(self, table: int, first: int, rows: NDArray) -> None:
-        """Store rows, row_dtype[n], as the ones from `first` on, at the table's greatest priority; repeatable."""
+        """Store rows, row_dtype[n], as the table's transitions from count `first` on; may be repeated."""
         start, packed = first % self.capacity, words(rows)
         until_wrap = min(len(rows), self.capacity - start)
         self._fill(table, start, packed[:until_wrap])
@@ -146,7 +149,11 @@ class Tables:
         self._counter["count"][table] = first + len(rows)
 
     def sample(self, quota: NDArray[np.int64], rng: np.random.Generator) -> Draw:
-        """Draw quota[j, m] rows of table m for batch j, i64[num_batches, M], in order of batch and table."""
+        """Draw quota[j, m] rows of table m for batch j, i64[num_batches, M], in order of batch and table.
+
+        Raises:
+            TableEmpty: rows were asked of a table that holds none.
+        """
         size, total, per_table = self.size, self._tree.total, quota.sum(axis=0)
         if np.any((per_table > 0) & (size == 0)):
             empty = self.task_id[(per_table > 0) & (size == 0)].tolist()
@@ -155,8 +162,8 @@ class Tables:
             )
         tables = np.arange(quota.shape[1])
         table = np.repeat(np.broadcast_to(tables, quota.shape).ravel(), quota.ravel())
-        mass, table_size = total[table], size[table]
-        slot = self._tree.find(table, rng.random(len(table)) * mass)
+        table_mass, table_size = total[table], size[table]
+        slot = self._tree.find(table, rng.random(len(table)) * table_mass)
         np.minimum(slot, table_size - 1, out=slot)  # rounding may point past the rows in use
         self._counter["sampled"] += per_table
         last = self._counter["count"][table] - 1
@@ -166,14 +173,14 @@ class Tables:
             self._rows.ravel().take(table * self.capacity + slot),
             self.task_id[table],
             self._counter["first_key"][table] + last - age,
-            self._tree.get(table, slot) / mass,
+            self._tree.get(table, slot) / table_mass,
             table_size,
         )
 
     def update_priorities(
         self, table: NDArray[np.int64], key: NDArray[np.int64], priority: NDArray[np.float64]
     ) -> int:
-        """Set the priorities of the named rows; drops, counts and returns the number of stale ones."""
+        """Set the priorities of the named rows; drop and count those of stale keys, and return their number."""
         count = key - self._counter["first_key"][table]
         newest = self._counter["count"][table]
         live = (count >= np.maximum(newest - self.capacity, 0)) & (count < newest)
@@ -188,16 +195,14 @@ class Tables:
         return stale
 
     def _fill(self, table: int, start: int, packed: NDArray[np.uint32]) -> None:
-        priority, slots = self._max_priority(table), slice(start, start + len(packed))
+        slots = slice(start, start + len(packed))
+        priority = np.float64(initial_priority(float(self._counter["max_priority"][table])))
         self._words[table, slots] = packed
         self._priority[table, slots] = priority
-        self._tree.set_range(table, start, np.full(len(packed), self._mass(np.float64(priority))))
+        self._tree.set_range(table, start, np.full(len(packed), self._mass(priority)))
 
-    def _max_priority(self, table: int) -> float:
-        return float(self._counter["max_priority"][table]) or 1.0
-
-    def _mass(self, priority):
-        return (priority + self._epsilon) ** self._alpha
+    def _mass(self, priority: Values) -> Values:
+        return priority_mass(priority, self._alpha, self._epsilon)
 
     def _note_age(
         self, table: NDArray[np.int64], age: NDArray[np.int64], per_table: NDArray[np.int64]

@@ -1,4 +1,4 @@
-"""Task priority: from success rates to the share of each task in a batch, and from shares to whole rows."""
+"""Task priority: from success rates to the share of each task in a batch, and from shares to quotas of whole rows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from replay_service.config import TaskPriorityConfig
 
 
 def task_probability(success_rate: NDArray[np.float64], config: TaskPriorityConfig) -> NDArray[np.float64]:
-    """Shares f64[T] proportional to w = (1 - success_rate + offset)^exponent, in [clip_low, clip_high] / T.
+    """Return shares f64[T], proportional to w = (1 - success_rate + offset)^exponent, in [clip_low, clip_high] / T.
 
     Their sum is 1. They are renormalised within the clip bounds: p = clip(c * w, low, high) with the c that
     makes the sum 1, since clipping first and dividing after would leave the bounds again. Uniform until every
@@ -29,7 +29,13 @@ def task_probability(success_rate: NDArray[np.float64], config: TaskPriorityConf
 
 
 def task_quotas(probability: NDArray[np.float64], batch_size: int, floor: int) -> NDArray[np.int64]:
-    """Whole rows i64[T] by largest remainder: they sum to the batch, and no task gets less than `floor`."""
+    """Return the rows to draw of each task, i64[T], by largest remainder: they sum to the batch, none is below `floor`.
+
+    They become the group sizes of the batch.
+
+    Raises:
+        ValueError: the floors do not fit the batch.
+    """
     num_tasks = len(probability)
     if floor * num_tasks > batch_size:
         raise ValueError(

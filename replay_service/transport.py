@@ -12,25 +12,29 @@ from replay_service.shard import Shard
 
 
 class ShardUnavailable(Exception):  # noqa: N818 - a state that passes
-    """The shard does not answer now, and it is open whether the call was carried out; call again."""
+    """The shard does not answer now, and it is unknown whether the call was executed; call again."""
 
 
 class Pending(Protocol):
-    """A call under way."""
+    """A call in flight."""
 
-    def done(self) -> bool: ...
+    def done(self) -> bool:
+        """Return whether `result` would return or raise at once."""
+        ...
 
     def result(self, timeout_s: float) -> Any:
-        """The answer; raises ShardUnavailable, TimeoutError, or what the shard raised."""
+        """Return the answer; raise ShardUnavailable, TimeoutError, or what the shard raised."""
         ...
 
 
 class Transport(Protocol):
     """Calls to the shards of one service. Arrays of an answer may be read-only."""
 
-    is_concurrent: bool  # whether the caller goes on while the call is carried out
+    is_concurrent: bool  # whether the caller goes on while the call is executed
 
-    def submit(self, shard: int, method: str, *args: Any) -> Pending: ...
+    def submit(self, shard: int, method: str, *args: Any) -> Pending:
+        """Start a call of a shard's method."""
+        ...
 
     def wait(self, calls: Sequence[Pending], timeout_s: float) -> None:
         """Sleep until one of the calls is done, at most `timeout_s`."""
@@ -38,7 +42,7 @@ class Transport(Protocol):
 
 
 class LocalTransport:
-    """Shards in this process; a call is carried out at once, in the caller's thread."""
+    """Shards in this process; a call is executed at once, in the caller's thread."""
 
     is_concurrent = False
 
@@ -46,13 +50,14 @@ class LocalTransport:
         self._shards = shards
 
     def submit(self, shard: int, method: str, *args: Any) -> Pending:
+        """Execute a call."""
         try:
             return _Answer(getattr(self._shards[shard], method)(*args), None)
         except Exception as error:
             return _Answer(None, error)
 
     def wait(self, calls: Sequence[Pending], timeout_s: float) -> None:
-        """Every call is done already."""
+        """Return at once: every call is done."""
 
 
 class _Answer:
@@ -78,6 +83,7 @@ class RayTransport:
         self._handles = handles
 
     def submit(self, shard: int, method: str, *args: Any) -> Pending:
+        """Start a call in the thread group of its kind, see `ray_shard_class`."""
         call = getattr(self._handles[shard], method)
         if method != "insert":
             group = "snapshot" if method == "write_snapshot" else "learner"
@@ -85,6 +91,7 @@ class RayTransport:
         return _RayCall(shard, call.remote(*args))
 
     def wait(self, calls: Sequence[Pending], timeout_s: float) -> None:
+        """Sleep until one of the calls is done, at most `timeout_s`."""
         import ray
 
         ray.wait([call.reference for call in calls if isinstance(call, _RayCall)], timeout=timeout_s)
@@ -110,17 +117,15 @@ class _RayCall:
             raise TimeoutError(f"shard {self._shard} did not answer within {timeout_s:.1f} s") from None
         except ray.exceptions.ActorUnavailableError as error:  # restarting; the handle stays good
             raise ShardUnavailable(f"shard {self._shard} is restarting or out of reach") from error
-        except (
-            ray.exceptions.ActorDiedError
-        ) as error:  # also what a call under way gets when its process is killed
+        except ray.exceptions.ActorDiedError as error:  # also of a call in flight when the process was killed
             raise ShardUnavailable(f"shard {self._shard} died under the call") from error
 
 
 def ray_shard_class(max_waiting_inserts: int) -> Any:
-    """Shard as a Ray actor class; set further options with `.options`.
+    """Return Shard as a Ray actor class; set further options with `.options`.
 
-    Inserts that wait for the limiter have threads of their own, as has a snapshot, so that they never stand in
-    the way of the sampler; give one for each chunk that actors may have under way at a shard.
+    Inserts that wait for the limiter have threads of their own, as has a snapshot, so that they never block
+    the sampler. `max_waiting_inserts` is the number of chunks that actors may have in flight at a shard.
     """
     import ray
 

@@ -21,9 +21,8 @@ class TransitionSpec:
     num_tasks: int
     obs_dim: int
     action_dim: int
-    action_dims: tuple[
-        int, ...
-    ] = ()  # T numbers: each task's own components, padding follows; empty: no padding
+    # T numbers, each task's own dimensions before padding; empty: no padding
+    action_dims: tuple[int, ...] = ()
 
 
 class TransitionBatch(NamedTuple):
@@ -65,31 +64,31 @@ class Chunk(NamedTuple):
 
 
 class InsertStatus(StrEnum):
+    """What became of a chunk that was sent."""
+
     STORED = "stored"
     DUPLICATE = "duplicate"  # this chunk was stored before; nothing is stored twice
     WAIT = "wait"  # the limiter did not admit it before the deadline; send the same chunk again
-    CLOSED = (
-        "closed"  # the task's step budget is used up, or a newer incarnation took over; nothing is stored
-    )
+    CLOSED = "closed"  # the step budget is used up, or a newer incarnation has begun; nothing is stored
 
 
 class InsertAck(NamedTuple):
+    """A shard's answer to an insert."""
+
     status: InsertStatus
-    learner_steps: int  # newest count that the shard heard from the learner: bounds the policy lag
+    learner_steps: int  # the newest count that the shard has received: bounds the policy lag
 
 
 class ShardStats(NamedTuple):
-    """A shard's counters; they ride back on every sample response. M is the number of tasks of the shard."""
+    """A shard's counters, which every answer to the sampler holds. M is the number of tasks of the shard."""
 
     task_id: NDArray[np.int32]  # i32[M], ascending
     capacity: int  # slots per task
     inserted: NDArray[np.int64]  # i64[M], transitions ever stored; never falls
     size: NDArray[np.int64]  # i64[M], transitions held now
     sampled: NDArray[np.int64]  # i64[M], transitions ever drawn
-    priority_mass: NDArray[np.float64]  # f64[M]
-    sampled_age: NDArray[
-        np.float64
-    ]  # f64[M], transitions stored since, mean over the latest draw; nan before
+    priority_mass: NDArray[np.float64]  # f64[M], sum of (p + epsilon)^alpha
+    sampled_age: NDArray[np.float64]  # f64[M], transitions stored since, mean of the latest draw; nan before
     episodes: NDArray[np.int64]  # i64[M], episodes ever finished
     success_rate: NDArray[np.float64]  # f64[M], over the last episodes of the task; nan before the first
     mean_return: NDArray[np.float64]  # f64[M], over the same episodes; nan before the first
@@ -102,19 +101,18 @@ class ShardStats(NamedTuple):
 
 
 class ShardSample(NamedTuple):
-    """One shard's answer to one call: for each requested batch its rows, sorted by task."""
+    """A shard's answer to one call: the rows of all batches, batch after batch, each sorted by task."""
 
-    rows: NDArray  # row_dtype[B], of all requested batches, batch after batch
+    rows: NDArray  # row_dtype[B]
     task_id: NDArray[np.int32]  # i32[B]
     key: NDArray[np.int64]  # i64[B]
     probability: NDArray[np.float64]  # f64[B], P(i) within the task at the draw
     table_size: NDArray[np.int64]  # i64[B], N of the task at the draw
-    rows_per_batch: NDArray[np.int64]  # i64[number of batches]
     stats: ShardStats
 
 
 class SampleInfo(NamedTuple):
-    """What names the rows of a batch when their new priorities come back."""
+    """Where the rows of a batch are stored, for their new priorities, and how probable their draw was."""
 
     shard: NDArray[np.int32]  # i32[B]
     key: NDArray[np.int64]  # i64[B]
@@ -126,10 +124,10 @@ class SampledBatch(NamedTuple):
 
     transitions: TransitionBatch
     is_weight: NDArray[np.float32]  # f32[B], one maximum over the whole batch
-    group_sizes: NDArray[np.int64]  # i64[T], the quota of each task; sums to B
+    group_sizes: NDArray[np.int64]  # i64[T], rows of each task, as many as its quota; sums to B
     info: SampleInfo
 
 
 def shard_of_task(task_id: int, num_shards: int) -> int:
-    """A task lives on exactly one shard: tasks are dealt round-robin."""
+    """Return the one shard that a task lives on: tasks are assigned round-robin."""
     return task_id % num_shards

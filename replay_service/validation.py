@@ -9,7 +9,11 @@ from replay_service.types import Chunk, TransitionBatch, TransitionSpec
 
 
 def check_chunk(chunk: Chunk, spec: TransitionSpec, max_rows: int) -> int:
-    """The task of a well-formed chunk; ValueError for any other."""
+    """Check a chunk and return its task.
+
+    Raises:
+        ValueError: its id, columns, rows or episodes are not as they must be; names actor and task.
+    """
     actor, incarnation, sequence = chunk.id
     if not 0 <= actor < MAX_ACTORS or incarnation < 0 or sequence < 0:
         raise ValueError(
@@ -58,7 +62,7 @@ def _check_rows(transitions: TransitionBatch, max_rows: int, sender: str) -> Non
     if (transitions.task_id != transitions.task_id[0]).any():
         raise ValueError(
             f"{sender}: a chunk must hold one task, got tasks {np.unique(transitions.task_id).tolist()}; "
-            f"send a chunk for each task"
+            f"send one chunk per task"
         )
     for name in ("obs", "action", "reward", "next_obs"):
         finite = np.isfinite(getattr(transitions, name))

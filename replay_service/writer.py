@@ -1,4 +1,4 @@
-"""The writer: an actor's client, which hands chunks to their shards exactly once and keeps few under way."""
+"""The writer: an actor's client, which delivers chunks to their shards exactly once and keeps few in flight."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from replay_service.types import (
     TransitionBatch,
     shard_of_task,
 )
+from replay_service.wait import Wait
 
 logger = logging.getLogger(__name__)
 
 LONGEST_PAUSE_S = 1.0  # of a wait, before it looks for calls that are overdue
 RETRY_PERIOD_S = 0.2  # after a shard did not answer
-REPORT_PERIOD_S = 10.0
 
 
 @dataclass
@@ -40,10 +40,10 @@ class _Delivery:
 class ReplayWriter:
     """Sends the chunks of one incarnation of one actor.
 
-    `incarnation` counts the actor's restarts. Shards that remember a higher one, of the run before it was
-    resumed, number this one higher still: otherwise its first chunks would pass for those of that run.
+    `incarnation` counts the actor's restarts. Shards that know a higher one, of the run before it was resumed,
+    number this one higher still: otherwise its first chunks would be taken for duplicates of that run's.
 
-    At most max_unacknowledged_chunks of each task are under way. An actor with several tasks steps those that
+    At most max_unacknowledged_chunks of each task are in flight. An actor with several tasks steps those that
     `ready_tasks` names: then a task that waits for the limiter never keeps another from catching up.
     """
 
@@ -54,7 +54,7 @@ class ReplayWriter:
         self._transport = transport
         self._actor = actor
         self._next_sequence = dict.fromkeys(task_ids, 0)
-        self._under_way: dict[int, list[_Delivery]] = {task: [] for task in task_ids}
+        self._in_flight: dict[int, list[_Delivery]] = {task: [] for task in task_ids}
         self._closed: set[int] = set()
         self._left: set[int] = set()
         self._first_incarnation = incarnation
@@ -70,38 +70,41 @@ class ReplayWriter:
 
     @property
     def closed(self) -> bool:
-        """Whether all of the actor's tasks are closed: budget used up, or a newer incarnation took over."""
-        return len(self._closed | self._left) == len(self._under_way)
+        """Whether all of the actor's tasks are left or closed: budget used up, or a newer incarnation has begun."""
+        return len(self._closed | self._left) == len(self._in_flight)
 
     @property
     def unacknowledged(self) -> int:
-        """Chunks under way."""
-        return sum(map(len, self._under_way.values()))
+        """Chunks in flight."""
+        return sum(map(len, self._in_flight.values()))
 
     def ready_tasks(self, timeout_s: float = 0.0) -> list[int]:
-        """The open tasks that take a chunk without waiting; waits up to `timeout_s` for the first of them."""
+        """List the open tasks that take a chunk without waiting; wait up to `timeout_s` for the first of them."""
         self._wait(lambda: self.closed or bool(self._ready()), timeout_s)
         return self._ready()
 
     def write(
         self, transitions: TransitionBatch, episodes: Sequence[EpisodeEnd], weights_version: int
     ) -> None:
-        """Send a chunk of one task; waits while too many are under way. A closed task's chunk is dropped.
+        """Send a chunk of one task; wait while too many are in flight. A closed task's chunk is dropped.
 
-        The arrays belong to the writer from here on. Raises what the shard refused an earlier chunk with, and
-        TimeoutError when a chunk was not taken before the configured deadline.
+        The arrays belong to the writer from here on.
+
+        Raises:
+            ValueError: the task is another actor's, or a shard has refused an earlier chunk.
+            TimeoutError: a chunk was not stored within `replay.insert_deadline_s`.
         """
         task = int(transitions.task_id[0])
-        if task not in self._under_way:
+        if task not in self._in_flight:
             raise ValueError(
-                f"actor {self._actor} must write its tasks {sorted(self._under_way)}, got task {task}; "
+                f"actor {self._actor} must write its tasks {sorted(self._in_flight)}, got task {task}; "
                 f"give the writer all of the actor's tasks"
             )
         has_room = self._wait(
             lambda: self._has_room(task) or task in self._closed, self._plan.replay.insert_deadline_s
         )
         if not has_room:
-            raise TimeoutError(self._surrender())
+            raise TimeoutError(self._timeout_message())
         if task in self._closed:
             return
         chunk_id = ChunkId(self._actor, self._incarnation[task], self._next_sequence[task])
@@ -109,63 +112,60 @@ class ReplayWriter:
         chunk = Chunk(chunk_id, transitions, tuple(episodes), weights_version)
         now = time.monotonic()
         delivery = _Delivery(chunk, None, now, now + self._plan.replay.insert_deadline_s)
-        self._under_way[task].append(delivery)
+        self._in_flight[task].append(delivery)
         self._send(task, delivery)
         self._collect()
 
     def take_on(self, task: int) -> None:
-        """Write chunks of one more task from now on."""
-        if task not in self._under_way:
-            self._next_sequence[task], self._under_way[task] = 0, []
+        """Accept chunks of one more task from now on."""
+        if task not in self._in_flight:
+            self._next_sequence[task], self._in_flight[task] = 0, []
             self._incarnation[task] = self._begin(task, self._first_incarnation)
         self._left.discard(task)
 
     def leave(self, task: int) -> None:
-        """Write no more chunks of a task; those under way are still delivered."""
+        """Accept no more chunks of a task; those in flight are still delivered."""
         self._left.add(task)
 
     def flush(self, timeout_s: float) -> bool:
-        """Wait until every chunk is acknowledged; False if some are not in time."""
+        """Wait until every chunk is acknowledged; return whether all were within `timeout_s`."""
         return self._wait(lambda: not self.unacknowledged, timeout_s)
 
     def _begin(self, task: int, incarnation: int) -> int:
         shard = shard_of_task(task, self._plan.num_shards)
-        deadline = time.monotonic() + self._plan.replay.insert_deadline_s
+        wait = Wait(logger, self._plan.replay.insert_deadline_s)
         while True:
             call = self._transport.submit(shard, "begin_incarnation", self._actor, task, incarnation)
             try:
                 return call.result(self._plan.replay.call_timeout_s)
             except (ShardUnavailable, TimeoutError) as error:
-                if time.monotonic() >= deadline:
+                if wait.is_over:
                     raise
-                logger.warning("actor %d waits for its shard: %s", self._actor, error)
-            time.sleep(RETRY_PERIOD_S)
+                wait.report(f"actor {self._actor} waits for its shard: {error}")
+            wait.sleep(RETRY_PERIOD_S)
 
     def _has_room(self, task: int) -> bool:
-        return len(self._under_way[task]) < self._plan.replay.max_unacknowledged_chunks
+        return len(self._in_flight[task]) < self._plan.replay.max_unacknowledged_chunks
 
     def _ready(self) -> list[int]:
         gone = self._closed | self._left
-        return [task for task in self._under_way if task not in gone and self._has_room(task)]
+        return [task for task in self._in_flight if task not in gone and self._has_room(task)]
 
     def _wait(self, condition: Callable[[], bool], timeout_s: float) -> bool:
-        start = time.monotonic()
-        report_at = start + REPORT_PERIOD_S
+        """Collect answers until the condition holds; return whether it did within `timeout_s`."""
+        wait = Wait(logger, timeout_s)
         while True:
             self._collect()
             if condition():
                 return True
-            now = time.monotonic()
-            if now >= start + timeout_s:
+            if wait.is_over:
                 return False
-            if now >= report_at:
-                logger.warning("actor %d waits for %s", self._actor, self._awaited())
-                report_at += REPORT_PERIOD_S
-            self._pause(min(start + timeout_s, report_at) - now)
+            wait.report(f"actor {self._actor} waits for {self._awaited()}")
+            self._pause(wait.remaining_s)
 
     def _pause(self, longest_s: float) -> None:
         """Sleep until an answer comes or a chunk is due to be sent again; fifty waiting actors must cost nothing."""
-        deliveries = [delivery for under_way in self._under_way.values() for delivery in under_way]
+        deliveries = [delivery for of_task in self._in_flight.values() for delivery in of_task]
         calls = [delivery.pending for delivery in deliveries if delivery.pending is not None]
         if len(calls) < len(deliveries):
             longest_s = min(longest_s, RETRY_PERIOD_S)
@@ -175,8 +175,8 @@ class ReplayWriter:
             time.sleep(min(longest_s, RETRY_PERIOD_S))
 
     def _collect(self) -> None:
-        """Take the answers that have come, and send again what was not taken."""
-        for task, deliveries in self._under_way.items():
+        """Take the answers that have come, and send again what was not stored."""
+        for task, deliveries in self._in_flight.items():
             for delivery in list(deliveries):
                 if delivery.pending is None and time.monotonic() >= delivery.retry_at:
                     self._send(task, delivery)
@@ -199,24 +199,24 @@ class ReplayWriter:
         except (ShardUnavailable, TimeoutError):
             delivery.retry_at = time.monotonic() + RETRY_PERIOD_S
         except ValueError:
-            self._under_way[task].remove(delivery)
+            self._in_flight[task].remove(delivery)
             raise
         else:
             self._learner_steps = ack.learner_steps
             if ack.status is not InsertStatus.WAIT:
-                self._under_way[task].remove(delivery)
+                self._in_flight[task].remove(delivery)
             if ack.status is InsertStatus.CLOSED:
                 self._closed.add(task)
-        if delivery in self._under_way[task] and time.monotonic() > delivery.give_up_at:
-            raise TimeoutError(self._surrender())
+        if delivery in self._in_flight[task] and time.monotonic() > delivery.give_up_at:
+            raise TimeoutError(self._timeout_message())
 
-    def _surrender(self) -> str:
+    def _timeout_message(self) -> str:
         return f"actor {self._actor} gave up after replay.insert_deadline_s, waiting for {self._awaited()}"
 
     def _awaited(self) -> str:
-        waiting = {task: len(deliveries) for task, deliveries in self._under_way.items() if deliveries}
+        waiting = {task: len(deliveries) for task, deliveries in self._in_flight.items() if deliveries}
         return (
-            f"shards to take its chunks: unacknowledged by task {waiting}, "
+            f"shards to store its chunks: unacknowledged by task {waiting}, "
             f"learner steps {self._learner_steps}; "
             f"the limiter admits them when the learner has sampled on, and every shard must be up"
         )

@@ -8,6 +8,9 @@ import pytest
 
 from replay_service.config import ReplayConfig, SamplingConfig
 from replay_service.plan import ReplayPlan
+from replay_service.sampler import ReplaySampler
+from replay_service.shard import Shard
+from replay_service.transport import LocalTransport
 from replay_service.types import Chunk, ChunkId, EpisodeEnd, TransitionBatch, TransitionSpec
 
 OBS_DIM, ACTION_DIM = 5, 2
@@ -53,6 +56,33 @@ def _chunk(
     return Chunk(ChunkId(actor, incarnation, sequence), _transitions(task, rows, first), ends, 0)
 
 
+class Service:
+    """Shards, which `fill` gives chosen numbers of rows of each task, and a sampler."""
+
+    def __init__(self, plan: ReplayPlan) -> None:
+        self.plan = plan
+        self.shards = [Shard(index, plan) for index in range(plan.num_shards)]
+        self.sampler = ReplaySampler(plan, LocalTransport(self.shards))
+        self.sequence = 0
+
+    def fill(self, rows: list[int], successes: list[int | None] | None = None) -> None:
+        """Append rows[tau] rows of each task, with one episode that succeeded or not."""
+        for task, count in enumerate(rows):
+            if count:
+                shard = self.shards[task % len(self.shards)]
+                first = int(shard.stats().inserted[task // len(self.shards)])
+                chunk = _chunk(task, count, self.sequence, first=first)
+                if successes and successes[task] is not None:
+                    ended = _chunk(task, 1, episodes=1).episodes[0]
+                    chunk = chunk._replace(episodes=(ended._replace(success=bool(successes[task])),))
+                shard.set_insert_limit(0, 10**9)
+                assert shard.insert(chunk, 0.0).status == "stored"
+        self.sequence += 1
+
+    def sample(self, batches: int = 1, exponent: float = 0.4, timeout_s: float = 0.0) -> list:
+        return self.sampler.sample(batches, 0, exponent, timeout_s)
+
+
 @pytest.fixture
 def make_plan() -> Callable[..., ReplayPlan]:
     return _plan
@@ -66,3 +96,8 @@ def make_transitions() -> Callable[..., TransitionBatch]:
 @pytest.fixture
 def make_chunk() -> Callable[..., Chunk]:
     return _chunk
+
+
+@pytest.fixture
+def make_service() -> Callable[[ReplayPlan], Service]:
+    return Service

@@ -1,29 +1,32 @@
-"""Merging answers, and importance weights."""
+"""Merging the answers of shards into batches."""
+
+from collections.abc import Callable
 
 import numpy as np
-import pytest
 
-from replay_service.batching import effective_sample_size, importance_weights
-
-
-def test_weights_have_one_maximum_over_the_whole_batch() -> None:
-    """Two tasks: 10 rows at P 0.2 and 0.05, 1000 rows at P 0.001; (N P)^-1 is 0.5, 2 and 1."""
-    weight = importance_weights(np.array([0.2, 0.05, 0.001]), np.array([10, 10, 1000]), 1.0)
-    np.testing.assert_allclose(weight, [0.25, 1.0, 0.5], rtol=1e-6)
-    np.testing.assert_allclose(
-        importance_weights(np.array([0.2, 0.05, 0.001]), np.array([10, 10, 1000]), 0.5),
-        np.sqrt([0.25, 1.0, 0.5]),
-        rtol=1e-6,
-    )
+from replay_service.batching import merge_samples
+from replay_service.plan import ReplayPlan
+from replay_service.shard import Shard
+from replay_service.types import Chunk
 
 
-@pytest.mark.parametrize("exponent", [0.0, 0.4, 1.0])
-def test_uniform_probabilities_give_equal_weights(exponent: float) -> None:
-    weight = importance_weights(np.full(8, 0.01), np.full(8, 100), exponent)
-    assert weight.tolist() == [1.0] * 8 and weight.dtype == np.float32
-
-
-def test_effective_sample_size_is_the_share_that_counts() -> None:
-    assert effective_sample_size(np.full(8, 0.3, np.float32)) == pytest.approx(1.0)
-    assert effective_sample_size(np.array([1, 0, 0, 0], np.float32)) == pytest.approx(0.25)
-    assert effective_sample_size(np.array([1, 0.5], np.float32)) == pytest.approx(1.5**2 / (2 * 1.25))
+def test_answers_of_two_shards_become_batches_sorted_by_task(
+    make_plan: Callable[..., ReplayPlan], make_chunk: Callable[..., Chunk]
+) -> None:
+    plan = make_plan(3, {"num_shards": 2})
+    shards = [Shard(index, plan) for index in range(2)]
+    for task in range(3):
+        shards[task % 2].insert(make_chunk(task, 4), 0.0)
+    quota = np.array([[1, 2, 0], [0, 1, 3]])
+    answers = [shard.sample(quota, 0, 0) for shard in shards]
+    first, second = merge_samples(answers, quota, 0.4)
+    assert first.group_sizes.tolist() == [1, 2, 0] and second.group_sizes.tolist() == [0, 1, 3]
+    assert first.transitions.task_id.tolist() == [0, 1, 1]
+    assert second.transitions.task_id.tolist() == [1, 2, 2, 2]
+    assert second.info.shard.tolist() == [1, 0, 0, 0]
+    assert first.info.key.tolist() == [answers[0].key[0], *answers[1].key[:2]]
+    for batch in (first, second):
+        rows = batch.transitions
+        np.testing.assert_array_equal(rows.reward - rows.obs[:, 0], np.float32(0.125) * rows.task_id)
+        np.testing.assert_allclose(batch.info.probability, 0.25)
+        assert batch.is_weight.tolist() == [1.0] * len(rows.task_id)

@@ -51,7 +51,7 @@ def test_shards_chosen_for_the_tasks(tasks: int, shards: int) -> None:
 
 
 def test_values_derived_for_mt10(make_plan: MakePlan) -> None:
-    """The protocol of the design: batch 1280, one update per T environment steps, 4 k of warm-up a task."""
+    """The protocol of the design: batch 1280, one update per T environment steps, 4 k of warm-up per task."""
     replay = {"capacity_per_task": 100_000, "warmup_steps_per_task": 4000}
     plan = make_plan(10, replay, {"batch_size_per_task": 128}, total_steps=20_000_000, chunk_steps=100)
     assert plan.batch_size == 1280
@@ -76,7 +76,7 @@ def test_a_table_smaller_than_the_warmup_need_only_be_full(make_plan: MakePlan) 
         ({"replay": {"num_shards": 3}}, "got 3 shards for 2 tasks; use --shards 2"),
         ({"replay": {"error_buffer": 1.0}}, r"error_buffer must be at least 24 rows, .* got 1; raise it"),
         ({"chunk_steps": 33}, "got chunks of 33 steps for replay.capacity_per_task=32"),
-        ({"total_steps": 16}, "got 8 steps a task with 8 of warm-up; raise --steps"),
+        ({"total_steps": 16}, "got 8 steps per task with 8 of warm-up; raise --steps"),
         ({"batches_per_call": 0}, "batches_per_call must be at least 1, got 0"),
     ],
 )

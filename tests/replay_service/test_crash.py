@@ -29,9 +29,9 @@ PLAN = ReplayPlan(
     batches_per_call=1,
     seed=0,
 )
-# One process is told by a line to open the shard in a forked child, which inserts until it is killed: forking
-# costs milliseconds where a new interpreter costs half a second, so many more instants are tried.
-NURSERY = """
+# A fork server: for each line it forks a child that opens the shard and inserts until it is killed. A fork costs
+# milliseconds where a new interpreter costs half a second, so many more instants are tried.
+FORK_SERVER = """
 import os, pickle, sys
 import numpy as np
 from replay_service.shard import Shard
@@ -86,7 +86,7 @@ def check_files(directory: Path, acknowledged: list[int], next_sequence: list[in
     assert files["journal_committed"] == 0
     for task in (0, 1):
         count = int(files["tables"]["count"][task])
-        entry = files["ledger"][task, task]
+        entry = files["ledger"][task, task]  # of the dedup window
         ahead = int(entry["next_sequence"]) - next_sequence[task]  # 1: stored, but killed before the answer
         rows = (next_sequence[task] * 37 + task) % 200 + 1
         assert (ahead, count - acknowledged[task]) in ((0, 0), (1, rows))
@@ -102,22 +102,22 @@ def check_files(directory: Path, acknowledged: list[int], next_sequence: list[in
 
 @pytest.mark.chaos
 def test_killed_at_any_instant_a_shard_keeps_what_it_acknowledged(tmp_path: Path) -> None:
-    nursery = subprocess.Popen(
-        [sys.executable, "-c", NURSERY, pickle.dumps(PLAN).hex(), str(tmp_path)],
+    server = subprocess.Popen(
+        [sys.executable, "-c", FORK_SERVER, pickle.dumps(PLAN).hex(), str(tmp_path)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"},
     )
-    assert nursery.stdin is not None and nursery.stdout is not None
+    assert server.stdin is not None and server.stdout is not None
     rng = random.Random(0)
     sequence, first = [0, 0], [0, 0]  # what the actor of each task knows
     statuses: list[str] = []
     cut_short = 0
     try:
         for _ in range(KILLS):
-            nursery.stdin.write((" ".join(map(str, sequence + first)) + "\n").encode())
-            nursery.stdin.flush()
-            acknowledged = run_until_killed(nursery, rng.random() < 0.8, rng.uniform(0.0, 0.05))
+            server.stdin.write((" ".join(map(str, sequence + first)) + "\n").encode())
+            server.stdin.flush()
+            acknowledged = run_until_killed(server, rng.random() < 0.8, rng.uniform(0.0, 0.05))
             for task, acked_sequence, count, status in acknowledged:
                 assert acked_sequence == sequence[task]
                 sequence[task], first[task] = acked_sequence + 1, count
@@ -127,27 +127,27 @@ def test_killed_at_any_instant_a_shard_keeps_what_it_acknowledged(tmp_path: Path
                 Shard(0, PLAN, tmp_path).close()  # finishes what the kill cut short
                 check_files(tmp_path / "shard-0", first, sequence)
     finally:
-        nursery.stdin.close()
-        nursery.wait(10)
+        server.stdin.close()
+        server.wait(10)
     assert set(statuses) <= {"stored", "duplicate"}
     assert statuses.count("stored") > KILLS
     assert cut_short > 0, "no kill hit an insert between commit and clear: the test tests too little"
 
 
 def run_until_killed(
-    nursery: subprocess.Popen, inserting: bool, delay_s: float
+    server: subprocess.Popen, inserting: bool, delay_s: float
 ) -> list[tuple[int, int, int, str]]:
     """Kill the child a while after its start or its first insert; the acknowledgements it gave."""
-    assert nursery.stdout is not None
+    assert server.stdout is not None
     lines, child = [], None
     while child is None or (inserting and not lines):
-        line = nursery.stdout.readline().decode().split()
+        line = server.stdout.readline().decode().split()
         if line[0] == "child":
             child = int(line[1])
         else:
             lines.append(line)
     time.sleep(delay_s)
     os.kill(child, signal.SIGKILL)
-    while (line := nursery.stdout.readline().decode().split()) != ["dead"]:
+    while (line := server.stdout.readline().decode().split()) != ["dead"]:
         lines.append(line)
     return [(int(task), int(sequence), int(count), status) for task, sequence, count, status in lines]

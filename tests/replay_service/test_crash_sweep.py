@@ -13,13 +13,14 @@ SWEEP = """
 import os, shutil, signal, sys
 from pathlib import Path
 import numpy as np
+from replay_service import dedup_window, episode_history, journal, table
 from replay_service.config import ReplayConfig, SamplingConfig
 from replay_service.plan import ReplayPlan
 from replay_service.shard import Shard
 from replay_service.types import Chunk, ChunkId, EpisodeEnd, TransitionBatch, TransitionSpec
 
 action, root = sys.argv[1], Path(sys.argv[2])
-WRITERS = ("journal.py", "table.py", "episode_history.py", "ledger.py")  # all that store into the files
+WRITERS = {module.__file__ for module in (dedup_window, episode_history, journal, table)}  # that store into the files
 PLAN = ReplayPlan(TransitionSpec(1, 3, 2), ReplayConfig(capacity_per_task=12, warmup_steps_per_task=1),
                   SamplingConfig(batch_size_per_task=2), total_steps=10**9, chunk_steps=12, batches_per_call=1, seed=0)
 
@@ -40,27 +41,27 @@ def call(shard):
     return shard.update_priorities(np.zeros(3, np.int32), keys, np.array([4.0, 5.0, 6.0]))
 
 def content(shard):
-    tables = shard._tables
-    return (tables._rows[0].tobytes(), tables.inserted.tolist(), shard._ledger.entry(0, 0),
+    tables = shard._content.tables
+    return (tables._rows[0].tobytes(), tables.inserted.tolist(), shard._content.dedup.entry(0, 0),
             shard.stats().episodes.tolist(), shard.stats().success_rate.tolist())
 
 shard = open_shard(root / "base")
 shard.insert(chunk(0, 0, 8), 0.0)
 shard.insert(chunk(1, 8, 8), 0.0)
 keys = np.sort(np.unique(shard.sample(np.array([[400]]), 0, 10**9).key))[:3]
-before, before_priority = content(shard), shard._tables._priority[0].copy()
+before, before_priority = content(shard), shard._content.tables._priority[0].copy()
 shard.close()
 shutil.copytree(root / "base", root / "done")
 shard = open_shard(root / "done")
 call(shard)
-after, after_priority = content(shard), shard._tables._priority[0].copy()
+after, after_priority = content(shard), shard._content.tables._priority[0].copy()
 shard.close()
 
 def die_at(number):
     count = -1
     def trace(frame, event, argument):
         nonlocal count
-        if Path(frame.f_code.co_filename).name not in WRITERS:
+        if frame.f_code.co_filename not in WRITERS:
             return trace
         frame.f_trace_opcodes = True
         if event == "opcode":
@@ -88,9 +89,9 @@ while True:
     shard = open_shard(directory)
     found = content(shard)
     assert found in (before, after), f"killed at bytecode {number}: neither the state before nor the one after"
-    assert np.isfinite(shard.stats().priority_mass).all() and (shard._tables._priority[0, :12] > 0).all()
+    assert np.isfinite(shard.stats().priority_mass).all() and (shard._content.tables._priority[0, :12] > 0).all()
     if action == "update":
-        priority = shard._tables._priority[0]
+        priority = shard._content.tables._priority[0]
         assert ((priority == before_priority) | (priority == after_priority)).all()
         outcomes["after" if (priority == after_priority).all() else "before"] += 1
     else:

@@ -8,53 +8,53 @@ from replay_service.storage import Storage
 from replay_service.types import ChunkId
 
 
-def store(ledger: DedupWindow, incarnation: int, sequence: int) -> None:
+def store(dedup: DedupWindow, incarnation: int, sequence: int) -> None:
     chunk = ChunkId(3, incarnation, sequence)
-    ledger.write(0, 3, ledger.entry_with(0, chunk))
+    dedup.write(0, 3, dedup.entry_with(0, chunk))
 
 
-def is_stored(ledger: DedupWindow, incarnation: int, sequence: int) -> bool:
-    return ledger.is_stored(0, ChunkId(3, incarnation, sequence))
+def is_stored(dedup: DedupWindow, incarnation: int, sequence: int) -> bool:
+    return dedup.is_stored(0, ChunkId(3, incarnation, sequence))
 
 
 def test_any_order_within_the_window_is_exact() -> None:
-    ledger, rng, done = DedupWindow(1, Storage(None)), np.random.default_rng(0), set()
+    dedup, rng, done = DedupWindow(1, Storage(None)), np.random.default_rng(0), set()
     for sequence in np.argsort(np.arange(500) + rng.uniform(0, WINDOW / 2, 500)).tolist():
-        assert not is_stored(ledger, 0, sequence)
-        store(ledger, 0, sequence)
+        assert not is_stored(dedup, 0, sequence)
+        store(dedup, 0, sequence)
         done.add(sequence)
         for near in range(max(sequence - 20, 0), sequence + 20):
-            assert is_stored(ledger, 0, near) == (near in done)
+            assert is_stored(dedup, 0, near) == (near in done)
 
 
 @pytest.mark.parametrize("jump", [WINDOW - 1, WINDOW, WINDOW + 1, 10 * WINDOW])
 def test_gaps_of_any_size(jump: int) -> None:
-    ledger = DedupWindow(1, Storage(None))
-    store(ledger, 0, 0)
-    store(ledger, 0, jump)
-    assert is_stored(ledger, 0, jump) and is_stored(ledger, 0, 0)
-    assert not is_stored(ledger, 0, jump - 1) and not is_stored(ledger, 0, jump + 1)
+    dedup = DedupWindow(1, Storage(None))
+    store(dedup, 0, 0)
+    store(dedup, 0, jump)
+    assert is_stored(dedup, 0, jump) and is_stored(dedup, 0, 0)
+    assert not is_stored(dedup, 0, jump - 1) and not is_stored(dedup, 0, jump + 1)
 
 
 def test_a_new_incarnation_starts_over_and_supersedes_the_old_one() -> None:
-    ledger = DedupWindow(1, Storage(None))
-    store(ledger, 0, 5)
-    assert not is_stored(ledger, 1, 5)
-    store(ledger, 1, 0)
-    assert is_stored(ledger, 1, 0) and not is_stored(ledger, 1, 5)
-    assert ledger.is_superseded(0, ChunkId(3, 0, 6)) and not ledger.is_superseded(0, ChunkId(3, 1, 1))
+    dedup = DedupWindow(1, Storage(None))
+    store(dedup, 0, 5)
+    assert not is_stored(dedup, 1, 5)
+    store(dedup, 1, 0)
+    assert is_stored(dedup, 1, 0) and not is_stored(dedup, 1, 5)
+    assert dedup.is_superseded(0, ChunkId(3, 0, 6)) and not dedup.is_superseded(0, ChunkId(3, 1, 1))
 
 
 def test_a_begun_incarnation_is_new_even_if_the_actor_counts_from_zero_again() -> None:
-    ledger = DedupWindow(1, Storage(None))
-    first = ledger.begin(0, 3, at_least=0)
-    store(ledger, first, 0)
-    second = ledger.begin(0, 3, at_least=0)
-    assert second > first and not is_stored(ledger, second, 0)
-    assert ledger.begin(0, 3, at_least=9) == 9
+    dedup = DedupWindow(1, Storage(None))
+    first = dedup.begin(0, 3, at_least=0)
+    store(dedup, first, 0)
+    second = dedup.begin(0, 3, at_least=0)
+    assert second > first and not is_stored(dedup, second, 0)
+    assert dedup.begin(0, 3, at_least=9) == 9
 
 
 def test_actors_and_tables_are_apart() -> None:
-    ledger = DedupWindow(2, Storage(None))
-    store(ledger, 0, 0)
-    assert not ledger.is_stored(1, ChunkId(3, 0, 0)) and not ledger.is_stored(0, ChunkId(2, 0, 0))
+    dedup = DedupWindow(2, Storage(None))
+    store(dedup, 0, 0)
+    assert not dedup.is_stored(1, ChunkId(3, 0, 0)) and not dedup.is_stored(0, ChunkId(2, 0, 0))

@@ -1,4 +1,4 @@
-"""What the files of shards tell without opening the shards."""
+"""What the files of shards hold, read without opening the shards."""
 
 import json
 from collections.abc import Callable
@@ -35,7 +35,7 @@ def shards(tmp_path: Path, make_plan: MakePlan, make_chunk: MakeChunk) -> list[S
     return shards
 
 
-def test_a_living_shard_is_told_as_it_tells_itself(shards: list[Shard], tmp_path: Path) -> None:
+def test_a_live_shard_is_reported_as_it_reports_itself(shards: list[Shard], tmp_path: Path) -> None:
     reports = inspect_shards(tmp_path)
     assert [report.shard for report in reports] == [0, 1]
     for shard, report in zip(shards, reports, strict=True):
@@ -68,7 +68,7 @@ def test_a_dead_run_is_read_and_nothing_is_written(shards: list[Shard], tmp_path
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == files
 
 
-def test_an_insert_cut_short_is_told(
+def test_an_insert_cut_short_is_reported(
     shards: list[Shard], tmp_path: Path, make_chunk: MakeChunk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Journal, "clear", lambda _: 1 / 0)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from replay_service.content import ShardContent
 from replay_service.journal import Journal
 from replay_service.plan import ReplayPlan
 from replay_service.shard import Shard
@@ -117,7 +118,7 @@ def test_retries_in_any_order_are_stored_once(make_plan: MakePlan, make_chunk: M
     assert shard.stats().duplicate_chunks == 240
 
 
-def test_a_superseded_incarnation_is_closed_but_its_stored_chunks_are_not_denied(
+def test_a_superseded_incarnation_is_closed_and_the_newest_keeps_its_chunks(
     make_plan: MakePlan, make_chunk: MakeChunk
 ) -> None:
     shard = open_shard(make_plan())
@@ -151,10 +152,10 @@ def test_admission(
     assert total(open_shard(make_plan())) == [0, 0]
 
 
-def test_before_the_sampler_speaks_the_limit_is_that_of_a_run_without_samples(
+def test_before_the_samplers_first_call_the_limit_is_that_of_a_run_without_samples(
     make_plan: MakePlan, make_chunk: MakeChunk
 ) -> None:
-    plan = make_plan()  # warm-up 8 a task, error buffer 48 rows at spi 4: 12 inserts, 6 a task
+    plan = make_plan()  # warm-up 8 per task, error buffer 48 rows at spi 4: 12 inserts, 6 per task
     shard = Shard(0, plan)
     statuses = [shard.insert(make_chunk(0, 2, i), 0.0).status for i in range(8)]
     assert statuses == ["stored"] * 7 + ["wait"]
@@ -213,14 +214,14 @@ def test_concurrent_inserts_samples_and_updates_keep_every_count(
     assert stats.stale_updates == stale[0]
 
 
-def test_statistics_ride_back_on_a_sample(make_plan: MakePlan, make_chunk: MakeChunk) -> None:
+def test_a_sample_holds_the_counters(make_plan: MakePlan, make_chunk: MakeChunk) -> None:
     shard = open_shard(make_plan())
     shard.set_insert_limit(30, ANY)
     shard.insert(make_chunk(0, 4, 0, episodes=3), 0.0)  # successes 1, 0, 1; returns 0, 1, 2
     shard.insert(make_chunk(1, 6, 0)._replace(weights_version=20), 0.0)
     sample = shard.sample(np.array([[2, 1], [1, 1]]), 31, ANY)
     stats = sample.stats
-    assert sample.rows_per_batch.tolist() == [3, 2]
+    assert sample.task_id.tolist() == [0, 0, 1, 0, 1]
     assert sample.table_size.tolist() == [4, 4, 6, 4, 6]
     assert stats.size.tolist() == [4, 6] and stats.sampled.tolist() == [3, 2]
     assert stats.episodes.tolist() == [3, 0]
@@ -303,7 +304,7 @@ def test_an_insert_cut_short_after_its_commit_is_finished(
         shard.set_insert_limit(0, ANY)
         shard.insert(make_chunk(0, 30, 0), 0.0)
         with monkeypatch.context() as patch:
-            patch.setattr(Shard if name == "_apply" else Journal, name, lambda *_: 1 / 0)
+            patch.setattr(ShardContent if name == "_apply" else Journal, name, lambda *_: 1 / 0)
             with pytest.raises(ZeroDivisionError):
                 shard.insert(make_chunk(0, 4, 1, first=30, episodes=1), 0.0)
         shard.close()
@@ -315,13 +316,13 @@ def test_an_insert_cut_short_after_its_commit_is_finished(
         assert set(serial) == set(range(2, 34))
 
 
-def test_an_insert_cut_short_in_a_living_process_is_finished_before_the_next(
+def test_an_insert_cut_short_in_a_live_process_is_finished_before_the_next(
     tmp_path: Path, make_plan: MakePlan, make_chunk: MakeChunk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shard = Shard(0, make_plan(replay={"storage": "mapped"}), tmp_path)
     shard.set_insert_limit(0, ANY)
     with monkeypatch.context() as patch:
-        patch.setattr(Shard, "_apply", lambda *_: 1 / 0)
+        patch.setattr(ShardContent, "_apply", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             shard.insert(make_chunk(0, 4, 0), 0.0)
     assert shard.insert(make_chunk(1, 4, 0), 0.0).status == "stored"

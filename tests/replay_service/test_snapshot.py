@@ -65,10 +65,10 @@ def take(plan: ReplayPlan, store: SnapshotStore, shards: list[Shard], env_steps:
 
 
 def content(shards: list[Shard]) -> dict[int, dict[str, object]]:
-    """All that is observable of each task, keys aside: rows with their probabilities, counters, ledgers."""
+    """All that is observable of each task, keys aside: rows with their probabilities, counters, dedup windows."""
     found: dict[int, dict[str, object]] = {}
     for shard in shards:
-        stats, tables = shard.stats(), shard._tables
+        stats, tables = shard.stats(), shard._content.tables
         for table, task in enumerate(stats.task_id.tolist()):
             size = int(stats.size[table])
             newest = np.arange(tables.count[table] - size, tables.count[table]) % tables.capacity
@@ -81,7 +81,7 @@ def content(shards: list[Shard]) -> dict[int, dict[str, object]]:
                 "sampled": int(stats.sampled[table]),
                 "episodes": int(stats.episodes[table]),
                 "success_rate": pytest.approx(float(stats.success_rate[table]), nan_ok=True),
-                "ledger": shard._ledger.copy_entries(table).tolist(),
+                "dedup": shard._content.dedup.copy_entries(table).tolist(),
                 "max_priority": float(tables._counter["max_priority"][table]),
             }
     return found
@@ -132,7 +132,7 @@ def test_keys_drawn_before_the_loss_name_no_restored_row(
     shards[0].insert(make_chunk(2, 6, 2, first=26, actor=2), 0.0)
     drawn = shards[0].sample(np.array([[0, 0, 500, 0, 0]]), 0, ANY)
     restored = Shard(0, plan, None, store.directory)
-    restored._tables._counter["first_key"] += 1 << 24  # a second later
+    restored._content.tables._counter["first_key"] += 1 << 24  # a second later
     restored.set_insert_limit(0, ANY)
     restored.insert(make_chunk(2, 6, 2, first=100, actor=2), 0.0)
     assert restored.update_priorities(drawn.task_id, drawn.key, np.full(500, 9.0)) == 500
@@ -167,7 +167,7 @@ def test_used_tables_keep_their_own_content(
 def test_a_copy_is_that_of_one_instant_while_inserts_and_samples_go_on(
     store: SnapshotStore, make_plan: MakePlan, make_chunk: MakeChunk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Rows, ledger, episodes and counters of each copy must tell the same number of chunks."""
+    """Rows, dedup window, episodes and counters of each copy must hold the same number of chunks."""
     monkeypatch.setattr(table_copy, "BLOCK_ROWS", 50)
     plan = make_plan(1, {"capacity_per_task": 1000}, total_steps=10**7)
     shard = Shard(0, plan)
@@ -191,11 +191,11 @@ def test_a_copy_is_that_of_one_instant_while_inserts_and_samples_go_on(
             snapshot = take(plan, store, [shard], env_steps)
             shard.sample(np.array([[64]]), 0, ANY)
             copy = Shard(0, plan, None, store.directory)
-            told = content([copy])[0]
+            found = content([copy])[0]
             inserted = int(copy.stats().inserted[0])
             size = min(inserted, 1000)
-            assert told["serial"] == list(map(float, range(inserted - size, inserted)))
-            assert told["episodes"] == copy._ledger.entry(0, 0).next_sequence == inserted / 7
+            assert found["serial"] == list(map(float, range(inserted - size, inserted)))
+            assert found["episodes"] == copy._content.dedup.entry(0, 0).next_sequence == inserted / 7
             assert snapshot.env_steps == env_steps
             instants.add(inserted)
             while shard.stats().inserted[0] == inserted:
@@ -241,7 +241,7 @@ def test_what_a_killed_writer_left_is_no_snapshot_and_is_removed(
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "missing", "no manifest"])
-def test_a_damaged_snapshot_is_passed_over_by_name(
+def test_a_damaged_snapshot_is_skipped_and_named(
     damage: str,
     plan: ReplayPlan,
     store: SnapshotStore,

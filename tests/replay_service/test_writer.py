@@ -87,7 +87,7 @@ def test_closed_when_all_tasks_have_used_up_their_budgets(
 def test_an_actor_that_counts_from_zero_again_is_not_taken_for_its_predecessor(
     make_plan: MakePlan, make_transitions: MakeTransitions
 ) -> None:
-    """A resumed run starts its actors as incarnation 0 on the ledgers of the run before."""
+    """A resumed run starts its actors as incarnation 0 on the dedup windows of the run before."""
     plan = make_plan()
     shard = open_shards(plan)[0]
     for _ in range(2):
@@ -116,48 +116,48 @@ def test_another_actors_task_is_refused(make_plan: MakePlan, make_transitions: M
         writer.write(make_transitions(1, 4), (), 0)
 
 
-class LateTransport:
-    """Calls that stay under way until they are let through, in any order; the first attempts are lost."""
+class DelayedTransport:
+    """Calls that stay in flight until they are delivered, in any order; the first answers are lost."""
 
     is_concurrent = True
 
     def __init__(self, shard: Shard, lost: int) -> None:
         self._shard = shard
         self._lost = lost
-        self.under_way: list[LateCall] = []
+        self.in_flight: list[DelayedCall] = []
 
     def submit(self, shard: int, method: str, *args: Any) -> Pending:
-        call = LateCall(lambda: getattr(self._shard, method)(*args))
+        call = DelayedCall(lambda: getattr(self._shard, method)(*args))
         if method == "insert":
-            self.under_way.append(call)
+            self.in_flight.append(call)
         else:
-            call.let_through()
+            call.deliver()
         return call
 
     def wait(self, calls: Sequence[Pending], timeout_s: float) -> None:
-        """Nothing is answered meanwhile."""
+        """Answer nothing meanwhile."""
 
-    def let_through(self, order: list[int]) -> None:
-        calls, self.under_way = self.under_way, []
+    def deliver(self, order: list[int]) -> None:
+        calls, self.in_flight = self.in_flight, []
         for index in order:
             if self._lost:
                 self._lost -= 1
                 calls[index].lose()
             else:
-                calls[index].let_through()
+                calls[index].deliver()
 
 
-class LateCall:
-    def __init__(self, carry_out: Callable[[], Any]) -> None:
-        self._carry_out = carry_out
+class DelayedCall:
+    def __init__(self, execute: Callable[[], Any]) -> None:
+        self._execute = execute
         self._answer: Any = None
         self._lost = False
 
-    def let_through(self) -> None:
-        self._answer = self._carry_out()
+    def deliver(self) -> None:
+        self._answer = self._execute()
 
     def lose(self) -> None:
-        self._carry_out()
+        self._execute()
         self._lost = True
 
     def done(self) -> bool:
@@ -175,15 +175,15 @@ def test_chunks_that_overtake_each_other_or_lose_their_answer_are_stored_once(
     monkeypatch.setattr("replay_service.writer.RETRY_PERIOD_S", 0.0)
     plan = make_plan(replay={"max_unacknowledged_chunks": 4})
     shard = open_shards(plan)[0]
-    transport = LateTransport(shard, lost=2)
+    transport = DelayedTransport(shard, lost=2)
     writer = ReplayWriter(plan, transport, 0, 0, [0])
     for sequence in range(4):
         writer.write(make_transitions(0, 4, 4 * sequence), (), 0)
     assert writer.unacknowledged == 4 and writer.ready_tasks() == []
-    transport.let_through([2, 0, 3, 1])
-    assert not writer.flush(0.0)  # hears two answers and that two are lost
+    transport.deliver([2, 0, 3, 1])
+    assert not writer.flush(0.0)  # receives two answers and learns that two are lost
     assert not writer.flush(0.0)  # sends those again
-    transport.let_through([1, 0])
+    transport.deliver([1, 0])
     assert writer.flush(0.0)
     assert shard.stats().inserted.tolist() == [16, 0]
     assert shard.stats().duplicate_chunks == 2
@@ -193,7 +193,7 @@ def test_a_shard_that_never_answers_does_not_make_chunks_pile_up(
     make_plan: MakePlan, make_transitions: MakeTransitions
 ) -> None:
     plan = make_plan(replay={"insert_deadline_s": 0.05})
-    transport = LateTransport(open_shards(plan)[0], lost=0)
+    transport = DelayedTransport(open_shards(plan)[0], lost=0)
     writer = ReplayWriter(plan, transport, 4, 0, [0])
     for _ in range(2):
         writer.write(make_transitions(0, 4), (), 0)
@@ -201,8 +201,8 @@ def test_a_shard_that_never_answers_does_not_make_chunks_pile_up(
         writer.write(make_transitions(0, 4), (), 0)
 
 
-class AnsweringTransport(LateTransport):
-    """Answers the calls under way as soon as they are waited for."""
+class AnsweringTransport(DelayedTransport):
+    """Answers the calls in flight as soon as they are waited for."""
 
     def __init__(self, shard: Shard) -> None:
         super().__init__(shard, lost=0)
@@ -210,7 +210,7 @@ class AnsweringTransport(LateTransport):
 
     def wait(self, calls: Sequence[Pending], timeout_s: float) -> None:
         self.waits.append(timeout_s)
-        self.let_through(list(range(len(calls))))
+        self.deliver(list(range(len(calls))))
 
 
 def test_a_wait_sleeps_until_an_answer_comes(make_plan: MakePlan, make_transitions: MakeTransitions) -> None:
@@ -226,7 +226,7 @@ def test_a_wait_sleeps_until_an_answer_comes(make_plan: MakePlan, make_transitio
 def test_tasks_come_and_go(make_plan: MakePlan, make_transitions: MakeTransitions) -> None:
     plan = make_plan(3)
     shard = open_shards(plan)[0]
-    transport = LateTransport(shard, lost=0)
+    transport = DelayedTransport(shard, lost=0)
     writer = ReplayWriter(plan, transport, 0, 5, [0])
     writer.take_on(2)
     writer.take_on(2)
@@ -235,12 +235,12 @@ def test_tasks_come_and_go(make_plan: MakePlan, make_transitions: MakeTransition
     writer.leave(2)
     writer.leave(0)
     assert writer.closed and writer.ready_tasks() == []
-    transport.let_through([0])
-    assert writer.flush(0.0)  # what was under way arrives all the same
+    transport.deliver([0])
+    assert writer.flush(0.0)  # what was in flight arrives all the same
     writer.take_on(2)
     assert writer.ready_tasks() == [2] and not writer.closed
     writer.write(make_transitions(2, 4), (), 0)
-    transport.let_through([0])
+    transport.deliver([0])
     assert writer.flush(0.0)
     assert shard.stats().inserted.tolist() == [0, 0, 8]
     assert shard.stats().duplicate_chunks == 0

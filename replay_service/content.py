@@ -1,0 +1,59 @@
+"""The content of a shard: all that it keeps of its tasks, which a chunk changes as a whole or not at all."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from replay_service.dedup_window import DedupWindow
+from replay_service.episode_history import EpisodeHistory, pack_episodes
+from replay_service.journal import Insertion, Journal
+from replay_service.plan import ReplayPlan
+from replay_service.rows import pack
+from replay_service.storage import Storage
+from replay_service.table import Tables
+from replay_service.types import Chunk
+
+
+class ShardContent:
+    """The tables, episodes and dedup windows of M tasks, in one storage. The caller holds the shard's lock.
+
+    In mapped storage every insertion goes through a journal, so that a kill at any instant leaves all of it or none.
+    """
+
+    def __init__(self, task_id: NDArray[np.int32], plan: ReplayPlan, storage: Storage) -> None:
+        capacity = plan.replay.capacity_per_task
+        self.tables = Tables(task_id, plan.spec, capacity, plan.sampling, storage)
+        self.episodes = EpisodeHistory(len(task_id), plan.sampling.task_priority.window_episodes, storage)
+        self.dedup = DedupWindow(len(task_id), storage)
+        self._journal = Journal(capacity, plan.spec, storage) if storage.is_mapped else None
+        self.finish_pending()
+
+    def store(self, table: int, chunk: Chunk) -> None:
+        """Store a well-formed chunk in the table of its task."""
+        self.finish_pending()
+        insertion = Insertion(
+            table,
+            int(self.tables.count[table]),
+            pack(chunk.transitions, self.tables.row_dtype),
+            chunk.id.actor,
+            self.dedup.entry_with(table, chunk.id),
+            int(self.episodes.count[table]) + len(chunk.episodes),
+            pack_episodes(chunk.episodes),
+        )
+        if self._journal:
+            self._journal.commit(insertion)
+        self._apply(insertion)
+        if self._journal:
+            self._journal.clear()
+
+    def finish_pending(self) -> None:
+        """Apply the insertion that a kill, or an exception such as Ctrl-C, cut short after its commit."""
+        if self._journal and (pending := self._journal.pending()):
+            self._apply(pending)
+            self._journal.clear()
+
+    def _apply(self, insertion: Insertion) -> None:
+        self.tables.insert(insertion.table, insertion.first, insertion.rows)
+        self.episodes.write(insertion.table, insertion.episode_count, insertion.episodes)
+        self.dedup.write(insertion.table, insertion.actor, insertion.dedup_entry)
