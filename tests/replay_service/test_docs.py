@@ -16,7 +16,7 @@ EXAMPLES = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "replay.md").read
     ("number", "printed"),
     [
         pytest.param(0, "128 rows, weights 1.0 to 1.0", id="a shard without Ray"),
-        pytest.param(1, "[128 128] rows of each task", id="with Ray", marks=pytest.mark.cluster),
+        pytest.param(1, "group sizes [128 128]", id="with Ray", marks=pytest.mark.cluster),
     ],
 )
 def test_example(number: int, printed: str, tmp_path: Path) -> None:
