@@ -58,19 +58,28 @@ class SharedConfig(_Model):
 
 
 class UniqueConfig(_Model):
-    """The unique branch: normalize(MLP([s, z_tau])), trained by a triplet loss beside its network's own."""
+    """The unique branch: normalize(MLP([s, z_tau])), trained by a contrastive loss beside its network's own."""
 
     enabled: bool = Field(default=True, description="whether networks have a unique branch")
     task_dim: PositiveInt = Field(default=16, description="components of the learnable task vector z")
     hidden: HiddenSizes = Field(default=(256, 256), description="units of each hidden layer")
     dim: PositiveInt = Field(default=64, description="components of the unique features")
+    objective: Literal["triplet"] = Field(
+        default="triplet",
+        description="contrastive loss of the unique features: triplet: one positive and one negative per anchor",
+    )
     triplet_weight: float = Field(
-        default=0.1, ge=0, description="weight of the triplet loss in each network's loss; 0 turns it off"
+        default=0.1, ge=0, description="weight of the contrastive loss in each network's loss; 0 turns it off"
     )
     triplet_margin: float = Field(
         default=0.2, gt=0, description="margin m of the triplet loss, Euclidean distance"
     )
     triplets_per_anchor: PositiveInt = Field(default=1, description="triplets drawn for each row of a batch")
+
+    @property
+    def is_contrastive(self) -> bool:
+        """Whether the unique features have a contrastive loss."""
+        return self.enabled and self.triplet_weight > 0
 
 
 class NetworkConfig(_Model):
@@ -116,10 +125,6 @@ class NetworkConfig(_Model):
             )
         return self
 
-    @property
-    def triplets_enabled(self) -> bool:
-        return self.unique.enabled and self.unique.triplet_weight > 0
-
     def num_slices(self, num_tasks: int) -> int:
         """K of the trunk: as configured, else the paper's 5 (MT10) up to 10 tasks and 20 (MT50) above."""
         if self.shared.kind == "plain":
@@ -134,7 +139,7 @@ class NetworkConfig(_Model):
 
     def check_tasks(self, num_tasks: int) -> None:
         """Raises ValueError where the configuration does not fit the number of tasks."""
-        if self.triplets_enabled and num_tasks < 2:
+        if self.unique.is_contrastive and num_tasks < 2:
             raise ValueError(
                 "a triplet loss needs at least two tasks, got 1; use --set network.unique.triplet_weight=0 "
                 "or a suite of several tasks"

@@ -1,13 +1,54 @@
-"""Triplets of rows for the unique features' loss: anchor, one row of its task, one row of another task."""
+"""The contrastive objective of the unique features: what is drawn for an update, and the loss.
+
+A new objective is a class with `draw` and `loss`, a line in OBJECTIVES and its name in UniqueConfig.objective.
+"""
 
 # ruff: noqa: N803 -- shape suffixes are capitals
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
+
+from learner.config import UniqueConfig
+
+
+class ContrastiveObjective(Protocol):
+    """Pulls unique features of one task together and pushes those of different tasks apart."""
+
+    def draw(self, task_id: Tensor, generator: torch.Generator) -> Any:
+        """Draw what the losses of one update compare, from i64[B] sorted by task; actor and critics share it."""
+        ...
+
+    def loss(self, unique_EBF: Tensor, drawn: Any) -> Tensor:
+        """Return the weighted loss f32[], summed over E, of features of length one."""
+        ...
+
+
+def contrastive_objective(config: UniqueConfig, num_tasks: int) -> ContrastiveObjective | None:
+    """Build the configured objective; None where there is no unique branch or its weight is 0."""
+    return OBJECTIVES[config.objective](config, num_tasks) if config.is_contrastive else None
+
+
+class TripletObjective:
+    """The triplet loss of STARS: anchor, one row of its task, one row of another task."""
+
+    def __init__(self, config: UniqueConfig, num_tasks: int) -> None:
+        self._config, self._num_tasks = config, num_tasks
+
+    def draw(self, task_id: Tensor, generator: torch.Generator) -> Triplets:
+        """Draw `triplets_per_anchor` triplets for every row."""
+        return draw_triplets(task_id, self._num_tasks, self._config.triplets_per_anchor, generator)
+
+    def loss(self, unique_EBF: Tensor, drawn: Triplets) -> Tensor:
+        """Return `triplet_weight` times the triplet loss."""
+        return self._config.triplet_weight * triplet_loss(unique_EBF, drawn, self._config.triplet_margin)
+
+
+OBJECTIVES: dict[str, Callable[[UniqueConfig, int], ContrastiveObjective]] = {"triplet": TripletObjective}
 
 
 class Triplets(NamedTuple):
@@ -20,7 +61,7 @@ class Triplets(NamedTuple):
 
 
 def draw_triplets(task_id: Tensor, num_tasks: int, per_anchor: int, generator: torch.Generator) -> Triplets:
-    """Draws `per_anchor` triplets for every row; rows are sorted by task.
+    """Draw `per_anchor` triplets for every row; rows are sorted by task.
 
     Index arithmetic only: within its task's rows [start, start + count) an anchor steps 1 to count - 1 rows
     on, so it never meets itself; a negative is one of the B - count rows outside, the task's own cut out.
@@ -42,7 +83,7 @@ def draw_triplets(task_id: Tensor, num_tasks: int, per_anchor: int, generator: t
 
 
 def triplet_loss(unique_EBF: Tensor, triplets: Triplets, margin: float) -> Tensor:
-    """(1/M) sum max(0, m + d(anchor, positive) - d(anchor, negative)), Euclidean d, summed over E."""
+    """Return (1/M) sum max(0, m + d(anchor, positive) - d(anchor, negative)), Euclidean d, summed over E."""
     anchor = unique_EBF.index_select(1, triplets.anchor)
     to_positive = torch.linalg.vector_norm(anchor - unique_EBF.index_select(1, triplets.positive), dim=2)
     to_negative = torch.linalg.vector_norm(anchor - unique_EBF.index_select(1, triplets.negative), dim=2)

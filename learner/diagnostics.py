@@ -10,8 +10,8 @@ from torch import Tensor
 
 
 class CriticDiagnostics(NamedTuple):
-    loss: Tensor  # f32[], without the triplet loss
-    triplet_loss: Tensor  # f32[], weighted, both critics
+    loss: Tensor  # f32[], without the contrastive loss
+    contrastive_loss: Tensor  # f32[], weighted, both critics
     gradient_norm: Tensor  # f32[], before clipping
     value: Tensor  # f32[E, B]
     td_error: Tensor  # f32[B], signed, mean of both critics
@@ -20,7 +20,7 @@ class CriticDiagnostics(NamedTuple):
 
 class ActorDiagnostics(NamedTuple):
     loss: Tensor
-    triplet_loss: Tensor
+    contrastive_loss: Tensor
     gradient_norm: Tensor
     log_prob: Tensor  # f32[B]
     unique: Tensor | None  # f32[B, F]
@@ -41,7 +41,7 @@ class UpdateResult(NamedTuple):
         scalars = {
             "train/critic_loss": self.critic.loss,
             "train/actor_loss": self.actor.loss,
-            "train/triplet_loss": self.critic.triplet_loss + self.actor.triplet_loss,
+            "train/triplet_loss": self.critic.contrastive_loss + self.actor.contrastive_loss,
             "train/critic_grad_norm": self.critic.gradient_norm,
             "train/actor_grad_norm": self.actor.gradient_norm,
             "train/q_mean": self.critic.value.mean(),

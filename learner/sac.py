@@ -13,7 +13,7 @@ from torch import Tensor
 from learner import losses
 from learner.batch import TensorBatch
 from learner.config import NetworkConfig, SacConfig
-from learner.contrastive import Triplets, draw_triplets, triplet_loss
+from learner.contrastive import contrastive_objective
 from learner.diagnostics import ActorDiagnostics, CriticDiagnostics, UpdateResult
 from learner.extreme_loss import draw_interpolation, healthy_tasks, reset_mix
 from learner.finite_guard import FiniteGuard
@@ -50,6 +50,7 @@ class SacLearner:
         init_seed, run_seed = (int(s) for s in np.random.SeedSequence(seed).generate_state(2))
         init_generator = torch.Generator().manual_seed(init_seed)
         self.generator = torch.Generator(device).manual_seed(run_seed)
+        self.objective = contrastive_objective(network.unique, spec.num_tasks)
         self.observation_norm = ObservationNorm(spec.obs_dim).to(device) if network.observation_norm else None
         self.actor = actor_network(network, spec, init_generator).to(device)
         self.critic = critic_network(network, spec, init_generator).to(device)
@@ -99,11 +100,11 @@ class SacLearner:
         """
         batch = self._normalized(batch)
         alpha = self.log_alpha.detach().exp()
-        triplets = self._draw_triplets(batch)
+        drawn = self._draw_contrastive(batch)
         actor_weights = self.actor.compose()
         target = self._critic_target(batch, actor_weights, alpha)
-        critic, healthy = self._update_critic(batch, target, triplets)
-        actor = self._update_actor(batch, actor_weights, alpha, healthy, triplets)
+        critic, healthy = self._update_critic(batch, target, drawn)
+        actor = self._update_actor(batch, actor_weights, alpha, healthy, drawn)
         self._update_temperatures(batch, actor.log_prob, healthy)
         self._update_target_critic()
         self._reset_extreme_tasks(healthy)
@@ -128,7 +129,7 @@ class SacLearner:
         return losses.critic_target(reward, batch.terminated, value, next_log_prob, row_alpha, self.sac.gamma)
 
     def _update_critic(
-        self, batch: TensorBatch, target: Tensor, triplets: Triplets | None
+        self, batch: TensorBatch, target: Tensor, drawn: Any
     ) -> tuple[CriticDiagnostics, Tensor]:
         """Steps the critics; returns also bool[T], the tasks whose loss is not extreme."""
         weights = self.critic.compose().leaves()
@@ -142,11 +143,11 @@ class SacLearner:
         rule = self.sac.extreme_loss
         healthy = healthy_tasks(task_losses, rule.threshold if rule.enabled else None)
         loss = losses.masked_mean(task_sums, healthy, batch.num_rows)
-        triplet = self._triplet_loss(output, triplets)
-        norm = self._step("critic", weights, loss + triplet, task_losses)
+        contrastive = self._contrastive_loss(output, drawn)
+        norm = self._step("critic", weights, loss + contrastive, task_losses)
         td_error = td_errors.detach().mean(dim=0)
         diagnostics = CriticDiagnostics(
-            loss.detach(), triplet.detach(), norm, value.detach(), td_error, task_losses
+            loss.detach(), contrastive.detach(), norm, value.detach(), td_error, task_losses
         )
         return diagnostics, healthy
 
@@ -156,7 +157,7 @@ class SacLearner:
         actor_weights: ComposedWeights,
         alpha: Tensor,
         healthy: Tensor,
-        triplets: Triplets | None,
+        drawn: Any,
     ) -> ActorDiagnostics:
         weights = actor_weights.leaves()
         output = self.actor(weights, _inputs(batch))
@@ -166,10 +167,10 @@ class SacLearner:
         row_losses = losses.actor_row_losses(log_prob, value, alpha[batch.task_id])
         task_sums = losses.sum_by_task(row_losses, batch.task_id, self.spec.num_tasks)
         loss = losses.masked_mean(task_sums, healthy, batch.num_rows)
-        triplet = self._triplet_loss(output, triplets)
-        norm = self._step("actor", weights, loss + triplet, task_sums.detach())
+        contrastive = self._contrastive_loss(output, drawn)
+        norm = self._step("actor", weights, loss + contrastive, task_sums.detach())
         unique = None if output.unique_EBF is None else output.unique_EBF[0].detach()
-        return ActorDiagnostics(loss.detach(), triplet.detach(), norm, log_prob.detach(), unique)
+        return ActorDiagnostics(loss.detach(), contrastive.detach(), norm, log_prob.detach(), unique)
 
     def _update_temperatures(self, batch: TensorBatch, log_prob: Tensor, healthy: Tensor) -> None:
         row_losses = losses.temperature_row_losses(
@@ -214,17 +215,13 @@ class SacLearner:
         optimizer.step()
         return norm
 
-    def _draw_triplets(self, batch: TensorBatch) -> Triplets | None:
-        if not self.network.triplets_enabled:
-            return None
-        per_anchor = self.network.unique.triplets_per_anchor
-        return draw_triplets(batch.task_id, self.spec.num_tasks, per_anchor, self.generator)
+    def _draw_contrastive(self, batch: TensorBatch) -> Any:
+        return None if self.objective is None else self.objective.draw(batch.task_id, self.generator)
 
-    def _triplet_loss(self, output: NetworkOutput, triplets: Triplets | None) -> Tensor:
-        if triplets is None or output.unique_EBF is None:
+    def _contrastive_loss(self, output: NetworkOutput, drawn: Any) -> Tensor:
+        if self.objective is None or output.unique_EBF is None:
             return output.value_EBD.new_zeros(())
-        unique = self.network.unique
-        return unique.triplet_weight * triplet_loss(output.unique_EBF, triplets, unique.triplet_margin)
+        return self.objective.loss(output.unique_EBF, drawn)
 
     def gradient_metrics(self) -> dict[str, float]:
         """The unique branch's share of the newest actor gradient's norm; waits for the device."""

@@ -18,8 +18,8 @@ _METHODS = {
     "_update_actor": "actor",
     "_update_temperatures": "alpha",
     "_update_target_critic": "target",
-    "_draw_triplets": "triplet",
-    "_triplet_loss": "triplet",
+    "_draw_contrastive": "triplet",
+    "_contrastive_loss": "triplet",
 }
 _NETWORKS = ("actor", "critic", "target_critic")
 _OPTIMIZERS = ("actor_optimizer", "critic_optimizer", "alpha_optimizer")

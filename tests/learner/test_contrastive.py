@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 import torch
 
-from learner.contrastive import Triplets, draw_triplets, triplet_loss
+from learner.config import UniqueConfig
+from learner.contrastive import OBJECTIVES, Triplets, contrastive_objective, draw_triplets, triplet_loss
 
 ROWS = {
     "even": (4, 4, 4),
@@ -89,3 +92,23 @@ def test_equal_features_have_a_finite_gradient() -> None:
     triplets = Triplets(torch.tensor([0]), torch.tensor([1]), torch.tensor([2]), torch.tensor([1.0]))
     triplet_loss(features, triplets, margin=0.2).backward()
     assert features.grad is not None and features.grad.isfinite().all()
+
+
+def test_objectives_are_those_that_the_configuration_names() -> None:
+    assert set(OBJECTIVES) == set(get_args(UniqueConfig.model_fields["objective"].annotation))
+
+
+@pytest.mark.parametrize("off", [{"triplet_weight": 0.0}, {"enabled": False}])
+def test_no_objective_where_it_is_off(off: dict) -> None:
+    assert contrastive_objective(UniqueConfig(**off), num_tasks=3) is None
+
+
+def test_the_objective_draws_as_configured_and_weights_its_loss() -> None:
+    config = UniqueConfig(triplet_weight=0.5, triplet_margin=0.3, triplets_per_anchor=2)
+    objective = contrastive_objective(config, num_tasks=3)
+    assert objective is not None
+    task_id, expected = _draw((4, 1, 3), per_anchor=2)
+    drawn = objective.draw(task_id, torch.Generator().manual_seed(0))
+    assert all(torch.equal(a, b) for a, b in zip(drawn, expected, strict=True))
+    features = torch.randn(2, 8, 4, generator=torch.Generator().manual_seed(1))
+    assert torch.equal(objective.loss(features, drawn), 0.5 * triplet_loss(features, expected, 0.3))

@@ -31,7 +31,7 @@ class Draws:
         generator = torch.Generator()
         generator.set_state(learner.generator.get_state())
         self.triples: list[tuple[int, int, int]] = []
-        if learner.network.triplets_enabled:
+        if learner.network.unique.is_contrastive:
             triplets = draw_triplets(batch.task_id, learner.spec.num_tasks, 1, generator)
             self.triples = _valid(triplets)
         shape = (batch.num_rows, ACTION_DIM)
@@ -116,11 +116,11 @@ def test_update_equals_the_plain_implementation(
     critic_loss, td_error = _plain_critic_loss(before, batch, draws)
     torch.testing.assert_close(result.critic.td_error, td_error, rtol=1e-3, atol=1e-4)
     torch.testing.assert_close(result.priorities, td_error.abs(), rtol=1e-3, atol=1e-4)
-    torch.testing.assert_close(result.critic.loss + result.critic.triplet_loss, critic_loss.detach())
+    torch.testing.assert_close(result.critic.loss + result.critic.contrastive_loss, critic_loss.detach())
     _assert_gradients(learner.critic, before.critic, critic_loss)
 
     actor_loss, log_prob = _plain_actor_loss(before, learner, batch, draws)
-    torch.testing.assert_close(result.actor.loss + result.actor.triplet_loss, actor_loss.detach())
+    torch.testing.assert_close(result.actor.loss + result.actor.contrastive_loss, actor_loss.detach())
     _assert_gradients(learner.actor, before.actor, actor_loss)
 
     expected = torch.zeros(3)
