@@ -13,18 +13,9 @@ from torch import Tensor, nn
 from learner.branch import Groups
 from learner.config import NetworkConfig
 from learner.fused_network import Operands, Setting, evaluate
-from learner.pooled_layers import compose, initial_mix, layer_sizes, pooled_head, pooled_layer, set_pool_grad
+from learner.network_layout import LayerLayout, NetworkLayout, actor_layout, critic_layout
+from learner.pooled_layers import compose, initial_mix, pooled_head, pooled_layer, set_pool_grad
 from replay_service.types import TransitionSpec
-
-
-class NetworkShape(NamedTuple):
-    """What tells an actor's network from a critic's."""
-
-    ensemble: int  # E, members evaluated as one batched product
-    action_input: int  # components of the action that the network reads; 0 in an actor
-    outputs: int
-    hidden: tuple[int, ...]
-    layer_norm: bool
 
 
 class NetworkInput(NamedTuple):
@@ -78,111 +69,84 @@ class FeatureNetwork(nn.Module):
     no trunk. Branches that the configuration leaves out have no parameters.
     """
 
-    def __init__(
-        self, config: NetworkConfig, shape: NetworkShape, spec: TransitionSpec, generator: torch.Generator
-    ) -> None:
+    def __init__(self, config: NetworkConfig, layout: NetworkLayout, generator: torch.Generator) -> None:
         super().__init__()
-        config.check_tasks(spec.num_tasks)
-        self.config, self.shape, self.num_tasks = config, shape, spec.num_tasks
+        config.check_tasks(layout.num_tasks)
+        self.config, self.layout = config, layout
         self.mix: nn.Parameter | None = None  # w, f32[E, T, K]
         self.task_vector: nn.Parameter | None = None  # z, f32[E, T, Z]
-        self.shared, self.unique = nn.ParameterList(), nn.ParameterList()
-        features = 0
-        if config.shared.enabled:
-            features += self._build_shared(spec, generator)
-        if config.unique.enabled:
-            features += self._build_unique(spec, generator)
-        slices = {"composed": config.num_slices(spec.num_tasks), "shared": 1, "per_task": spec.num_tasks}
-        self.head = pooled_head(shape.ensemble, slices[config.head], features, shape.outputs, generator)
-        self._composed: tuple[
-            Tensor, ...
-        ] = ()  # where `compose` writes: fresh memory would cost as much again
+        ensemble, tasks, shared = layout.ensemble, layout.num_tasks, config.shared
+        if layout.mix_slices:
+            self.mix = nn.Parameter(initial_mix(shared, (ensemble, tasks, layout.mix_slices), generator))
+        self.shared = nn.ParameterList(
+            pooled_layer(ensemble, layer, shared.slice_init, generator) for layer in layout.shared
+        )
+        if layout.task_dim:
+            self.task_vector = nn.Parameter(
+                torch.randn(ensemble, tasks, layout.task_dim, generator=generator)
+            )
+        self.unique = nn.ParameterList(
+            pooled_layer(ensemble, layer, "equal", generator) for layer in layout.unique
+        )
+        self.head = pooled_head(ensemble, layout.head, generator)
+        # Where `compose` writes, by layer: fresh memory would cost as much again.
+        self._composed: dict[str, Tensor] = {}
 
-    def _build_shared(self, spec: TransitionSpec, generator: torch.Generator) -> int:
-        shape, shared = self.shape, self.config.shared
-        slices = self.config.num_slices(spec.num_tasks)
-        if shared.kind == "composed":
-            self.mix = nn.Parameter(initial_mix(shared, (shape.ensemble, spec.num_tasks, slices), generator))
-        one_hot = spec.num_tasks if shared.task_input == "one_hot" else 0
-        for sizes in layer_sizes(spec.obs_dim + shape.action_input + one_hot, shape.hidden):
-            equal = shared.slice_init == "equal"
-            self.shared.append(pooled_layer(shape.ensemble, slices, *sizes, generator, equal))
-        return shape.hidden[-1]
-
-    def _build_unique(self, spec: TransitionSpec, generator: torch.Generator) -> int:
-        shape, unique = self.shape, self.config.unique
-        vectors = torch.randn(shape.ensemble, spec.num_tasks, unique.task_dim, generator=generator)
-        self.task_vector = nn.Parameter(vectors)
-        action = 0 if self.config.shared.enabled else shape.action_input
-        for sizes in layer_sizes(spec.obs_dim + action + unique.task_dim, (*unique.hidden, unique.dim)):
-            self.unique.append(pooled_layer(shape.ensemble, 1, *sizes, generator))
-        return unique.dim
+    @property
+    def pools(self) -> tuple[Tensor, ...]:
+        """Every layer's slices f32[E, K, in + 1, out], in the order of `layout.layers`."""
+        return (*self.shared, *self.unique, self.head)
 
     @torch.no_grad()
     def compose(self) -> ComposedWeights:
-        """Mixes the pools into the matrices of all tasks, as constants; overwrites what it returned before."""
-        pools = self._pools
-        matrices = (
-            tuple(pool.detach() for pool in pools) if self.mix is None else self._mixed(pools, self.mix)
-        )
-        head = matrices[-1] if self.config.head == "composed" else self.head.detach()
+        """Mix the pools into the matrices of all tasks, as constants; overwrites what it returned before."""
+        pools = zip(self.layout.layers, self.pools, strict=True)
+        matrices = tuple(self._matrices(layer, pool) for layer, pool in pools)
         vector = None if self.task_vector is None else self.task_vector.detach()
-        unique = tuple(pool.detach() for pool in self.unique)
-        return ComposedWeights(vector, matrices[: len(self.shared)], unique, head)
+        depth = len(self.shared)
+        return ComposedWeights(vector, matrices[:depth], matrices[depth:-1], matrices[-1])
 
-    @property
-    def _pools(self) -> tuple[Tensor, ...]:
-        """What w mixes, where there is a w."""
-        return (*self.shared, self.head) if self.config.head == "composed" else tuple(self.shared)
-
-    def _mixed(self, pools: tuple[Tensor, ...], mix: Tensor) -> tuple[Tensor, ...]:
-        if not self._composed:
-            tasks = self.num_tasks
-            self._composed = tuple(p.new_empty(p.shape[0], tasks, *p.shape[2:]) for p in pools)
-        for pool, out in zip(pools, self._composed, strict=True):
-            compose(pool, mix, out)
-        return self._composed
+    def _matrices(self, layer: LayerLayout, pool: Tensor) -> Tensor:
+        if self.mix is None or layer.pooling != "composed":
+            return pool.detach()
+        if layer.name not in self._composed:
+            self._composed[layer.name] = pool.new_empty(pool.shape[0], self.layout.num_tasks, *pool.shape[2:])
+        compose(pool, self.mix, self._composed[layer.name])
+        return self._composed[layer.name]
 
     @torch.no_grad()
     def set_gradients(self, gradient: ComposedWeights) -> None:
-        """Every parameter's `grad` from the gradient of the composed weights."""
+        """Set every parameter's `grad` from the gradient of the composed weights."""
         if self.task_vector is not None:
             self.task_vector.grad = gradient.task_vector_ETZ
-        for pool, grad in zip(self.unique, gradient.unique, strict=True):
-            pool.grad = grad
-        if self.config.head != "composed":
-            self.head.grad = gradient.head_EGIO
-        matrices = (*gradient.shared, gradient.head_EGIO)[: len(self._pools)]
-        if self.mix is None:
-            for pool, grad in zip(self._pools, matrices, strict=True):
+        matrices = (*gradient.shared, *gradient.unique, gradient.head_EGIO)
+        mix_grads = []
+        for layer, pool, grad in zip(self.layout.layers, self.pools, matrices, strict=True):
+            if self.mix is not None and layer.pooling == "composed":
+                mix_grads.append(set_pool_grad(grad, pool, self.mix))
+            else:
                 pool.grad = grad
-            return
-        mix = self.mix
-        mix_grads = [set_pool_grad(g, pool, mix) for g, pool in zip(matrices, self._pools, strict=True)]
-        mix.grad = torch.stack(mix_grads).sum(0)
+        if self.mix is not None:
+            self.mix.grad = torch.stack(mix_grads).sum(0)
 
     def forward(
         self, weights: ComposedWeights, batch: NetworkInput, action: Tensor | None = None
     ) -> NetworkOutput:
         """Evaluates all members on all rows; `action` f32[B, A] in a critic."""
         groups = Groups(batch.task_id, batch.rows)
-        one_hot = self._one_hot(batch.obs) if self.config.shared.task_input == "one_hot" else None
-        setting = Setting(batch.obs, groups, one_hot, self.shape.layer_norm)
+        one_hot = self._one_hot(batch.obs) if self.layout.one_hot else None
+        setting = Setting(batch.obs, groups, one_hot, self.layout.layer_norm)
         return NetworkOutput(*evaluate(setting, Operands(action, *weights)))
 
     def _one_hot(self, like: Tensor) -> Tensor:
-        return torch.eye(self.num_tasks, device=like.device).expand(self.shape.ensemble, -1, -1)
+        return torch.eye(self.layout.num_tasks, device=like.device).expand(self.layout.ensemble, -1, -1)
 
 
 def actor_network(config: NetworkConfig, spec: TransitionSpec, generator: torch.Generator) -> FeatureNetwork:
-    """The policy's network: E = 1, outputs mean and log std. No LayerNorm: actors run plain numpy."""
-    shape = NetworkShape(1, 0, 2 * spec.action_dim, config.actor_hidden, False)
-    return FeatureNetwork(config, shape, spec, generator)
+    """Build the policy's network."""
+    return FeatureNetwork(config, actor_layout(config, spec), generator)
 
 
 def critic_network(config: NetworkConfig, spec: TransitionSpec, generator: torch.Generator) -> FeatureNetwork:
-    """The twin critics Q(s, a) as one ensemble of two."""
-    shape = NetworkShape(
-        2, spec.action_dim, 1, config.critic_layers(spec.num_tasks), config.critic_layer_norm
-    )
-    return FeatureNetwork(config, shape, spec, generator)
+    """Build the twin critics."""
+    return FeatureNetwork(config, critic_layout(config, spec), generator)

@@ -9,36 +9,35 @@ Shape suffixes: E ensemble members   B rows   T tasks   K slices   G groups of r
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from learner.config import SharedConfig
+from learner.network_layout import LayerLayout
 
 
 def pooled_layer(
-    ensemble: int, slices: int, fan_in: int, fan_out: int, generator: torch.Generator, equal: bool = True
+    ensemble: int, layer: LayerLayout, slice_init: str, generator: torch.Generator
 ) -> nn.Parameter:
-    """A hidden layer's pool f32[E, K, in + 1, out]: He's uniform weights, no bias, as in rainx0r/mtrl."""
-    bound = math.sqrt(6.0 / fan_in)
-    weight = torch.empty(ensemble, 1 if equal else slices, fan_in, fan_out).uniform_(
-        -bound, bound, generator=generator
-    )
-    bias = torch.zeros(ensemble, weight.shape[1], 1, fan_out)
-    return nn.Parameter(torch.cat([weight, bias], dim=2).expand(-1, slices, -1, -1).contiguous())
+    """Draw a hidden layer's pool f32[E, K, in + 1, out]: He's uniform weights, no bias, as in rainx0r/mtrl."""
+    bound = math.sqrt(6.0 / layer.fan_in)
+    drawn = 1 if slice_init == "equal" else layer.slices
+    weight = torch.empty(ensemble, drawn, layer.fan_in, layer.fan_out)
+    weight.uniform_(-bound, bound, generator=generator)
+    bias = torch.zeros(ensemble, drawn, 1, layer.fan_out)
+    return nn.Parameter(torch.cat([weight, bias], dim=2).expand(-1, layer.slices, -1, -1).contiguous())
 
 
-def pooled_head(
-    ensemble: int, slices: int, fan_in: int, fan_out: int, generator: torch.Generator
-) -> nn.Parameter:
-    """An output layer's pool: small uniform weights and biases, slices equal so that tasks start alike."""
-    pool = torch.empty(ensemble, 1, fan_in + 1, fan_out).uniform_(-3e-3, 3e-3, generator=generator)
-    return nn.Parameter(pool.expand(-1, slices, -1, -1).contiguous())
+def pooled_head(ensemble: int, layer: LayerLayout, generator: torch.Generator) -> nn.Parameter:
+    """Draw an output layer's pool: small uniform weights and biases, slices equal so that tasks start alike."""
+    pool = torch.empty(ensemble, 1, layer.fan_in + 1, layer.fan_out)
+    pool.uniform_(-3e-3, 3e-3, generator=generator)
+    return nn.Parameter(pool.expand(-1, layer.slices, -1, -1).contiguous())
 
 
 def initial_mix(config: SharedConfig, shape: tuple[int, int, int], generator: torch.Generator) -> Tensor:
-    """The start of w, f32[E, T, K]; see SharedConfig.mix_init and docs/algorithm.md."""
+    """Draw the start of w, f32[E, T, K]; see SharedConfig.mix_init and docs/algorithm.md."""
     if config.mix_init == "normal":
         return torch.randn(shape, generator=generator)
     if config.mix_init == "uniform":
@@ -48,19 +47,14 @@ def initial_mix(config: SharedConfig, shape: tuple[int, int, int], generator: to
 
 
 def compose(pool_EKIO: Tensor, mix_ETK: Tensor, out_ETIO: Tensor) -> None:
-    """Writes the matrices of all tasks: W_tau = sum_k w_tau[k] W_k."""
+    """Write the matrices of all tasks: W_tau = sum_k w_tau[k] W_k."""
     torch.bmm(mix_ETK, pool_EKIO.flatten(2), out=out_ETIO.flatten(2))
 
 
 def set_pool_grad(grad_ETIO: Tensor, pool_EKIO: Tensor, mix_ETK: Tensor) -> Tensor:
-    """From the gradient of composed matrices: sets the pool's `grad` and returns the gradient of w."""
+    """Set the pool's `grad` from the gradient of composed matrices; return the gradient of w."""
     flat = grad_ETIO.flatten(2)
     if pool_EKIO.grad is None:
         pool_EKIO.grad = torch.empty_like(pool_EKIO)
     torch.bmm(mix_ETK.mT, flat, out=pool_EKIO.grad.flatten(2))
     return torch.bmm(flat, pool_EKIO.flatten(2).mT)
-
-
-def layer_sizes(fan_in: int, hidden: Sequence[int]) -> list[tuple[int, int]]:
-    """(in, out) of each of a stack's layers."""
-    return list(zip([fan_in, *hidden], hidden, strict=False))

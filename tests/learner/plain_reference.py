@@ -15,12 +15,12 @@ def row_output(
 ) -> tuple[Tensor, Tensor | None]:
     """Output f32[D] and unique features f32[F] of one row."""
     config, features, unique = network.config, [], None
-    norm = network.shape.layer_norm
+    norm = network.layout.layer_norm
     state_action = obs if action is None else torch.cat([obs, action])
     if config.shared.enabled:
         x = state_action
         if config.shared.task_input == "one_hot":
-            x = torch.cat([x, torch.eye(network.num_tasks)[task]])
+            x = torch.cat([x, torch.eye(network.layout.num_tasks)[task]])
         for pool in network.shared:
             x = _relu(_linear(x, *_mixed(pool[member], _trunk_mix(network, member, task))), norm)
         features.append(x)
@@ -42,7 +42,7 @@ def _trunk_mix(network: FeatureNetwork, member: int, task: int) -> Tensor:
 
 def _head_mix(network: FeatureNetwork, member: int, task: int) -> Tensor:
     if network.config.head == "per_task":
-        return torch.eye(network.num_tasks)[task]
+        return torch.eye(network.layout.num_tasks)[task]
     return _trunk_mix(network, member, task) if network.config.head == "composed" else torch.ones(1)
 
 

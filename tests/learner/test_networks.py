@@ -43,7 +43,7 @@ def test_equals_plain_rows(method: str, build: Callable[..., FeatureNetwork], ma
     network = _distinct(build(method_config(method), SPEC, torch.Generator().manual_seed(0)))
     action = batch.action if build is critic_network else None
     value, unique = _evaluate(network, batch, action)
-    for member in range(network.shape.ensemble):
+    for member in range(network.layout.ensemble):
         for row, task in enumerate(batch.task_id.tolist()):
             row_action = None if action is None else action[row]
             expected, expected_unique = row_output(network, member, batch.obs[row], row_action, task)
@@ -59,9 +59,9 @@ def test_ensemble_equals_two_critics(make_batch: Callable) -> None:
     twin = _distinct(critic_network(SMALL, SPEC, torch.Generator().manual_seed(0)))
     value, _ = _evaluate(twin, batch, batch.action)
     assert not torch.allclose(value[0], value[1])
-    single_shape = twin.shape._replace(ensemble=1)
+    single_layout = twin.layout._replace(ensemble=1)
     for member in range(2):
-        single = FeatureNetwork(SMALL, single_shape, SPEC, torch.Generator())
+        single = FeatureNetwork(SMALL, single_layout, torch.Generator())
         single.load_state_dict({k: v[member : member + 1] for k, v in twin.state_dict().items()})
         torch.testing.assert_close(_evaluate(single, batch, batch.action)[0][0], value[member])
 
