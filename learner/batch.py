@@ -13,7 +13,7 @@ from replay_service.types import SampledBatch
 
 
 class TensorBatch(NamedTuple):
-    """Rows sorted by task; the numbers of rows stay on the host, where the groups are cut."""
+    """Rows sorted by task; the group sizes stay on the host, where the groups are cut."""
 
     obs: Tensor  # f32[B, O]
     action: Tensor  # f32[B, A]
@@ -22,7 +22,7 @@ class TensorBatch(NamedTuple):
     terminated: Tensor  # bool[B]
     task_id: Tensor  # i64[B]
     is_weight: Tensor  # f32[B]
-    rows: tuple[int, ...]  # T numbers that sum to B
+    group_sizes: tuple[int, ...]  # rows of each task: T numbers that sum to B
     sampled: SampledBatch  # where the rows came from; their priorities go back with it
     copied: torch.cuda.Event | None = None  # recorded after the copies to a GPU
 
@@ -61,9 +61,9 @@ class BatchCopier:
             columns = [self._copy(column) for column in transitions[:5]]
             task_id = self._copy(transitions.task_id.astype(np.int64))
             is_weight = self._copy(sampled.is_weight)
-            rows = tuple(int(count) for count in sampled.group_sizes)
+            group_sizes = tuple(int(size) for size in sampled.group_sizes)
             copied = self._stream.record_event() if self._stream else None
-        return TensorBatch(*columns, task_id, is_weight, rows, sampled, copied)  # pyright: ignore[reportCallIssue]
+        return TensorBatch(*columns, task_id, is_weight, group_sizes, sampled, copied)  # pyright: ignore[reportCallIssue]
 
     def _copy(self, column: NDArray) -> Tensor:
         host = torch.empty(column.shape, dtype=_TORCH_DTYPE[column.dtype.type], pin_memory=self._is_cuda)

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from learner.grouped_linear import Rows, group_sums, input_grad, product, weight_grad
+from learner.grouped_linear import GroupSizes, group_sums, input_grad, product, weight_grad
 
 _LAYER_NORM_EPSILON = 1e-5
 _LEAST_LENGTH = 1e-12
@@ -24,7 +24,7 @@ class Groups(NamedTuple):
     """Which rows of a batch belong to which task: sorted by task, their numbers known on the host."""
 
     task_id: Tensor  # i64[B]
-    rows: Rows
+    group_sizes: GroupSizes
 
 
 class BranchInput(NamedTuple):
@@ -91,9 +91,9 @@ def backward(
             grad_weight, grad_task = _linear_grads(grad, tape, inputs.groups, task)
             grad_weights.insert(0, grad_weight)
         if depth > 0:
-            grad_EBF = input_grad(grad, tape.weight[:, :, :-1], inputs.groups.rows)
+            grad_EBF = input_grad(grad, tape.weight[:, :, :-1], inputs.groups.group_sizes)
         elif state_columns is not None:
-            grad_state = input_grad(grad, tape.weight[:, :, state_columns], inputs.groups.rows)
+            grad_state = input_grad(grad, tape.weight[:, :, state_columns], inputs.groups.group_sizes)
     return BranchGradients(grad_weights, grad_task, grad_state)
 
 
@@ -111,9 +111,9 @@ def _with_room_for_ones(raw: Tensor) -> Tensor:
 def _linear(x: Tensor, weight: Tensor, groups: Groups, task_ETZ: Tensor | None) -> Tensor:
     """[x, z, 1] W. What a task's z contributes is the same for all of its rows, so it is multiplied once."""
     if task_ETZ is None:
-        return product(x, weight, groups.rows)
+        return product(x, weight, groups.group_sizes)
     width = x.shape[2]
-    out = product(x, weight[:, :, :width], groups.rows)
+    out = product(x, weight[:, :, :width], groups.group_sizes)
     per_task = _by_group(with_ones(task_ETZ), weight) @ weight[:, :, width:]
     return out.add_(per_task.flatten(1, 2).index_select(1, groups.task_id))
 
@@ -123,10 +123,10 @@ def _linear_grads(
 ) -> tuple[Tensor, Tensor | None]:
     """Gradients of `_linear` with respect to the matrices and to the task vectors."""
     grad_weight, width = torch.empty_like(tape.weight), tape.x.shape[2]
-    weight_grad(tape.x, grad, grad_weight[:, :, :width], groups.rows)
+    weight_grad(tape.x, grad, grad_weight[:, :, :width], groups.group_sizes)
     if task_ETZ is None:
         return grad_weight, None
-    sums = _by_group(group_sums(grad, groups.rows), tape.weight)
+    sums = _by_group(group_sums(grad, groups.group_sizes), tape.weight)
     grad_weight[:, :, width:] = _by_group(with_ones(task_ETZ), tape.weight).mT @ sums
     return grad_weight, (sums @ tape.weight[:, :, width:-1].mT).view_as(task_ETZ)
 

@@ -63,22 +63,22 @@ class Triplets(NamedTuple):
 def draw_triplets(task_id: Tensor, num_tasks: int, per_anchor: int, generator: torch.Generator) -> Triplets:
     """Draw `per_anchor` triplets for every row; rows are sorted by task.
 
-    Index arithmetic only: within its task's rows [start, start + count) an anchor steps 1 to count - 1 rows
-    on, so it never meets itself; a negative is one of the B - count rows outside, the task's own cut out.
+    Index arithmetic only: within its task's rows [start, start + size) an anchor steps 1 to size - 1 rows
+    on, so it never meets itself; a negative is one of the B - size rows outside, the task's own cut out.
     """
-    rows, device = task_id.shape[0], task_id.device
-    counts = torch.zeros(num_tasks, dtype=torch.int64, device=device)
-    counts.index_add_(0, task_id, torch.ones_like(task_id))
-    starts = counts.cumsum(0) - counts
-    anchor = torch.arange(rows, device=device).repeat(per_anchor)
+    num_rows, device = task_id.shape[0], task_id.device
+    group_sizes = torch.zeros(num_tasks, dtype=torch.int64, device=device)
+    group_sizes.index_add_(0, task_id, torch.ones_like(task_id))
+    starts = group_sizes.cumsum(0) - group_sizes
+    anchor = torch.arange(num_rows, device=device).repeat(per_anchor)
     task = task_id.repeat(per_anchor)
-    count, start = counts[task], starts[task]
-    random = torch.randint(2**31, (2, rows * per_anchor), generator=generator, device=device)
-    step = 1 + random[0] % (count - 1).clamp(min=1)
-    positive = start + (anchor - start + step) % count
-    outside = random[1] % (rows - count).clamp(min=1)
-    negative = torch.where(outside < start, outside, outside + count).clamp(max=rows - 1)
-    valid = ((count > 1) & (count < rows)).to(torch.float32)
+    size, start = group_sizes[task], starts[task]
+    random = torch.randint(2**31, (2, num_rows * per_anchor), generator=generator, device=device)
+    step = 1 + random[0] % (size - 1).clamp(min=1)
+    positive = start + (anchor - start + step) % size
+    outside = random[1] % (num_rows - size).clamp(min=1)
+    negative = torch.where(outside < start, outside, outside + size).clamp(max=num_rows - 1)
+    valid = ((size > 1) & (size < num_rows)).to(torch.float32)
     return Triplets(anchor, positive, negative, valid / valid.sum().clamp(min=1))
 
 

@@ -30,7 +30,7 @@ class UpdateResult(NamedTuple):
     """Tensors on the learner's device; reading one waits for it."""
 
     priorities: Tensor  # f32[B], |td_error|; the replay adds its own epsilon
-    rows: tuple[int, ...]
+    group_sizes: tuple[int, ...]
     critic: CriticDiagnostics
     actor: ActorDiagnostics
     alpha: Tensor  # f32[T], as used in this update
@@ -50,22 +50,23 @@ class UpdateResult(NamedTuple):
             "train/extreme_resets": self.extreme_count.sum(),
         }
         if self.actor.unique is not None:
-            scalars |= unique_feature_health(self.actor.unique, self.rows)
+            scalars |= unique_feature_health(self.actor.unique, self.group_sizes)
         values = {name: float(value) for name, value in scalars.items()}
         return values | self._task_metrics(task_names)
 
     def _task_metrics(self, task_names: Sequence[str]) -> dict[str, float]:
-        td_abs = torch.stack([part.mean() for part in self.priorities.split(self.rows)])  # nan: no rows
+        per_task = self.priorities.split(self.group_sizes)
+        td_abs = torch.stack([part.mean() for part in per_task])  # nan: no rows
         columns = {"alpha": self.alpha, "td_abs": td_abs, "critic_loss": self.critic.task_losses}
         return {
             f"train/{column}/{name}": value
             for column, tensor in columns.items()
-            for name, value, count in zip(task_names, tensor.tolist(), self.rows, strict=True)
-            if count
+            for name, value, size in zip(task_names, tensor.tolist(), self.group_sizes, strict=True)
+            if size
         }
 
 
-def unique_feature_health(unique: Tensor, rows: tuple[int, ...]) -> dict[str, Tensor]:
+def unique_feature_health(unique: Tensor, group_sizes: tuple[int, ...]) -> dict[str, Tensor]:
     """Signs of collapsed unique features, f32[B, F] of length one: both values near their minimum.
 
     train/unique_effective_rank: exp(entropy of the normalised eigenvalues of the covariance), 1 to F.
@@ -75,7 +76,7 @@ def unique_feature_health(unique: Tensor, rows: tuple[int, ...]) -> dict[str, Te
     spectrum = torch.linalg.svdvals(centered).square()
     share = spectrum / spectrum.sum().clamp(min=1e-12)
     means = torch.stack(
-        [part.mean(dim=0) for part, count in zip(unique.split(rows), rows, strict=True) if count]
+        [part.mean(dim=0) for part, size in zip(unique.split(group_sizes), group_sizes, strict=True) if size]
     )
     return {
         "train/unique_effective_rank": torch.special.entr(share).sum().exp(),

@@ -64,7 +64,7 @@ class _Tape:
     def __init__(self, setting: Setting, operands: Operands) -> None:
         obs, groups, shared_task, layer_norm = setting
         head = operands.head_EGIO
-        self._operands, self._rows, self._obs_dim = operands, groups.rows, obs.shape[1]
+        self._operands, self._group_sizes, self._obs_dim = operands, groups.group_sizes, obs.shape[1]
         self._features_EBI = obs.new_empty(head.shape[0], obs.shape[0], head.shape[2])  # f_s, f_u, 1
         self._features_EBI[..., -1].fill_(1.0)
         self._shared_width = operands.shared[-1].shape[3] if operands.shared else 0
@@ -83,7 +83,7 @@ class _Tape:
     def outputs(self) -> tuple[Tensor, Tensor | None]:
         """Made anew and not kept: an output holds the tape, and a cycle through autograd is never freed."""
         unique = self._features_EBI[..., self._shared_width : -1].contiguous() if self._unique else None
-        return product(self._features_EBI, self._operands.head_EGIO, self._rows), unique
+        return product(self._features_EBI, self._operands.head_EGIO, self._group_sizes), unique
 
     def backward(
         self, grad_value: Tensor | None, grad_unique: Tensor | None, needs_action: bool, needs_weights: bool
@@ -99,7 +99,7 @@ class _Tape:
             else None
         )
         shared = unique = _NO_GRADIENTS
-        grad_EBF = input_grad(grad_value, head[:, :, :-1], self._rows)
+        grad_EBF = input_grad(grad_value, head[:, :, :-1], self._group_sizes)
         if self._shared:
             grad = grad_EBF[..., : self._shared_width]
             shared = branch.backward(grad, self._shared, self._shared_input, needs_weights, columns)
@@ -113,5 +113,5 @@ class _Tape:
         if not needs_weights:
             return grad_action, *[None] * (2 + len(self._shared) + len(self._unique))
         grad_head = torch.empty_like(head)
-        weight_grad(self._features_EBI, grad_value, grad_head, self._rows)
+        weight_grad(self._features_EBI, grad_value, grad_head, self._group_sizes)
         return grad_action, unique.task_ETZ, *shared.weights, *unique.weights, grad_head

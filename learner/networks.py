@@ -19,11 +19,11 @@ from replay_service.types import TransitionSpec
 
 
 class NetworkInput(NamedTuple):
-    """A batch as networks see it: rows sorted by task, their numbers known on the host."""
+    """A batch as networks see it: rows sorted by task, group sizes known on the host."""
 
     obs: Tensor  # f32[B, O]
     task_id: Tensor  # i64[B]
-    rows: tuple[int, ...]  # T numbers that sum to B
+    group_sizes: tuple[int, ...]  # T numbers that sum to B
 
 
 class NetworkOutput(NamedTuple):
@@ -133,7 +133,7 @@ class FeatureNetwork(nn.Module):
         self, weights: ComposedWeights, batch: NetworkInput, action: Tensor | None = None
     ) -> NetworkOutput:
         """Evaluates all members on all rows; `action` f32[B, A] in a critic."""
-        groups = Groups(batch.task_id, batch.rows)
+        groups = Groups(batch.task_id, batch.group_sizes)
         one_hot = self._one_hot(batch.obs) if self.layout.one_hot else None
         setting = Setting(batch.obs, groups, one_hot, self.layout.layer_norm)
         return NetworkOutput(*evaluate(setting, Operands(action, *weights)))

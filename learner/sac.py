@@ -109,7 +109,9 @@ class SacLearner:
         self._update_target_critic()
         self._reset_extreme_tasks(healthy)
         self.learner_steps += 1
-        return UpdateResult(critic.td_error.abs(), batch.rows, critic, actor, alpha, self.extreme_count)
+        return UpdateResult(
+            critic.td_error.abs(), batch.group_sizes, critic, actor, alpha, self.extreme_count
+        )
 
     def _normalized(self, batch: TensorBatch) -> TensorBatch:
         norm = self.observation_norm
@@ -120,7 +122,7 @@ class SacLearner:
 
     @torch.no_grad()
     def _critic_target(self, batch: TensorBatch, actor_weights: ComposedWeights, alpha: Tensor) -> Tensor:
-        following = NetworkInput(batch.next_obs, batch.task_id, batch.rows)
+        following = NetworkInput(batch.next_obs, batch.task_id, batch.group_sizes)
         output = self.actor(actor_weights, following).value_EBD[0]
         next_action, next_log_prob = self._sample(output, batch)
         value = self.target_critic(self.target_critic.compose(), following, next_action).value_EBD.squeeze(2)
@@ -138,8 +140,8 @@ class SacLearner:
         td_errors = target - value
         row_losses = losses.critic_row_losses(td_errors, batch.is_weight)
         task_sums = losses.sum_by_task(row_losses, batch.task_id, self.spec.num_tasks)
-        rows = losses.sum_by_task(torch.ones_like(row_losses), batch.task_id, self.spec.num_tasks)
-        task_losses = (task_sums / rows.clamp(min=1)).detach()
+        group_sizes = losses.sum_by_task(torch.ones_like(row_losses), batch.task_id, self.spec.num_tasks)
+        task_losses = (task_sums / group_sizes.clamp(min=1)).detach()
         rule = self.sac.extreme_loss
         healthy = healthy_tasks(task_losses, rule.threshold if rule.enabled else None)
         loss = losses.masked_mean(task_sums, healthy, batch.num_rows)
@@ -269,7 +271,7 @@ _PARTS = (
 
 
 def _inputs(batch: TensorBatch) -> NetworkInput:
-    return NetworkInput(batch.obs, batch.task_id, batch.rows)
+    return NetworkInput(batch.obs, batch.task_id, batch.group_sizes)
 
 
 def _grad_norm(parameter: Tensor) -> Tensor:

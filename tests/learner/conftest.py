@@ -76,13 +76,13 @@ def _transitions(rng: np.random.Generator, task_id: np.ndarray) -> TransitionBat
     )
 
 
-def random_batch(rows: Sequence[int], seed: int = 0) -> TensorBatch:
+def random_batch(group_sizes: Sequence[int], seed: int = 0) -> TensorBatch:
     rng = np.random.default_rng(seed)
-    task_id = np.repeat(np.arange(len(rows)), rows)
+    task_id = np.repeat(np.arange(len(group_sizes)), group_sizes)
     size = len(task_id)
     info = SampleInfo(np.zeros(size, np.int32), np.arange(size), np.full(size, 1.0 / size))
     weight = rng.uniform(0.2, 1.0, size).astype(np.float32)
-    sampled = SampledBatch(_transitions(rng, task_id), weight, np.array(rows, np.int64), info)
+    sampled = SampledBatch(_transitions(rng, task_id), weight, np.array(group_sizes, np.int64), info)
     return BatchCopier(torch.device("cpu"))(sampled)
 
 

@@ -22,12 +22,14 @@ from learner.checkpoint import (
 from learner.sac import SacLearner
 from tests.learner.conftest import METHODS, OBS_DIM, method_config
 
-ROWS = (3, 4, 3)
+GROUP_SIZES = (3, 4, 3)
 
 
 def _train(learner: SacLearner, make_batch: Callable, updates: int) -> list[float]:
     start = learner.learner_steps
-    return [float(learner.update(make_batch(ROWS, seed=start + i)).critic.loss) for i in range(updates)]
+    return [
+        float(learner.update(make_batch(GROUP_SIZES, seed=start + i)).critic.loss) for i in range(updates)
+    ]
 
 
 def _write(run: Path, learner: SacLearner, keep_last: int = 3) -> Path:

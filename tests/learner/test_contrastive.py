@@ -10,7 +10,7 @@ import torch
 from learner.config import UniqueConfig
 from learner.contrastive import OBJECTIVES, Triplets, contrastive_objective, draw_triplets, triplet_loss
 
-ROWS = {
+GROUP_SIZES = {
     "even": (4, 4, 4),
     "ragged": (1, 9, 2, 5),
     "an empty task": (0, 3, 3),
@@ -19,29 +19,29 @@ ROWS = {
 }
 
 
-def _draw(rows: tuple[int, ...], per_anchor: int = 1, seed: int = 0) -> tuple[torch.Tensor, Triplets]:
-    task_id = torch.repeat_interleave(torch.arange(len(rows)), torch.tensor(rows))
-    return task_id, draw_triplets(task_id, len(rows), per_anchor, torch.Generator().manual_seed(seed))
+def _draw(group_sizes: tuple[int, ...], per_anchor: int = 1, seed: int = 0) -> tuple[torch.Tensor, Triplets]:
+    task_id = torch.repeat_interleave(torch.arange(len(group_sizes)), torch.tensor(group_sizes))
+    return task_id, draw_triplets(task_id, len(group_sizes), per_anchor, torch.Generator().manual_seed(seed))
 
 
-@pytest.mark.parametrize("rows", ROWS.values(), ids=ROWS.keys())
+@pytest.mark.parametrize("group_sizes", GROUP_SIZES.values(), ids=GROUP_SIZES.keys())
 @pytest.mark.parametrize("seed", range(5))
-def test_partners_obey_the_rules(rows: tuple[int, ...], seed: int) -> None:
-    task_id, triplets = _draw(rows, per_anchor=20, seed=seed)
+def test_partners_obey_the_rules(group_sizes: tuple[int, ...], seed: int) -> None:
+    task_id, triplets = _draw(group_sizes, per_anchor=20, seed=seed)
     valid = triplets.weight > 0
     anchor, positive, negative = (t[valid] for t in triplets[:3])
     assert (anchor != positive).all()
     assert (task_id[anchor] == task_id[positive]).all()
     assert (task_id[anchor] != task_id[negative]).all()
-    counts = torch.tensor(rows)[task_id[triplets.anchor]]
+    counts = torch.tensor(group_sizes)[task_id[triplets.anchor]]
     assert torch.equal(valid, counts > 1)
     torch.testing.assert_close(triplets.weight.sum(), torch.tensor(1.0))
 
 
 def test_every_partner_is_drawn_equally_often() -> None:
     """4000 draws an anchor: counts of a uniform partner lie within 6 binomial standard deviations."""
-    rows, draws = (2, 5, 3), 4000
-    _, triplets = _draw(rows, per_anchor=draws)
+    group_sizes, draws = (2, 5, 3), 4000
+    _, triplets = _draw(group_sizes, per_anchor=draws)
     anchor = 4  # a row of task 1
     mine = triplets.anchor == anchor
     for partner, allowed in (

@@ -15,7 +15,7 @@ from learner.extreme_loss import draw_interpolation, healthy_tasks
 from learner.sac import SacLearner
 from tests.learner.conftest import METHODS, method_config
 
-ROWS, EXTREME = (3, 4, 3), 1
+GROUP_SIZES, EXTREME = (3, 4, 3), 1
 
 
 def _explode(batch: TensorBatch, tasks: tuple[int, ...] = (EXTREME,)) -> TensorBatch:
@@ -26,7 +26,7 @@ def _explode(batch: TensorBatch, tasks: tuple[int, ...] = (EXTREME,)) -> TensorB
 def _trained(make_learner: Callable[..., SacLearner], make_batch: Callable, **kwargs: object) -> SacLearner:
     learner = make_learner(**kwargs)
     for i in range(3):
-        learner.update(make_batch(ROWS, seed=i))
+        learner.update(make_batch(GROUP_SIZES, seed=i))
     return learner
 
 
@@ -46,7 +46,7 @@ def test_interpolation_is_convex_over_the_healthy() -> None:
 
 def test_mix_restarts_inside_the_healthy_tasks(make_learner: Callable, make_batch: Callable) -> None:
     learner = _trained(make_learner, make_batch)
-    learner.update(_explode(make_batch(ROWS, seed=9)))
+    learner.update(_explode(make_batch(GROUP_SIZES, seed=9)))
     for network in (learner.actor, learner.critic):
         mix = network.mix.detach()
         lower, upper = mix[:, [0, 2]].amin(1), mix[:, [0, 2]].amax(1)
@@ -61,7 +61,7 @@ def test_mix_restarts_inside_the_healthy_tasks(make_learner: Callable, make_batc
 def test_moments_and_target_copy_follow(make_learner: Callable, make_batch: Callable) -> None:
     learner = _trained(make_learner, make_batch)
     old_target = learner.target_critic.mix.clone()
-    learner.update(_explode(make_batch(ROWS, seed=9)))
+    learner.update(_explode(make_batch(GROUP_SIZES, seed=9)))
     pairs = ((learner.actor, learner.actor_optimizer), (learner.critic, learner.critic_optimizer))
     for network, optimizer in pairs:
         for moment in ("exp_avg", "exp_avg_sq"):
@@ -76,7 +76,7 @@ def test_extreme_task_is_masked_in_all_three_losses(make_learner: Callable, make
     """Gradients are those of the batch without the task's terms: its own parameters get none at all."""
     config = method_config("mtmhsac")  # a head for each task shows whose rows the gradient came from
     learner = _trained(make_learner, make_batch, network=config)
-    learner.update(_explode(make_batch(ROWS, seed=9)))
+    learner.update(_explode(make_batch(GROUP_SIZES, seed=9)))
     for network in (learner.critic, learner.actor):
         assert not network.head.grad[:, EXTREME].any()
         assert network.head.grad[:, 0].any() and network.head.grad[:, 2].any()
@@ -88,7 +88,7 @@ def test_the_others_learn_as_if_nothing_happened(make_learner: Callable, make_ba
     grads = []
     for reward in (1e4, 3e4):
         learner = _trained(make_learner, make_batch)
-        batch = make_batch(ROWS, seed=9)
+        batch = make_batch(GROUP_SIZES, seed=9)
         learner.update(batch._replace(reward=torch.where(batch.task_id == EXTREME, reward, batch.reward)))
         grads.append([p.grad.clone() for p in (*learner.critic.parameters(), *learner.actor.parameters())])
     assert all(torch.equal(a, b) for a, b in zip(*grads, strict=True))
@@ -97,7 +97,7 @@ def test_the_others_learn_as_if_nothing_happened(make_learner: Callable, make_ba
 def test_nothing_to_start_from_when_no_task_is_healthy(make_learner: Callable, make_batch: Callable) -> None:
     learner = _trained(make_learner, make_batch, network=method_config("paco"))
     before = copy.deepcopy(learner.state_dict())
-    learner.update(_explode(make_batch(ROWS, seed=9), (0, 1, 2)))
+    learner.update(_explode(make_batch(GROUP_SIZES, seed=9), (0, 1, 2)))
     assert learner.extreme_count.tolist() == [1, 1, 1]
     assert all(not p.grad.any() for p in learner.critic.parameters())
     assert torch.allclose(
@@ -109,7 +109,7 @@ def test_nothing_to_start_from_when_no_task_is_healthy(make_learner: Callable, m
 def test_rule_can_be_turned_off(make_learner: Callable, make_batch: Callable) -> None:
     sac = SacConfig(extreme_loss=ExtremeLossConfig(enabled=False))
     learner = _trained(make_learner, make_batch, sac=sac)
-    learner.update(_explode(make_batch(ROWS, seed=9)))
+    learner.update(_explode(make_batch(GROUP_SIZES, seed=9)))
     assert learner.extreme_count.sum() == 0
     assert learner.critic_optimizer.state[learner.critic.mix]["exp_avg"][:, EXTREME].all()
 
@@ -117,5 +117,5 @@ def test_rule_can_be_turned_off(make_learner: Callable, make_batch: Callable) ->
 def test_rule_holds_for_every_method(make_learner: Callable, make_batch: Callable) -> None:
     for name in METHODS:
         learner = _trained(make_learner, make_batch, network=method_config(name))
-        learner.update(_explode(make_batch(ROWS, seed=9)))
+        learner.update(_explode(make_batch(GROUP_SIZES, seed=9)))
         assert learner.extreme_count.tolist() == [0, 1, 0], name

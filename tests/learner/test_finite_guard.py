@@ -12,7 +12,7 @@ import torch
 from learner.finite_guard import FiniteGuard, NonFiniteLossError
 from learner.sac import SacLearner
 
-ROWS = (3, 4, 3)
+GROUP_SIZES = (3, 4, 3)
 CPU = torch.device("cpu")
 
 
@@ -34,10 +34,10 @@ def _assert_same(a: Any, b: Any) -> None:
 def test_non_finite_critic_loss_stops(value: float, make_learner: Callable, make_batch: Callable) -> None:
     learner: SacLearner = make_learner()
     for i in range(2):
-        learner.update(make_batch(ROWS, seed=i))
+        learner.update(make_batch(GROUP_SIZES, seed=i))
     parts = ("actor", "critic", "target_critic", "actor_optimizer", "critic_optimizer", "alpha_optimizer")
     before = copy.deepcopy({name: learner.state_dict()[name] for name in parts})
-    batch = make_batch(ROWS, seed=9)
+    batch = make_batch(GROUP_SIZES, seed=9)
     reward = batch.reward.clone()
     reward[4] = value  # a row of task 1
     with pytest.raises(NonFiniteLossError, match="critic loss of task-1 at learner step 3"):
@@ -47,11 +47,11 @@ def test_non_finite_critic_loss_stops(value: float, make_learner: Callable, make
 
 def test_non_finite_actor_loss_stops(make_learner: Callable, make_batch: Callable) -> None:
     learner: SacLearner = make_learner()
-    learner.update(make_batch(ROWS))
+    learner.update(make_batch(GROUP_SIZES))
     before = copy.deepcopy(learner.actor.state_dict())
     with torch.no_grad():
         learner.log_alpha[2] = float("nan")
-    batch = make_batch(ROWS)
+    batch = make_batch(GROUP_SIZES)
     batch.terminated.fill_(True)  # the critic's target does not use alpha then, but nan * 0 is nan
     with pytest.raises(NonFiniteLossError, match="task-2 at learner step 2"):
         learner.update(batch)

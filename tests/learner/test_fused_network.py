@@ -16,7 +16,7 @@ def test_outputs_are_freed_when_nobody_holds_them(make_batch: Callable) -> None:
     """An output that its own tape holds is a cycle through autograd: every update would leak its activations."""
     batch = make_batch((2, 5, 3))
     network = critic_network(SMALL, TransitionSpec(3, OBS_DIM, ACTION_DIM), torch.Generator().manual_seed(0))
-    inputs = NetworkInput(batch.obs, batch.task_id, batch.rows)
+    inputs = NetworkInput(batch.obs, batch.task_id, batch.group_sizes)
     value, unique = network(network.compose().leaves(), inputs, batch.action)
     assert value.grad_fn is not None and unique is not None
     held = [weakref.ref(tensor) for tensor in (value, unique, value.grad_fn)]

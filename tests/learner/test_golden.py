@@ -21,14 +21,14 @@ from tests.learner.conftest import ACTION_DIM, METHODS, OBS_DIM, method_config, 
 
 GOLDEN = Path(__file__).with_name("golden_losses.json")
 UPDATES = 100
-ROWS = ((6, 10, 8), (8, 8, 8), (12, 3, 9))
+GROUP_SIZES = ((6, 10, 8), (8, 8, 8), (12, 3, 9))
 
 
 def losses(method: str) -> list[list[float]]:
     """Critic and actor loss of every update."""
     spec, sac = TransitionSpec(3, OBS_DIM, ACTION_DIM), SacConfig(learning_rate=1e-3)
     learner = SacLearner(method_config(method), sac, spec, ["a", "b", "c"], torch.device("cpu"), seed=0)
-    results = [learner.update(random_batch(ROWS[i % 3], seed=i)) for i in range(UPDATES)]
+    results = [learner.update(random_batch(GROUP_SIZES[i % 3], seed=i)) for i in range(UPDATES)]
     return [[float(r.critic.loss), float(r.actor.loss)] for r in results]
 
 

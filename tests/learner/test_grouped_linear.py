@@ -7,7 +7,7 @@ import torch
 
 from learner.grouped_linear import group_sums, input_grad, product, weight_grad
 
-ROWS = {
+GROUP_SIZES = {
     "even": (4, 4, 4),
     "ragged": (1, 7, 3),
     "an empty task": (5, 0, 2),
@@ -16,48 +16,50 @@ ROWS = {
 }
 
 
-def _operands(rows: tuple[int, ...], groups: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def _operands(group_sizes: tuple[int, ...], groups: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """x, weight and the gradient of their product."""
     generator, double = torch.Generator().manual_seed(0), torch.float64
-    x = torch.randn(2, sum(rows), 5, generator=generator, dtype=double, requires_grad=True)
+    x = torch.randn(2, sum(group_sizes), 5, generator=generator, dtype=double, requires_grad=True)
     weight = torch.randn(2, groups, 5, 4, generator=generator, dtype=double, requires_grad=True)
-    return x, weight, torch.randn(2, sum(rows), 4, generator=generator, dtype=double)
+    return x, weight, torch.randn(2, sum(group_sizes), 4, generator=generator, dtype=double)
 
 
-def _row_by_row(x: torch.Tensor, weight: torch.Tensor, rows: tuple[int, ...]) -> torch.Tensor:
-    group = [g for g, count in enumerate(rows) for _ in range(count)]
+def _row_by_row(x: torch.Tensor, weight: torch.Tensor, group_sizes: tuple[int, ...]) -> torch.Tensor:
+    group = [g for g, count in enumerate(group_sizes) for _ in range(count)]
     if weight.shape[1] == 1:
         group = [0] * len(group)
     members = [torch.stack([x[e, b] @ weight[e, g] for b, g in enumerate(group)]) for e in range(2)]
     return torch.stack(members)
 
 
-@pytest.mark.parametrize("rows", ROWS.values(), ids=ROWS.keys())
+@pytest.mark.parametrize("group_sizes", GROUP_SIZES.values(), ids=GROUP_SIZES.keys())
 @pytest.mark.parametrize("shared", [False, True])
-def test_equals_row_by_row(rows: tuple[int, ...], shared: bool) -> None:
-    x, weight, grad = _operands(rows, 1 if shared else len(rows))
-    expected = _row_by_row(x, weight, rows)
-    torch.testing.assert_close(product(x.detach(), weight.detach(), rows), expected.detach())
+def test_equals_row_by_row(group_sizes: tuple[int, ...], shared: bool) -> None:
+    x, weight, grad = _operands(group_sizes, 1 if shared else len(group_sizes))
+    expected = _row_by_row(x, weight, group_sizes)
+    torch.testing.assert_close(product(x.detach(), weight.detach(), group_sizes), expected.detach())
     expected_x, expected_weight = torch.autograd.grad(expected, [x, weight], grad)
-    torch.testing.assert_close(input_grad(grad, weight.detach(), rows), expected_x)
+    torch.testing.assert_close(input_grad(grad, weight.detach(), group_sizes), expected_x)
     got_weight = torch.full_like(weight, torch.nan).detach()
-    weight_grad(x.detach(), grad, got_weight, rows)
+    weight_grad(x.detach(), grad, got_weight, group_sizes)
     torch.testing.assert_close(got_weight, expected_weight)
 
 
-@pytest.mark.parametrize("rows", ROWS.values(), ids=ROWS.keys())
-def test_input_that_the_members_share(rows: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("group_sizes", GROUP_SIZES.values(), ids=GROUP_SIZES.keys())
+def test_input_that_the_members_share(group_sizes: tuple[int, ...]) -> None:
     """Twin critics read one observation: an input that is expanded over the ensemble, not copied."""
-    x, weight, _ = _operands(rows, len(rows))
+    x, weight, _ = _operands(group_sizes, len(group_sizes))
     one = x[:1].detach().expand(2, -1, -1)
-    torch.testing.assert_close(product(one, weight.detach(), rows), _row_by_row(one, weight.detach(), rows))
+    torch.testing.assert_close(
+        product(one, weight.detach(), group_sizes), _row_by_row(one, weight.detach(), group_sizes)
+    )
 
 
-@pytest.mark.parametrize("rows", ROWS.values(), ids=ROWS.keys())
-def test_group_sums(rows: tuple[int, ...]) -> None:
-    _, _, grad = _operands(rows, 1)
-    expected = torch.stack([part.sum(1) for part in grad.split(rows, dim=1)], dim=1)
-    torch.testing.assert_close(group_sums(grad, rows), expected)
+@pytest.mark.parametrize("group_sizes", GROUP_SIZES.values(), ids=GROUP_SIZES.keys())
+def test_group_sums(group_sizes: tuple[int, ...]) -> None:
+    _, _, grad = _operands(group_sizes, 1)
+    expected = torch.stack([part.sum(1) for part in grad.split(group_sizes, dim=1)], dim=1)
+    torch.testing.assert_close(group_sums(grad, group_sizes), expected)
 
 
 def test_a_part_of_a_matrix_is_used_in_place() -> None:

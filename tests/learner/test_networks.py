@@ -17,7 +17,7 @@ from tests.learner.conftest import ACTION_DIM, OBS_DIM, SMALL, VARIANTS, method_
 from tests.learner.plain_reference import row_output
 
 SPEC = TransitionSpec(3, OBS_DIM, ACTION_DIM)
-ROWS = (2, 5, 3)
+GROUP_SIZES = (2, 5, 3)
 
 
 def _distinct(network: FeatureNetwork) -> FeatureNetwork:
@@ -32,14 +32,14 @@ def _distinct(network: FeatureNetwork) -> FeatureNetwork:
 def _evaluate(
     network: FeatureNetwork, batch: TensorBatch, action: Tensor | None
 ) -> tuple[Tensor, Tensor | None]:
-    inputs = NetworkInput(batch.obs, batch.task_id, batch.rows)
+    inputs = NetworkInput(batch.obs, batch.task_id, batch.group_sizes)
     return network(network.compose(), inputs, action)
 
 
 @pytest.mark.parametrize("method", VARIANTS)
 @pytest.mark.parametrize("build", [actor_network, critic_network])
 def test_equals_plain_rows(method: str, build: Callable[..., FeatureNetwork], make_batch: Callable) -> None:
-    batch = make_batch(ROWS)
+    batch = make_batch(GROUP_SIZES)
     network = _distinct(build(method_config(method), SPEC, torch.Generator().manual_seed(0)))
     action = batch.action if build is critic_network else None
     value, unique = _evaluate(network, batch, action)
@@ -55,7 +55,7 @@ def test_equals_plain_rows(method: str, build: Callable[..., FeatureNetwork], ma
 
 def test_ensemble_equals_two_critics(make_batch: Callable) -> None:
     """The twin critics as one batched product give what two critics of one member each give."""
-    batch = make_batch(ROWS)
+    batch = make_batch(GROUP_SIZES)
     twin = _distinct(critic_network(SMALL, SPEC, torch.Generator().manual_seed(0)))
     value, _ = _evaluate(twin, batch, batch.action)
     assert not torch.allclose(value[0], value[1])
@@ -69,7 +69,7 @@ def test_ensemble_equals_two_critics(make_batch: Callable) -> None:
 def test_one_code_path_for_one_task_and_many(make_batch: Callable) -> None:
     """A task's rows give the same values alone and among the rows of other tasks."""
     network = _distinct(critic_network(SMALL, SPEC, torch.Generator().manual_seed(0)))
-    batch = make_batch(ROWS)
+    batch = make_batch(GROUP_SIZES)
     value, _ = _evaluate(network, batch, batch.action)
     part = slice(2, 7)
     alone = NetworkInput(batch.obs[part], batch.task_id[part], (0, 5, 0))
@@ -80,9 +80,9 @@ def test_one_code_path_for_one_task_and_many(make_batch: Callable) -> None:
 
 def test_composed_weights_are_constants_until_leaves_are_asked_for(make_batch: Callable) -> None:
     """The actor's loss reaches the action through the critics, and nothing of theirs."""
-    network, batch = critic_network(SMALL, SPEC, torch.Generator().manual_seed(0)), make_batch(ROWS)
+    network, batch = critic_network(SMALL, SPEC, torch.Generator().manual_seed(0)), make_batch(GROUP_SIZES)
     action = batch.action.clone().requires_grad_()
-    inputs = NetworkInput(batch.obs, batch.task_id, batch.rows)
+    inputs = NetworkInput(batch.obs, batch.task_id, batch.group_sizes)
     network(network.compose(), inputs, action).value_EBD.sum().backward()
     assert action.grad is not None and action.grad.abs().sum() > 0
     assert all(parameter.grad is None for parameter in network.parameters())

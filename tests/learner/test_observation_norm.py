@@ -17,7 +17,7 @@ from learner.observation_norm import ObservationNorm
 from learner.publisher import export_policy
 from tests.learner.conftest import OBS_DIM, method_config
 
-ROWS = (4, 7, 5)
+GROUP_SIZES = (4, 7, 5)
 SHIFT, SCALE = torch.tensor([3.0, -2.0, 0.0, 100.0, 0.5]), torch.tensor([0.1, 5.0, 1.0, 20.0, 0.05])
 
 
@@ -55,9 +55,9 @@ def test_actors_read_raw_observations(method: str, make_learner: Callable, make_
     with torch.no_grad():
         for parameter in learner.actor.parameters():
             parameter.add_(0.2 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)))
-    learner.update(_shifted(make_batch(ROWS)))
-    batch = _shifted(make_batch(ROWS, seed=5))
-    inputs = NetworkInput(learner.observation_norm(batch.obs), batch.task_id, batch.rows)
+    learner.update(_shifted(make_batch(GROUP_SIZES)))
+    batch = _shifted(make_batch(GROUP_SIZES, seed=5))
+    inputs = NetworkInput(learner.observation_norm(batch.obs), batch.task_id, batch.group_sizes)
     mode = learner.actor(learner.actor.compose(), inputs).value_EBD[0].detach().chunk(2, dim=1)[0].tanh()
     policy = NumpyPolicy(export_policy(learner), batch.task_id.tolist(), OBS_DIM)
     np.testing.assert_allclose(policy.act(batch.obs.numpy()), mode.numpy(), atol=1e-4)
@@ -66,7 +66,7 @@ def test_actors_read_raw_observations(method: str, make_learner: Callable, make_
 
 def test_an_update_is_the_plain_one_on_normalized_rows(make_learner: Callable, make_batch: Callable) -> None:
     learner, plain = make_learner(_normalized("stars")), make_learner(method_config("stars"))
-    batch, norm = _shifted(make_batch(ROWS)), ObservationNorm(OBS_DIM)
+    batch, norm = _shifted(make_batch(GROUP_SIZES)), ObservationNorm(OBS_DIM)
     norm.observe(batch.obs)
     learner.update(batch)
     plain.update(batch._replace(obs=norm(batch.obs), next_obs=norm(batch.next_obs)))
@@ -76,11 +76,11 @@ def test_an_update_is_the_plain_one_on_normalized_rows(make_learner: Callable, m
 
 def test_statistics_go_on_from_a_checkpoint(make_learner: Callable, make_batch: Callable) -> None:
     learner = make_learner(_normalized("stars"))
-    learner.update(_shifted(make_batch(ROWS)))
+    learner.update(_shifted(make_batch(GROUP_SIZES)))
     restored = make_learner(_normalized("stars"), seed=9)
     restored.load_state_dict(copy.deepcopy(learner.state_dict()))
     for one in (learner, restored):
-        one.update(_shifted(make_batch(ROWS, seed=1)))
+        one.update(_shifted(make_batch(GROUP_SIZES, seed=1)))
     for name, value in learner.observation_norm.state_dict().items():
         torch.testing.assert_close(restored.observation_norm.state_dict()[name], value)
-    assert float(learner.observation_norm.rows) == 2 * sum(ROWS)
+    assert float(learner.observation_norm.rows) == 2 * sum(GROUP_SIZES)

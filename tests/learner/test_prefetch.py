@@ -43,14 +43,16 @@ def _until(condition: Callable[[], bool], timeout_s: float = 30.0) -> None:
 def test_batch_is_a_copy_on_the_device(replay: Replay) -> None:
     replay.warm_up()
     batch = _source(BatchSource, replay).next(0, 1.0)
-    assert batch is not None and sum(batch.rows) == batch.num_rows == 24
+    assert batch is not None and sum(batch.group_sizes) == batch.num_rows == 24
     transitions = batch.sampled.transitions
     for tensor, column in zip(batch[:6], transitions, strict=True):
         assert isinstance(tensor, torch.Tensor)
         np.testing.assert_array_equal(tensor.numpy(), column)
         assert not np.shares_memory(tensor.numpy(), column)
     assert batch.task_id.dtype == torch.int64 and batch.terminated.dtype == torch.bool
-    assert torch.equal(batch.task_id, torch.repeat_interleave(torch.arange(3), torch.tensor(batch.rows)))
+    assert torch.equal(
+        batch.task_id, torch.repeat_interleave(torch.arange(3), torch.tensor(batch.group_sizes))
+    )
     np.testing.assert_array_equal(batch.is_weight.numpy(), batch.sampled.is_weight)
 
 

@@ -14,7 +14,7 @@ from learner.publisher import export_policy
 from learner.sac import SacLearner
 from tests.learner.conftest import METHODS, OBS_DIM, method_config
 
-ROWS = (4, 7, 5)
+GROUP_SIZES = (4, 7, 5)
 
 
 def _trained(make_learner: Callable, make_batch: Callable, method: str) -> SacLearner:
@@ -22,14 +22,14 @@ def _trained(make_learner: Callable, make_batch: Callable, method: str) -> SacLe
     with torch.no_grad():
         for parameter in learner.actor.parameters():  # a new head is nearly zero and would hide any error
             parameter.add_(0.2 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)))
-    learner.update(make_batch(ROWS))
+    learner.update(make_batch(GROUP_SIZES))
     return learner
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_numpy_and_torch_agree(method: str, make_learner: Callable, make_batch: Callable) -> None:
-    learner, batch = _trained(make_learner, make_batch, method), make_batch(ROWS, seed=5)
-    inputs = NetworkInput(batch.obs, batch.task_id, batch.rows)
+    learner, batch = _trained(make_learner, make_batch, method), make_batch(GROUP_SIZES, seed=5)
+    inputs = NetworkInput(batch.obs, batch.task_id, batch.group_sizes)
     output = learner.actor(learner.actor.compose(), inputs).value_EBD[0]
     weights = export_policy(learner)
     policy = NumpyPolicy(weights, batch.task_id.tolist(), OBS_DIM)
@@ -48,7 +48,7 @@ def test_export_is_a_copy_in_float32(make_learner: Callable, make_batch: Callabl
     learner = _trained(make_learner, make_batch, "stars")
     weights = export_policy(learner)
     before = {name: array.copy() for name, array in weights.params.items()}
-    learner.update(make_batch(ROWS, seed=1))
+    learner.update(make_batch(GROUP_SIZES, seed=1))
     assert weights.version == 1
     for name, array in weights.params.items():
         assert array.dtype == np.float32 and np.array_equal(array, before[name]), name

@@ -20,7 +20,7 @@ from replay_service.types import TransitionSpec
 from tests.learner.conftest import ACTION_DIM, OBS_DIM, VARIANTS, method_config
 from tests.learner.plain_reference import plain_triplet_loss, row_action, row_output
 
-ROWS = (3, 1, 4)
+GROUP_SIZES = (3, 1, 4)
 NO_CLIP = SacConfig(gradient_clip_norm=None, gamma=0.9, reward_scale=2.0, log_alpha_init=-0.7)
 
 
@@ -105,9 +105,9 @@ def _assert_gradients(network: torch.nn.Module, reference: torch.nn.Module, loss
 def test_update_equals_the_plain_implementation(
     method: str, make_learner: Callable[..., SacLearner], make_batch: Callable[..., TensorBatch]
 ) -> None:
-    learner, batch = make_learner(method_config(method), NO_CLIP), make_batch(ROWS)
+    learner, batch = make_learner(method_config(method), NO_CLIP), make_batch(GROUP_SIZES)
     for warm in range(3):  # away from the start, where slices are equal and targets are copies
-        learner.update(make_batch(ROWS, seed=10 + warm))
+        learner.update(make_batch(GROUP_SIZES, seed=10 + warm))
     with torch.no_grad():
         learner.log_alpha.fill_(NO_CLIP.log_alpha_init)
     before, draws = copy.deepcopy(learner), Draws(learner, batch)
@@ -132,7 +132,7 @@ def test_update_equals_the_plain_implementation(
 def test_target_critic_moves_by_tau(make_learner: Callable, make_batch: Callable) -> None:
     learner = make_learner()
     before = copy.deepcopy(learner.target_critic.state_dict())
-    learner.update(make_batch(ROWS))
+    learner.update(make_batch(GROUP_SIZES))
     for name, new in learner.critic.state_dict().items():
         expected = 0.995 * before[name] + 0.005 * new
         torch.testing.assert_close(learner.target_critic.state_dict()[name], expected)
@@ -144,7 +144,7 @@ def test_learning_rates_of_weights_mix_and_temperature(make_learner: Callable, m
     sac = SacConfig(learning_rate=3e-3, mix_learning_rate=2e-3, temperature_learning_rate=1e-3)
     learner = make_learner(sac=sac.model_copy(update={"log_alpha_init": -1.0}))
     before = copy.deepcopy(learner.critic.state_dict())
-    learner.update(make_batch(ROWS))
+    learner.update(make_batch(GROUP_SIZES))
     after = learner.critic.state_dict()
     assert (after["mix"] - before["mix"]).abs().max().item() == pytest.approx(2e-3, rel=1e-2)
     assert (after["shared.0"] - before["shared.0"]).abs().max().item() == pytest.approx(3e-3, rel=1e-2)
@@ -161,7 +161,7 @@ def test_step_sizes_fall_over_the_run(
     learner.anneal(progress)
     assert learner.learning_rate == pytest.approx(factor * 3e-3)
     before = copy.deepcopy(learner.critic.state_dict())
-    learner.update(make_batch(ROWS))
+    learner.update(make_batch(GROUP_SIZES))
     after = learner.critic.state_dict()
     assert (after["mix"] - before["mix"]).abs().max().item() == pytest.approx(factor * 2e-3, rel=1e-2)
     assert (after["shared.0"] - before["shared.0"]).abs().max().item() == pytest.approx(
@@ -171,7 +171,7 @@ def test_step_sizes_fall_over_the_run(
 
 def test_gradients_are_clipped_by_network(make_learner: Callable, make_batch: Callable) -> None:
     learner = make_learner(sac=SacConfig(gradient_clip_norm=0.01))
-    result = learner.update(make_batch(ROWS))
+    result = learner.update(make_batch(GROUP_SIZES))
     for network, norm in (
         (learner.critic, result.critic.gradient_norm),
         (learner.actor, result.actor.gradient_norm),
@@ -186,7 +186,7 @@ def test_temperature_stays_in_its_bounds(make_learner: Callable, make_batch: Cal
     sac = SacConfig(log_alpha_min=-0.02, temperature_learning_rate=1e-2)
     learner = make_learner(sac=sac)
     for _ in range(4):
-        learner.update(make_batch(ROWS))
+        learner.update(make_batch(GROUP_SIZES))
     torch.testing.assert_close(learner.log_alpha.detach(), torch.full((3,), -0.02))
 
 
@@ -232,7 +232,7 @@ def test_same_seed_same_weights_whatever_the_global_generator(
         torch.manual_seed(global_seed)
         learner = make_learner(seed=5)
         for i in range(3):
-            learner.update(make_batch(ROWS, seed=i))
+            learner.update(make_batch(GROUP_SIZES, seed=i))
         states.append(learner.actor.state_dict())
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
     other = make_learner(seed=6).actor.state_dict()
@@ -241,7 +241,7 @@ def test_same_seed_same_weights_whatever_the_global_generator(
 
 def test_metrics_have_the_documented_names(make_learner: Callable, make_batch: Callable) -> None:
     learner = make_learner()
-    metrics = learner.update(make_batch(ROWS)).metrics(learner.task_names)
+    metrics = learner.update(make_batch(GROUP_SIZES)).metrics(learner.task_names)
     named = {
         "critic_loss",
         "actor_loss",
@@ -278,7 +278,7 @@ def test_learns_an_action_for_each_task(make_learner: Callable, make_batch: Call
         reward = -(action - wanted[batch.task_id]).square().sum(1)
         ended = torch.ones(96, dtype=torch.bool)
         learner.update(batch._replace(obs=obs, action=action, reward=reward, terminated=ended))
-    inputs = NetworkInput(torch.randn(96, 5, generator=generator), batch.task_id, batch.rows)
+    inputs = NetworkInput(torch.randn(96, 5, generator=generator), batch.task_id, batch.group_sizes)
     mode = learner.actor(learner.actor.compose(), inputs).value_EBD[0, :, :2].tanh()
     error = (mode - wanted[batch.task_id]).abs().mean().item()
     assert error < 0.2, error
