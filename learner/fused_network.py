@@ -1,4 +1,4 @@
-"""One evaluation of a network as a single operation of autograd: both branches and the head."""
+"""A network's forward and backward pass as a single operation of autograd: both branches and the head."""
 
 # ruff: noqa: N806, N815 -- shape suffixes are capitals
 
@@ -17,8 +17,8 @@ from learner.grouped_linear import input_grad, product, weight_grad
 _NO_GRADIENTS = BranchGradients([], None, None)
 
 
-class Setting(NamedTuple):
-    """The constants of an evaluation."""
+class FusedConstants(NamedTuple):
+    """What the operation is not differentiated by."""
 
     obs: Tensor  # f32[B, O]
     groups: Groups
@@ -26,8 +26,8 @@ class Setting(NamedTuple):
     layer_norm: bool
 
 
-class Operands(NamedTuple):
-    """What an evaluation can be differentiated by."""
+class FusedOperands(NamedTuple):
+    """What the operation can be differentiated by."""
 
     action: Tensor | None  # f32[B, A], read after obs by the trunk, without a trunk by the unique branch
     unique_task_ETZ: Tensor | None  # z, what the unique branch reads of a task
@@ -36,19 +36,19 @@ class Operands(NamedTuple):
     head_EGIO: Tensor
 
 
-def evaluate(setting: Setting, operands: Operands) -> tuple[Tensor, Tensor | None]:
-    """The head's output f32[E, B, D], and the unique features f32[E, B, F] of length one if there are any."""
+def fused_forward(constants: FusedConstants, operands: FusedOperands) -> tuple[Tensor, Tensor | None]:
+    """Return the head's output f32[E, B, D], and the unique features f32[E, B, F] of length one if any."""
     flat = (*operands[:2], *operands.shared, *operands.unique, operands.head_EGIO)
     depth = len(operands.shared)
-    return _Evaluate.apply(setting, depth, *flat)  # pyright: ignore[reportReturnType] -- apply is untyped
+    return _FusedNetwork.apply(constants, depth, *flat)  # pyright: ignore[reportReturnType] -- apply is untyped
 
 
-class _Evaluate(torch.autograd.Function):
+class _FusedNetwork(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, setting: Setting, depth: int, *flat: Any) -> tuple[Tensor, Tensor | None]:
+    def forward(ctx: Any, constants: FusedConstants, depth: int, *flat: Any) -> tuple[Tensor, Tensor | None]:
         ctx.set_materialize_grads(False)
-        operands = Operands(flat[0], flat[1], flat[2 : 2 + depth], flat[2 + depth : -1], flat[-1])
-        ctx.tape = _Tape(setting, operands)
+        operands = FusedOperands(flat[0], flat[1], flat[2 : 2 + depth], flat[2 + depth : -1], flat[-1])
+        ctx.tape = _Tape(constants, operands)
         return ctx.tape.outputs()
 
     @staticmethod
@@ -61,8 +61,8 @@ class _Evaluate(torch.autograd.Function):
 class _Tape:
     """The forward pass, and what of it the backward pass needs."""
 
-    def __init__(self, setting: Setting, operands: Operands) -> None:
-        obs, groups, shared_task, layer_norm = setting
+    def __init__(self, constants: FusedConstants, operands: FusedOperands) -> None:
+        obs, groups, shared_task, layer_norm = constants
         head = operands.head_EGIO
         self._operands, self._group_sizes, self._obs_dim = operands, groups.group_sizes, obs.shape[1]
         self._features_EBI = obs.new_empty(head.shape[0], obs.shape[0], head.shape[2])  # f_s, f_u, 1
@@ -81,14 +81,14 @@ class _Tape:
             self._unique = branch.forward(self._unique_input, operands.unique, out, layer_norm, True)
 
     def outputs(self) -> tuple[Tensor, Tensor | None]:
-        """Made anew and not kept: an output holds the tape, and a cycle through autograd is never freed."""
+        """Make the outputs, which are not kept: they hold the tape, and a cycle through autograd is never freed."""
         unique = self._features_EBI[..., self._shared_width : -1].contiguous() if self._unique else None
         return product(self._features_EBI, self._operands.head_EGIO, self._group_sizes), unique
 
     def backward(
         self, grad_value: Tensor | None, grad_unique: Tensor | None, needs_action: bool, needs_weights: bool
     ) -> tuple[Tensor | None, ...]:
-        """Gradients in the order of the flattened operands."""
+        """Return gradients in the order of the flattened operands."""
         if grad_value is None:
             features = self._features_EBI
             grad_value = features.new_zeros(*features.shape[:2], self._operands.head_EGIO.shape[3])

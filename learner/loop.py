@@ -20,9 +20,9 @@ from learner.publisher import export_policy
 from learner.sac import SacLearner
 from replay_service.sampler import ReplayFinished
 from replay_service.types import SampledBatch
+from replay_service.wait import Wait
 
 _log = logging.getLogger(__name__)
-_WAIT_MESSAGE_S = 10.0
 
 
 class LearnerReport(NamedTuple):
@@ -92,12 +92,12 @@ class LearnerLoop:
         """
         self.publish()
         try:
-            last_batch_s = last_message_s = time.monotonic()
+            wait = Wait(_log, self._config.stall_timeout_s)
             while not (self.is_finished or self._stopping.is_set()):
                 if self.step(self._config.sample_timeout_s):
-                    last_batch_s = last_message_s = time.monotonic()
-                    continue
-                last_message_s = self._report_wait(time.monotonic(), last_batch_s, last_message_s)
+                    wait.restart()
+                else:
+                    self._check_wait(wait)
             self._send_priorities()
             self.publish()
             if self._saved_at != self.learner_steps:
@@ -171,15 +171,10 @@ class LearnerLoop:
         self._learner.guard.raise_if_tripped()
         self._outputs.report(LearnerReport(self._source.sampler.env_steps, steps, values))
 
-    def _report_wait(self, now_s: float, last_batch_s: float, last_message_s: float) -> float:
-        """Says what the loop waits for, at most every 10 s; returns when it last did."""
-        waited_s = now_s - last_batch_s
-        if waited_s > self._config.stall_timeout_s:
+    def _check_wait(self, wait: Wait) -> None:
+        if wait.is_over:
             raise TimeoutError(
-                f"a batch must come within learner.stall_timeout_s, waited {waited_s:.0f} s at learner step "
+                f"a batch must come within learner.stall_timeout_s, waited {wait.elapsed_s:.0f} s at learner step "
                 f"{self.learner_steps} for {self._source.blocker}; see the actors' and shards' logs"
             )
-        if now_s - last_message_s < _WAIT_MESSAGE_S:
-            return last_message_s
-        _log.info("learner has waited %.0f s for a batch: %s", waited_s, self._source.blocker)
-        return now_s
+        wait.report(f"learner waits for a batch: {self._source.blocker}")

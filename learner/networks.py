@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from learner.branch import Groups
 from learner.config import NetworkConfig
-from learner.fused_network import Operands, Setting, evaluate
+from learner.fused_network import FusedConstants, FusedOperands, fused_forward
 from learner.network_layout import LayerLayout, NetworkLayout, actor_layout, critic_layout
 from learner.pooled_layers import compose, initial_mix, pooled_head, pooled_layer, set_pool_grad
 from replay_service.types import TransitionSpec
@@ -132,11 +132,11 @@ class FeatureNetwork(nn.Module):
     def forward(
         self, weights: ComposedWeights, batch: NetworkInput, action: Tensor | None = None
     ) -> NetworkOutput:
-        """Evaluates all members on all rows; `action` f32[B, A] in a critic."""
+        """Run all members on all rows; `action` f32[B, A] in a critic."""
         groups = Groups(batch.task_id, batch.group_sizes)
         one_hot = self._one_hot(batch.obs) if self.layout.one_hot else None
-        setting = Setting(batch.obs, groups, one_hot, self.layout.layer_norm)
-        return NetworkOutput(*evaluate(setting, Operands(action, *weights)))
+        constants = FusedConstants(batch.obs, groups, one_hot, self.layout.layer_norm)
+        return NetworkOutput(*fused_forward(constants, FusedOperands(action, *weights)))
 
     def _one_hot(self, like: Tensor) -> Tensor:
         return torch.eye(self.layout.num_tasks, device=like.device).expand(self.layout.ensemble, -1, -1)

@@ -1,4 +1,4 @@
-"""An evaluation's memory: what the backward pass needs is freed with its outputs."""
+"""A fused forward pass's memory: what the backward pass needs is freed with its outputs."""
 
 from __future__ import annotations
 

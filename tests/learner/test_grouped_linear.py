@@ -1,4 +1,4 @@
-"""Products of ragged groups equal the evaluation of each row on its own, and so do their gradients."""
+"""Products of ragged groups equal those of each row on its own, and so do their gradients."""
 
 from __future__ import annotations
 

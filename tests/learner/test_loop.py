@@ -145,10 +145,10 @@ def test_gives_up_after_the_stall_timeout(replay: Replay, make_learner: Callable
     assert not [t for t in threading.enumerate() if t.name == "prefetch"]
 
 
-def test_says_what_it_waits_for(
+def test_logs_what_it_waits_for(
     replay: Replay, make_learner: Callable, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("learner.loop._WAIT_MESSAGE_S", 0.1)
+    monkeypatch.setattr("replay_service.wait.REPORT_PERIOD_S", 0.1)
     run = Run(make_learner(), replay, PrefetchSource)
     threading.Timer(0.5, run.loop.stop).start()
     with caplog.at_level(logging.INFO, "learner.loop"):

@@ -29,7 +29,7 @@ def _distinct(network: FeatureNetwork) -> FeatureNetwork:
     return network
 
 
-def _evaluate(
+def _forward(
     network: FeatureNetwork, batch: TensorBatch, action: Tensor | None
 ) -> tuple[Tensor, Tensor | None]:
     inputs = NetworkInput(batch.obs, batch.task_id, batch.group_sizes)
@@ -42,7 +42,7 @@ def test_equals_plain_rows(method: str, build: Callable[..., FeatureNetwork], ma
     batch = make_batch(GROUP_SIZES)
     network = _distinct(build(method_config(method), SPEC, torch.Generator().manual_seed(0)))
     action = batch.action if build is critic_network else None
-    value, unique = _evaluate(network, batch, action)
+    value, unique = _forward(network, batch, action)
     for member in range(network.layout.ensemble):
         for row, task in enumerate(batch.task_id.tolist()):
             row_action = None if action is None else action[row]
@@ -57,20 +57,20 @@ def test_ensemble_equals_two_critics(make_batch: Callable) -> None:
     """The twin critics as one batched product give what two critics of one member each give."""
     batch = make_batch(GROUP_SIZES)
     twin = _distinct(critic_network(SMALL, SPEC, torch.Generator().manual_seed(0)))
-    value, _ = _evaluate(twin, batch, batch.action)
+    value, _ = _forward(twin, batch, batch.action)
     assert not torch.allclose(value[0], value[1])
     single_layout = twin.layout._replace(ensemble=1)
     for member in range(2):
         single = FeatureNetwork(SMALL, single_layout, torch.Generator())
         single.load_state_dict({k: v[member : member + 1] for k, v in twin.state_dict().items()})
-        torch.testing.assert_close(_evaluate(single, batch, batch.action)[0][0], value[member])
+        torch.testing.assert_close(_forward(single, batch, batch.action)[0][0], value[member])
 
 
 def test_one_code_path_for_one_task_and_many(make_batch: Callable) -> None:
     """A task's rows give the same values alone and among the rows of other tasks."""
     network = _distinct(critic_network(SMALL, SPEC, torch.Generator().manual_seed(0)))
     batch = make_batch(GROUP_SIZES)
-    value, _ = _evaluate(network, batch, batch.action)
+    value, _ = _forward(network, batch, batch.action)
     part = slice(2, 7)
     alone = NetworkInput(batch.obs[part], batch.task_id[part], (0, 5, 0))
     torch.testing.assert_close(
