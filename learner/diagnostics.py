@@ -1,4 +1,4 @@
-"""What an update leaves behind; its metrics are computed only when they are read."""
+"""The diagnostics of an update; metrics are computed only when they are read."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from learner.networks import FeatureNetwork
+
 
 class CriticDiagnostics(NamedTuple):
+    """The critics' step."""
+
     loss: Tensor  # f32[], without the contrastive loss
     contrastive_loss: Tensor  # f32[], weighted, both critics
     gradient_norm: Tensor  # f32[], before clipping
@@ -19,6 +23,8 @@ class CriticDiagnostics(NamedTuple):
 
 
 class ActorDiagnostics(NamedTuple):
+    """The actor's step."""
+
     loss: Tensor
     contrastive_loss: Tensor
     gradient_norm: Tensor
@@ -37,7 +43,7 @@ class UpdateResult(NamedTuple):
     extreme_count: Tensor  # i64[T], resets of each task since the start
 
     def metrics(self, task_names: Sequence[str]) -> dict[str, float]:
-        """Named values for `train/...`; waits for the device."""
+        """Return the values of `train/...` by name; waits for the device."""
         scalars = {
             "train/critic_loss": self.critic.loss,
             "train/actor_loss": self.actor.loss,
@@ -67,7 +73,7 @@ class UpdateResult(NamedTuple):
 
 
 def unique_feature_health(unique: Tensor, group_sizes: tuple[int, ...]) -> dict[str, Tensor]:
-    """Signs of collapsed unique features, f32[B, F] of length one: both values near their minimum.
+    """Return the signs of collapsed unique features, f32[B, F] of length one: both values near their minimum.
 
     train/unique_effective_rank: exp(entropy of the normalised eigenvalues of the covariance), 1 to F.
     train/unique_task_variance: variance of the tasks' mean features, 0 to 1.
@@ -82,3 +88,20 @@ def unique_feature_health(unique: Tensor, group_sizes: tuple[int, ...]) -> dict[
         "train/unique_effective_rank": torch.special.entr(share).sum().exp(),
         "train/unique_task_variance": means.var(dim=0, correction=0).sum(),
     }
+
+
+def unique_gradient_share(actor: FeatureNetwork) -> dict[str, float]:
+    """Return the unique branch's share of the norm of the actor's newest gradient; waits for the device.
+
+    Empty without a unique branch, and before the first update.
+    """
+    if actor.task_vector is None or actor.task_vector.grad is None:
+        return {}
+    own = torch.stack([_grad_norm(p) for p in (actor.task_vector, *actor.unique)])
+    whole = torch.stack([_grad_norm(p) for p in actor.parameters()])
+    return {"train/unique_gradient_share": float(own.norm() / whole.norm().clamp(min=1e-30))}
+
+
+def _grad_norm(parameter: Tensor) -> Tensor:
+    assert parameter.grad is not None, "every parameter has a gradient after an update"
+    return parameter.grad.norm()

@@ -14,7 +14,7 @@ from torch import Tensor
 from actors.policy import PolicyWeights
 from learner.batch import TensorBatch
 from learner.config import LearnerConfig
-from learner.diagnostics import UpdateResult
+from learner.diagnostics import UpdateResult, unique_gradient_share
 from learner.prefetch import BatchSource
 from learner.publisher import export_policy
 from learner.sac import SacLearner
@@ -161,7 +161,7 @@ class LearnerLoop:
         self._saved_at = self.learner_steps
 
     def _report(self, result: UpdateResult) -> None:
-        values = result.metrics(self._learner.task_names) | self._learner.gradient_metrics()
+        values = result.metrics(self._learner.task_names) | unique_gradient_share(self._learner.actor)
         values["train/learning_rate"] = self._learner.learning_rate
         now, waited_s, steps = time.monotonic(), self._source.waited_s, self.learner_steps
         elapsed_s = max(now - self._report_clock, 1e-9)

@@ -26,7 +26,8 @@ from learner.networks import (
     critic_network,
 )
 from learner.observation_norm import ObservationNorm
-from learner.squashed_gaussian import sample_action
+from learner.optimizers import anneal, network_adam, temperature_adam
+from learner.squashed_gaussian import action_components, action_mask, sample_action
 from replay_service.types import TransitionSpec
 
 Stage = Literal["critic", "actor"]
@@ -57,34 +58,27 @@ class SacLearner:
         self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
         self.log_alpha = torch.full((spec.num_tasks,), sac.log_alpha_init, device=device, requires_grad=True)
         self.guard = FiniteGuard(self.task_names, device)
-        self.actor_optimizer = self.guard.guard(_network_adam(self.actor, sac))
-        self.critic_optimizer = self.guard.guard(_network_adam(self.critic, sac))
-        self.alpha_optimizer = self.guard.guard(_adam([self.log_alpha], sac.temperature_learning_rate))
+        self.actor_optimizer = self.guard.guard(network_adam(self.actor, sac))
+        self.critic_optimizer = self.guard.guard(network_adam(self.critic, sac))
+        self.alpha_optimizer = self.guard.guard(temperature_adam(self.log_alpha, sac))
         self._stages: dict[Stage, tuple[FeatureNetwork, torch.optim.Adam]] = {
             "critic": (self.critic, self.critic_optimizer),
             "actor": (self.actor, self.actor_optimizer),
         }
-        own = torch.tensor(spec.action_dims or (spec.action_dim,) * spec.num_tasks, device=device)
-        self.target_entropy = sac.target_entropy_per_component * own.float()  # f32[T]
-        if sac.target_entropy is not None:
-            self.target_entropy.fill_(sac.target_entropy)
-        is_padded = bool((own < spec.action_dim).any())
-        components = torch.arange(spec.action_dim, device=device)
-        self.action_mask = (components < own[:, None]).float() if is_padded else None  # f32[T, A]
+        self.target_entropy = _target_entropy(sac, spec, device)
+        self.action_mask = action_mask(spec, device)
         self.extreme_count = torch.zeros(spec.num_tasks, dtype=torch.int64, device=device)
         self.learner_steps = 0
 
     @property
     def log_std_bounds(self) -> tuple[float, float]:
+        """Bounds of the policy's log standard deviation."""
         return self.sac.log_std_min, self.sac.log_std_max
 
     def anneal(self, progress: float) -> None:
-        """Sets the step sizes for the share `progress` (0 to 1) of the run that is done."""
-        factor = 1 + progress * (self.sac.learning_rate_end_factor - 1)
-        rates = (factor * self.sac.learning_rate, factor * self.sac.mix_learning_rate)
+        """Set the step sizes for the share `progress` (0 to 1) of the run that is done."""
         for optimizer in (self.actor_optimizer, self.critic_optimizer):
-            for group, rate in zip(optimizer.param_groups, rates, strict=False):  # the second is w's, if any
-                group["lr"] = rate
+            anneal(optimizer, self.sac, progress)
 
     @property
     def learning_rate(self) -> float:
@@ -92,7 +86,7 @@ class SacLearner:
         return self.actor_optimizer.param_groups[0]["lr"]
 
     def update(self, batch: TensorBatch) -> UpdateResult:
-        """One gradient step of the critics, the actor and the temperatures, and one of the target critics.
+        """Make a gradient step of the critics, the actor and the temperatures, and move the target critics.
 
         Raises:
             NonFiniteLossError: before the optimizer step (on a GPU later, at `guard.raise_if_tripped`; the
@@ -122,10 +116,11 @@ class SacLearner:
 
     @torch.no_grad()
     def _critic_target(self, batch: TensorBatch, actor_weights: ComposedWeights, alpha: Tensor) -> Tensor:
-        following = NetworkInput(batch.next_obs, batch.task_id, batch.group_sizes)
-        output = self.actor(actor_weights, following).value_EBD[0]
+        next_inputs = NetworkInput(batch.next_obs, batch.task_id, batch.group_sizes)
+        output = self.actor(actor_weights, next_inputs).value_EBD[0]
         next_action, next_log_prob = self._sample(output, batch)
-        value = self.target_critic(self.target_critic.compose(), following, next_action).value_EBD.squeeze(2)
+        target_weights = self.target_critic.compose()
+        value = self.target_critic(target_weights, next_inputs, next_action).value_EBD.squeeze(2)
         reward = self.sac.reward_scale * batch.reward
         row_alpha = alpha[batch.task_id]
         return losses.critic_target(reward, batch.terminated, value, next_log_prob, row_alpha, self.sac.gamma)
@@ -133,7 +128,7 @@ class SacLearner:
     def _update_critic(
         self, batch: TensorBatch, target: Tensor, drawn: Any
     ) -> tuple[CriticDiagnostics, Tensor]:
-        """Steps the critics; returns also bool[T], the tasks whose loss is not extreme."""
+        """Step the critics; return also bool[T], the tasks whose loss is not extreme."""
         weights = self.critic.compose().leaves()
         output = self.critic(weights, _inputs(batch), batch.action)
         value = output.value_EBD.squeeze(2)
@@ -204,7 +199,7 @@ class SacLearner:
         reset_mix(self.critic, self.critic_optimizer, healthy, interpolation, self.target_critic)
 
     def _step(self, stage: Stage, weights: ComposedWeights, loss: Tensor, task_losses: Tensor) -> Tensor:
-        """Gradient, clipping, guard and optimizer step; returns the gradient's norm before clipping."""
+        """Compute the gradient, clip it, check it and step; return its norm before clipping."""
         network, optimizer = self._stages[stage]
         network.set_gradients(weights.like(torch.autograd.grad(loss, weights.flat())))
         gradient = [p.grad for p in network.parameters() if p.grad is not None]
@@ -225,23 +220,13 @@ class SacLearner:
             return output.value_EBD.new_zeros(())
         return self.objective.loss(output.unique_EBF, drawn)
 
-    def gradient_metrics(self) -> dict[str, float]:
-        """The unique branch's share of the newest actor gradient's norm; waits for the device."""
-        actor = self.actor
-        if actor.task_vector is None or not self.learner_steps:
-            return {}
-        own = torch.stack([_grad_norm(p) for p in (actor.task_vector, *actor.unique)])
-        whole = torch.stack([_grad_norm(p) for p in actor.parameters()])
-        return {"train/unique_gradient_share": float(own.norm() / whole.norm().clamp(min=1e-30))}
-
-    def _parts(self) -> list[tuple[str, Any]]:
-        parts = [(name, getattr(self, name)) for name in _PARTS]
-        return [(name, part) for name, part in parts if part is not None]
+    def _parts(self) -> dict[str, Any]:
+        parts = {name: getattr(self, name) for name in _PARTS}
+        return {name: part for name, part in parts.items() if part is not None}
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that the next update depends on: tensors, numbers and containers only."""
-        parts = {name: part.state_dict() for name, part in self._parts()}
-        return parts | {
+        """Return everything that the next update depends on: tensors, numbers and containers only."""
+        return {name: part.state_dict() for name, part in self._parts().items()} | {
             "log_alpha": self.log_alpha.detach(),
             "extreme_count": self.extreme_count,
             "generator": self.generator.get_state(),
@@ -249,8 +234,8 @@ class SacLearner:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on bit for bit where `state_dict` was taken, on the same kind of device."""
-        for name, part in self._parts():
+        """Continue bit for bit where `state_dict` was taken, on the same kind of device."""
+        for name, part in self._parts().items():
             part.load_state_dict(state[name])
         with torch.no_grad():
             self.log_alpha.copy_(state["log_alpha"])
@@ -259,7 +244,7 @@ class SacLearner:
         self.learner_steps = state["learner_steps"]
 
 
-_PARTS = (
+_PARTS = (  # by their names in a checkpoint
     "observation_norm",
     "actor",
     "critic",
@@ -274,18 +259,8 @@ def _inputs(batch: TensorBatch) -> NetworkInput:
     return NetworkInput(batch.obs, batch.task_id, batch.group_sizes)
 
 
-def _grad_norm(parameter: Tensor) -> Tensor:
-    assert parameter.grad is not None, "every parameter has a gradient after an update"
-    return parameter.grad.norm()
-
-
-def _network_adam(network: FeatureNetwork, sac: SacConfig) -> torch.optim.Adam:
-    mix = [] if network.mix is None else [network.mix]
-    rest = [p for p in network.parameters() if p is not network.mix]
-    return _adam(rest, sac.learning_rate, (mix, sac.mix_learning_rate))
-
-
-def _adam(params: Sequence[Tensor], lr: float, *groups: tuple[Sequence[Tensor], float]) -> torch.optim.Adam:
-    """Fused: one pass over all parameters, and the one kind that heeds the guard's `found_inf`."""
-    listed = [(params, lr), *groups]
-    return torch.optim.Adam([{"params": p, "lr": rate} for p, rate in listed if p], fused=True)
+def _target_entropy(sac: SacConfig, spec: TransitionSpec, device: torch.device) -> Tensor:
+    """Return f32[T], the entropy that alpha holds."""
+    if sac.target_entropy is not None:
+        return torch.full((spec.num_tasks,), sac.target_entropy, device=device)
+    return sac.target_entropy_per_component * action_components(spec, device).float()

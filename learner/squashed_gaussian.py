@@ -8,6 +8,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from replay_service.types import TransitionSpec
+
+
+def action_components(spec: TransitionSpec, device: torch.device) -> Tensor:
+    """Return i64[T], how many components the actions of each task have."""
+    return torch.tensor(spec.action_dims or (spec.action_dim,) * spec.num_tasks, device=device)
+
+
+def action_mask(spec: TransitionSpec, device: torch.device) -> Tensor | None:
+    """Return f32[T, A], 0 for components that a task's actions do not have; None where no action is padded."""
+    own = action_components(spec, device)
+    if not (own < spec.action_dim).any():
+        return None
+    return (torch.arange(spec.action_dim, device=device) < own[:, None]).float()
+
 
 def sample_action(
     output: Tensor,
@@ -15,7 +30,7 @@ def sample_action(
     generator: torch.Generator,
     mask: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Draws a = tanh(mean + std * noise) by reparametrisation.
+    """Draw a = tanh(mean + std * noise) by reparametrisation.
 
     Args:
         output: f32[B, 2 A], mean and log standard deviation.
@@ -35,7 +50,7 @@ def sample_action(
 
 
 def squashed_log_prob(raw: Tensor, noise: Tensor, log_std: Tensor, mask: Tensor | None = None) -> Tensor:
-    """log pi of tanh(raw), raw = mean + std * noise: log N(raw) - sum log(1 - tanh(raw)^2), f32[B].
+    """Return log pi of tanh(raw), raw = mean + std * noise: log N(raw) - sum log(1 - tanh(raw)^2), f32[B].
 
     1 - tanh(u)^2 loses all digits for large u; log(1 - tanh(u)^2) = 2 (log 2 - u - softplus(-2u)) does not.
     """

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from learner.diagnostics import unique_gradient_share
 from learner.sac import SacLearner
 from replay_service.task_priority import task_probability, task_quotas
 from stars_dist.bench.stored_batches import stored_batches
@@ -111,7 +112,7 @@ def _report(learner: SacLearner, plan: RunPlan) -> dict[str, float]:
     with stored_batches(plan, 0.0) as sampler:
         (sampled,) = sampler.sample(1, 0, 0.4, timeout_s=10.0)
     result = learner.update(BatchCopier(torch.device("cpu"))(sampled))
-    return result.metrics(learner.task_names) | learner.gradient_metrics()
+    return result.metrics(learner.task_names) | unique_gradient_share(learner.actor)
 
 
 def _collapse_features(learner: SacLearner) -> None:
