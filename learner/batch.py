@@ -21,33 +21,33 @@ class TensorBatch(NamedTuple):
     next_obs: Tensor  # f32[B, O]
     terminated: Tensor  # bool[B]
     task_id: Tensor  # i64[B]
-    is_weight: Tensor  # f32[B]
+    is_weight: Tensor  # f32[B], importance-sampling weights
     group_sizes: tuple[int, ...]  # rows of each task: T numbers that sum to B
-    sampled: SampledBatch  # where the rows came from; their priorities go back with it
+    sampled: SampledBatch  # where the rows came from; priorities are returned with it
     copied: torch.cuda.Event | None = None  # recorded after the copies to a GPU
 
     @property
     def num_rows(self) -> int:
+        """B, rows of all tasks together."""
         return self.obs.shape[0]
 
     def wait_until_copied(self) -> None:
-        """Lets the current stream, not the host, wait for the copies."""
+        """Make the current stream, not the host, wait for the copies."""
         if self.copied is None:
             return
         stream = torch.cuda.current_stream(self.obs.device)
         self.copied.wait(stream)
         for column in self:
             if isinstance(column, Tensor):
-                column.record_stream(
-                    stream
-                )  # its memory must not be reused before this stream is done with it
+                # Its memory must not be reused before this stream is done with it.
+                column.record_stream(stream)
 
 
 class BatchCopier:
-    """Copies batches to a device: through pinned memory and on a stream of its own where that is a GPU.
+    """Copies batches to a device: through pinned memory and on a separate stream where that is a GPU.
 
     Arrays from an object store are read-only, so nothing is shared with them. Pinned blocks come from torch's
-    caching host allocator, which gives one out again only after the copies from it have finished.
+    caching host allocator, which reuses one only after the copies from it have finished.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -56,6 +56,7 @@ class BatchCopier:
         self._stream = torch.cuda.Stream(device) if self._is_cuda else None
 
     def __call__(self, sampled: SampledBatch) -> TensorBatch:
+        """Start the copies of a batch; `wait_until_copied` before it is used."""
         transitions = sampled.transitions
         with torch.cuda.stream(self._stream):  # no stream: does nothing
             columns = [self._copy(column) for column in transitions[:5]]

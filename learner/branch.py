@@ -21,14 +21,14 @@ _LEAST_LENGTH = 1e-12
 
 
 class Groups(NamedTuple):
-    """Which rows of a batch belong to which task: sorted by task, their numbers known on the host."""
+    """Which rows of a batch belong to which task: sorted by task, group sizes known on the host."""
 
     task_id: Tensor  # i64[B]
     group_sizes: GroupSizes
 
 
 class BranchInput(NamedTuple):
-    """What a branch reads: a state for each row, and possibly a vector for each task."""
+    """What a branch reads: a state per row, and possibly a vector per task."""
 
     state: Tensor  # f32[B, S]
     task_ETZ: Tensor | None
@@ -48,7 +48,7 @@ class LayerTape(NamedTuple):
 def forward(
     inputs: BranchInput, weights: Sequence[Tensor], out_EBF: Tensor, layer_norm: bool, ends_in_unit: bool
 ) -> list[LayerTape]:
-    """Runs all layers and writes the last one's output to `out_EBF`: after a relu, or divided by its length.
+    """Run all layers and write the last one's output to `out_EBF`: after a relu, or divided by its length.
 
     Args:
         weights: f32[E, G, in + 1, out] each; the first layer reads [state, task, 1], the others [y, 1].
@@ -68,9 +68,11 @@ def forward(
 
 
 class BranchGradients(NamedTuple):
+    """Gradients of what a branch reads and of its weights."""
+
     weights: list[Tensor]  # empty where they are constants
     task_ETZ: Tensor | None
-    state_EBS: Tensor | None  # of the columns that were asked for
+    state_EBS: Tensor | None  # of the requested columns
 
 
 def backward(
@@ -80,7 +82,10 @@ def backward(
     needs_weights: bool,
     state_columns: slice | None,
 ) -> BranchGradients:
-    """From the gradient of the branch's output to those of its weights, its task vectors and its state."""
+    """Compute the gradients of weights, task vectors and state from that of the branch's output.
+
+    `state_columns` are the columns of the state whose gradient is wanted; none: not the state's.
+    """
     grad_weights: list[Tensor] = []
     grad_task = grad_state = None
     for depth in reversed(range(len(tapes))):
@@ -98,7 +103,7 @@ def backward(
 
 
 def with_ones(x: Tensor) -> Tensor:
-    """[x, 1]: the column that meets the bias."""
+    """Return [x, 1]: the column of ones is multiplied with the bias."""
     return F.pad(x, (0, 1), value=1.0)
 
 
@@ -109,7 +114,7 @@ def _with_room_for_ones(raw: Tensor) -> Tensor:
 
 
 def _linear(x: Tensor, weight: Tensor, groups: Groups, task_ETZ: Tensor | None) -> Tensor:
-    """[x, z, 1] W. What a task's z contributes is the same for all of its rows, so it is multiplied once."""
+    """Return [x, z, 1] W; what z contributes is the same for all rows of a task and is multiplied once."""
     if task_ETZ is None:
         return product(x, weight, groups.group_sizes)
     width = x.shape[2]
@@ -121,7 +126,7 @@ def _linear(x: Tensor, weight: Tensor, groups: Groups, task_ETZ: Tensor | None) 
 def _linear_grads(
     grad: Tensor, tape: LayerTape, groups: Groups, task_ETZ: Tensor | None
 ) -> tuple[Tensor, Tensor | None]:
-    """Gradients of `_linear` with respect to the matrices and to the task vectors."""
+    """Return the gradients of `_linear` with respect to the matrices and to the task vectors."""
     grad_weight, width = torch.empty_like(tape.weight), tape.x.shape[2]
     weight_grad(tape.x, grad, grad_weight[:, :, :width], groups.group_sizes)
     if task_ETZ is None:
@@ -132,12 +137,12 @@ def _linear_grads(
 
 
 def _by_group(x_ETF: Tensor, weight_EGIO: Tensor) -> Tensor:
-    """[E, T, F] as [E, G, T / G, F]: every task in a group of its own, or all in the one group."""
+    """View [E, T, F] as [E, G, T / G, F]: every task in a group of its own, or all in the one group."""
     return x_ETF.unflatten(1, (weight_EGIO.shape[1], -1))
 
 
 def _relu(x: Tensor, weight: Tensor, raw: Tensor, output: Tensor, layer_norm: bool) -> LayerTape:
-    """relu(raw), or relu(LayerNorm(raw)) without gain and offset: the next matrix has them."""
+    """Write relu(raw), or relu(LayerNorm(raw)) without gain and offset, which the next matrix has."""
     norm = None
     if layer_norm:
         normalized, mean, rstd = torch.native_layer_norm(raw, raw.shape[2:], None, None, _LAYER_NORM_EPSILON)
@@ -147,13 +152,14 @@ def _relu(x: Tensor, weight: Tensor, raw: Tensor, output: Tensor, layer_norm: bo
 
 
 def _unit(x: Tensor, weight: Tensor, raw: Tensor, output: Tensor, layer_norm: bool) -> LayerTape:
+    """Write raw / |raw|, rows of length one; LayerNorm is not applied here."""
     length = torch.linalg.vector_norm(raw, dim=2, keepdim=True).clamp_min_(_LEAST_LENGTH)
     torch.div(raw, length, out=output)
     return LayerTape(x, weight, output, None, length)
 
 
 def _before_activation(grad: Tensor, tape: LayerTape) -> Tensor:
-    """The gradient of a layer's product from the gradient of its output."""
+    """Return the gradient of a layer's product from the gradient of its output."""
     if tape.length is not None:  # of y = x / |x|: (g - y (y . g)) / |x|
         along = (grad * tape.output).sum(2, keepdim=True)
         return torch.addcmul(grad, tape.output, along, value=-1).div_(tape.length)

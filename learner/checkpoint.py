@@ -35,6 +35,8 @@ class CheckpointError(ValueError):
 
 
 class Checkpoint(NamedTuple):
+    """A checkpoint as read: the learner's state_dict, and counters and states of the run's other parts."""
+
     path: Path
     learner: dict[str, Any]
     state: dict[str, Any]
@@ -43,7 +45,7 @@ class Checkpoint(NamedTuple):
 def write_checkpoint(
     run_dir: Path, learner: SacLearner, suite: str, state: Mapping[str, Any], keep_last: int
 ) -> Path:
-    """Writes the learner and `state` (JSON values) and removes all but the newest `keep_last` checkpoints."""
+    """Write the learner and `state` (JSON values), and remove all but the newest `keep_last` checkpoints."""
     temporary = atomic_directory.begin(checkpoint_path(run_dir, learner.learner_steps).parent)
     torch.save(learner.state_dict(), temporary / LEARNER_FILE)
     spec = learner.spec
@@ -61,23 +63,27 @@ def write_checkpoint(
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Checks every file against the manifest and loads the checkpoint.
+    """Check every file against the manifest and load the checkpoint.
 
     Raises:
         CheckpointError: names the damaged or foreign file, and the newest older checkpoint that is whole.
     """
     fault = _fault(path)
     if fault is not None:
-        raise CheckpointError(f"{fault}; {_offer(path)}")
+        raise CheckpointError(f"{fault}; {_remedy(path)}")
     try:
         learner = torch.load(path / LEARNER_FILE, map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
-        raise CheckpointError(f"{path / LEARNER_FILE} does not load ({error}); {_offer(path)}") from error
+        raise CheckpointError(f"{path / LEARNER_FILE} does not load ({error}); {_remedy(path)}") from error
     return Checkpoint(path, learner, json.loads((path / STATE_FILE).read_text()))
 
 
 def restore_learner(learner: SacLearner, path: Path) -> dict[str, Any]:
-    """Loads a checkpoint into a learner of the same configuration; returns the rest of its state."""
+    """Load a checkpoint into a learner of the same configuration; return the rest of its state.
+
+    Raises:
+        CheckpointError: the checkpoint is damaged, or of other networks or tasks.
+    """
     checkpoint = read_checkpoint(path)
     try:
         learner.load_state_dict(checkpoint.learner)
@@ -91,7 +97,7 @@ def restore_learner(learner: SacLearner, path: Path) -> dict[str, Any]:
 
 
 def weights_hash(learner: SacLearner) -> str:
-    """SHA-256 over every parameter of actor, critics and target critics: equal for equal runs."""
+    """Return the SHA-256 of every parameter of actor, critics and target critics: equal for equal runs."""
     digest = hashlib.sha256()
     for network in (learner.actor, learner.critic, learner.target_critic):
         for tensor in network.state_dict().values():
@@ -100,7 +106,7 @@ def weights_hash(learner: SacLearner) -> str:
 
 
 def _fault(path: Path) -> str | None:
-    """What is wrong with a checkpoint's files; None if nothing is."""
+    """Return what is wrong with a checkpoint's files; None if nothing is."""
     try:
         manifest = json.loads((path / MANIFEST_FILE).read_text())
         version, hashes = manifest["format"], manifest["sha256"]
@@ -116,8 +122,8 @@ def _fault(path: Path) -> str | None:
     return None
 
 
-def _offer(path: Path) -> str:
-    """The last words of an error: the checkpoint to use instead."""
+def _remedy(path: Path) -> str:
+    """Return the remedy of an error: the checkpoint to use instead."""
     run_dir = path.parent.parent
     older = [
         other for other in checkpoint_paths(run_dir) if other.name != path.name and _fault(other) is None

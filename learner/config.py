@@ -1,4 +1,4 @@
-"""Configuration of the learner room: networks, SAC, the learner's loop and its checkpoints."""
+"""Configuration of the learner: networks, SAC, the learner's loop and its checkpoints."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ class SharedConfig(_Model):
         description="K, slices in the pool of a composed trunk; none: 5 up to 10 tasks, 20 above",
     )
     task_input: Literal["none", "one_hot"] = Field(
-        default="none", description="what the trunk's input carries of the task beside the observation"
+        default="none", description="what the trunk reads of the task beside the observation"
     )
     slice_init: Literal["equal", "independent"] = Field(
         default="equal",
-        description="equal: all slices start as copies of one (PaCo); independent: each drawn on its own",
+        description="equal: all slices start as copies of one (PaCo); independent: each drawn separately",
     )
     mix_init: Literal["simplex", "normal", "uniform"] = Field(
         default="simplex",
-        description="start of w: simplex: random, positive, sum one; normal: N(0, 1) a component; "
+        description="start of w: simplex: random, positive, sum one; normal: N(0, 1) per component; "
         "uniform: 1/K with 10 % of noise (needs independent slices)",
     )
 
@@ -74,7 +74,7 @@ class UniqueConfig(_Model):
     triplet_margin: float = Field(
         default=0.2, gt=0, description="margin m of the triplet loss, Euclidean distance"
     )
-    triplets_per_anchor: PositiveInt = Field(default=1, description="triplets drawn for each row of a batch")
+    triplets_per_anchor: PositiveInt = Field(default=1, description="triplets drawn per row of a batch")
 
     @property
     def is_contrastive(self) -> bool:
@@ -89,7 +89,7 @@ class NetworkConfig(_Model):
     unique: UniqueConfig = Field(default=UniqueConfig(), description="the unique branch")
     head: Literal["composed", "shared", "per_task"] = Field(
         default="composed",
-        description="output layer: composed with the trunk's w, one for all tasks, or one for each task",
+        description="output layer: composed with the trunk's w, one for all tasks, or one per task",
     )
     actor_hidden: HiddenSizes = Field(
         default=(400, 400, 400), description="units of each layer of the actor's trunk"
@@ -101,11 +101,11 @@ class NetworkConfig(_Model):
     critic_layer_norm: bool = Field(default=False, description="LayerNorm before every relu of the critics")
     observation_norm: bool = Field(
         default=False,
-        description="whether observations are brought to mean 0 and standard deviation 1 by running statistics",
+        description="whether observations are normalized to mean 0 and standard deviation 1 by running statistics",
     )
     match_parameters: str | None = Field(
         default=None,
-        description="preset whose parameter count the hidden layers are widened to when a run is configured",
+        description="preset to whose parameter count the hidden layers are widened when a run is configured",
     )
 
     @model_validator(mode="after")
@@ -126,19 +126,19 @@ class NetworkConfig(_Model):
         return self
 
     def num_slices(self, num_tasks: int) -> int:
-        """K of the trunk: as configured, else the paper's 5 (MT10) up to 10 tasks and 20 (MT50) above."""
+        """Return K of the trunk: as configured, else the paper's 5 (MT10) up to 10 tasks and 20 (MT50) above."""
         if self.shared.kind == "plain":
             return 1
         return self.shared.num_slices or (5 if num_tasks <= 10 else 20)
 
     def critic_layers(self, num_tasks: int) -> tuple[int, ...]:
-        """Units of each layer of a critic's trunk: as configured, else those of the large critics."""
+        """Return the units of each layer of a critic's trunk: as configured, else those of the large critics."""
         if self.critic_hidden is not None:
             return self.critic_hidden
         return (1024,) * 3 if num_tasks <= 10 else (2048,) * 3
 
     def check_tasks(self, num_tasks: int) -> None:
-        """Raises ValueError where the configuration does not fit the number of tasks."""
+        """Raise ValueError where the configuration does not fit the number of tasks."""
         if self.unique.is_contrastive and num_tasks < 2:
             raise ValueError(
                 "a triplet loss needs at least two tasks, got 1; use --set network.unique.triplet_weight=0 "
@@ -155,16 +155,16 @@ class NetworkConfig(_Model):
 
 
 class ExtremeLossConfig(_Model):
-    """PaCo's rule: a task whose loss explodes is masked and starts again from a mixture of the others' w."""
+    """PaCo's rule: a task whose loss explodes is masked, and its w reset to a mixture of the others'."""
 
-    enabled: bool = Field(default=True, description="whether extreme tasks are masked and reset")
+    enabled: bool = Field(default=True, description="whether tasks of extreme loss are masked and reset")
     threshold: float = Field(
         default=3e3, gt=0, description="mean critic loss of a task (both critics) that is extreme"
     )
 
 
 class SacConfig(_Model):
-    """Soft actor-critic with a temperature for each task."""
+    """Soft actor-critic with one temperature per task."""
 
     gamma: float = Field(default=0.99, ge=0, lt=1, description="discount per environment step")
     tau: float = Field(
@@ -175,8 +175,8 @@ class SacConfig(_Model):
         default=1.0,
         gt=0,
         le=1,
-        description="what is left of the step sizes of actor, critics and w at the end of the run, to which they "
-        "fall linearly; 1: constant",
+        description="factor on the step sizes of actor, critics and w at the end of the run, to which they fall "
+        "linearly; 1: constant",
     )
     mix_learning_rate: float = Field(
         default=1e-4, gt=0, description="Adam's step size for the mixing weights w"
@@ -191,7 +191,7 @@ class SacConfig(_Model):
         default=None, description="entropy held by alpha, nats; none: by target_entropy_per_component"
     )
     target_entropy_per_component: float = Field(
-        default=-1.0, description="entropy held by alpha for each component of the task's action, nats"
+        default=-1.0, description="entropy held by alpha per component of the task's action, nats"
     )
     log_alpha_init: float = Field(default=0.0, description="start of log alpha")
     log_alpha_min: float = Field(default=-10.0, description="lower bound of log alpha")
@@ -229,17 +229,15 @@ class LearnerConfig(_Model):
     metrics_every_updates: PositiveInt = Field(
         default=500, description="updates between two reports of metrics"
     )
-    batches_per_call: PositiveInt = Field(default=2, description="batches drawn from the replay by one call")
-    prefetch_calls: PositiveInt = Field(
-        default=1, description="calls whose batches may wait ready while the learner works"
-    )
+    batches_per_call: PositiveInt = Field(default=2, description="batches per sampling call to the replay")
+    prefetch_calls: PositiveInt = Field(default=1, description="sampling calls whose batches are prefetched")
     sample_timeout_s: float = Field(
         default=1.0,
         gt=0,
         description="longest wait of one sampling call, seconds; priorities are sent between calls",
     )
     stall_timeout_s: float = Field(
-        default=1800.0, gt=0, description="longest time without a batch before the learner gives up, seconds"
+        default=1800.0, gt=0, description="longest time without a batch before the learner fails, seconds"
     )
     torch_threads: PositiveInt | None = Field(
         default=None, description="threads of torch on the CPU; none: torch's choice"
@@ -247,10 +245,10 @@ class LearnerConfig(_Model):
 
 
 class CheckpointConfig(_Model):
-    """When checkpoints are written and how many stay."""
+    """When checkpoints are written and how many are kept."""
 
     every_env_steps: PositiveInt | None = Field(
         default=None,
         description="environment steps between two checkpoints; none: chosen for the length of the run",
     )
-    keep_last: PositiveInt = Field(default=3, description="newest checkpoints that are kept")
+    keep_last: PositiveInt = Field(default=3, description="number of newest checkpoints that are kept")

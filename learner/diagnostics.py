@@ -33,7 +33,7 @@ class ActorDiagnostics(NamedTuple):
 
 
 class UpdateResult(NamedTuple):
-    """Tensors on the learner's device; reading one waits for it."""
+    """The result of an update, on the learner's device; reading a tensor waits for it."""
 
     priorities: Tensor  # f32[B], |td_error|; the replay adds its own epsilon
     group_sizes: tuple[int, ...]

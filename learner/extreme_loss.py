@@ -1,4 +1,4 @@
-"""The extreme-loss rule of PaCo: a task whose loss explodes starts again from a mixture of the others."""
+"""The extreme-loss rule of PaCo: a task whose loss explodes is reset to a mixture of the others."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from learner.networks import FeatureNetwork
 
 
 def healthy_tasks(task_losses: Tensor, threshold: float | None) -> Tensor:
-    """bool[T], the tasks that take part in this update; without a threshold all do."""
+    """Return bool[T], the tasks whose losses count in this update; without a threshold all do."""
     if threshold is None:
         return torch.ones_like(task_losses, dtype=torch.bool)
     return task_losses <= threshold
 
 
 def draw_interpolation(healthy: Tensor, generator: torch.Generator) -> Tensor:
-    """Random convex weights over the healthy tasks for every task, f32[T, T]; zeros if none is healthy."""
+    """Draw random convex weights over the healthy tasks for every task, f32[T, T]; zeros if none is healthy."""
     weights = torch.rand(2 * healthy.shape, generator=generator, device=healthy.device) * healthy
     return weights / weights.sum(dim=1, keepdim=True).clamp(min=torch.finfo(torch.float32).tiny)
 
@@ -29,10 +29,10 @@ def reset_mix(
     interpolation: Tensor,
     target: FeatureNetwork | None = None,
 ) -> None:
-    """Gives every extreme task a new w, forgets its optimizer moments and copies it into the target network.
+    """Give every extreme task a new w, zero its optimizer moments and copy it into the target network.
 
-    With the old moments the next steps would carry the new w back to where the old one was going. Nothing
-    changes where no task is healthy: there is nothing to start from.
+    With the old moments the next steps would move the new w where the old one was going. Nothing changes where
+    no task is healthy: there is nothing to mix.
     """
     if network.mix is None:
         return

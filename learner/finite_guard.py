@@ -19,25 +19,24 @@ class FiniteGuard:
     """Latches the first non-finite loss on the device.
 
     `tripped` is handed to the fused optimizers as their `found_inf`: while it is 1 they leave parameters and
-    moments alone, so the host may look later (on a GPU: when priorities are read) and nothing is lost.
+    moments alone, so the host may read it later (on a GPU: with the priorities) and nothing is lost.
     """
 
     def __init__(self, task_names: Sequence[str], device: torch.device) -> None:
         self.tripped = torch.zeros((), device=device)  # f32: 0 or 1
         self._task_names = task_names
-        self._record = torch.zeros(
-            2 + len(task_names), dtype=torch.float64, device=device
-        )  # step, stage, tasks
+        # Learner step, stage, and 0 or 1 per task.
+        self._record = torch.zeros(2 + len(task_names), dtype=torch.float64, device=device)
 
     def guard(self, optimizer: torch.optim.Adam) -> torch.optim.Adam:
-        """Makes a fused optimizer obey."""
+        """Make a fused optimizer skip its steps once the guard has tripped."""
         optimizer.found_inf = self.tripped  # pyright: ignore[reportAttributeAccessIssue] -- what GradScaler sets
         return optimizer
 
     def check(self, stage: str, learner_step: int, task_losses: Tensor, gradient_norm: Tensor) -> None:
-        """Call before the optimizer step. Raises at once on the CPU, where looking costs nothing."""
+        """Check a stage before its optimizer step; raises at once on the CPU, where reading costs nothing."""
         if task_losses.device.type == "cpu" and math.isfinite(task_losses.sum() + gradient_norm):
-            return  # one look for the usual case: a sum is finite only if all of its terms are
+            return  # one read in the usual case: a sum is finite only if all of its terms are
         bad_task = ~task_losses.isfinite()
         bad = bad_task.any() | ~gradient_norm.isfinite()
         if bad.device.type == "cpu" and not bad:
@@ -50,7 +49,7 @@ class FiniteGuard:
             self.raise_if_tripped()
 
     def raise_if_tripped(self) -> None:
-        """Waits for the device."""
+        """Raise NonFiniteLossError if a check has failed; waits for the device."""
         if not self.tripped:
             return
         step, stage, *bad_task = self._record.tolist()

@@ -15,21 +15,21 @@ GroupSizes = tuple[int, ...]  # rows of each group, known on the host; they sum 
 
 
 def product(x_EBI: Tensor, weight_EGIO: Tensor, group_sizes: GroupSizes) -> Tensor:
-    """x @ W of each row's group, f32[E, B, O]. A single group takes all rows; x may be expanded over E."""
+    """Return x @ W of each row's group, f32[E, B, O]; a single group has all rows; x may be expanded over E."""
     out = x_EBI.new_empty(*x_EBI.shape[:2], weight_EGIO.shape[3])
     _multiply(x_EBI, weight_EGIO.flatten(0, 1), out, _sizes_for(weight_EGIO, x_EBI, group_sizes))
     return out
 
 
 def input_grad(grad_EBO: Tensor, weight_EGIO: Tensor, group_sizes: GroupSizes) -> Tensor:
-    """grad @ W^T of each row's group, f32[E, B, I]."""
+    """Return grad @ W^T of each row's group, f32[E, B, I]."""
     out = grad_EBO.new_empty(*grad_EBO.shape[:2], weight_EGIO.shape[2])
     _multiply(grad_EBO, weight_EGIO.flatten(0, 1).mT, out, _sizes_for(weight_EGIO, grad_EBO, group_sizes))
     return out
 
 
 def weight_grad(x_EBI: Tensor, grad_EBO: Tensor, out_EGIO: Tensor, group_sizes: GroupSizes) -> None:
-    """Writes x^T @ grad of each group's rows; zeros for a group without rows."""
+    """Write x^T @ grad of each group's rows; zeros for a group without rows."""
     group_sizes = _sizes_for(out_EGIO, x_EBI, group_sizes)
     matrices = out_EGIO.flatten(0, 1)
     if _is_even(group_sizes):
@@ -41,7 +41,7 @@ def weight_grad(x_EBI: Tensor, grad_EBO: Tensor, out_EGIO: Tensor, group_sizes: 
 
 
 def group_sums(grad_EBO: Tensor, group_sizes: GroupSizes) -> Tensor:
-    """Sums over the rows of each group, f32[E, G, O]."""
+    """Sum over the rows of each group, f32[E, G, O]."""
     if _is_even(group_sizes):
         return _even(grad_EBO, group_sizes).sum(1).unflatten(0, (-1, len(group_sizes)))
     sums = grad_EBO.new_empty(grad_EBO.shape[0], len(group_sizes), grad_EBO.shape[2])
@@ -51,7 +51,7 @@ def group_sums(grad_EBO: Tensor, group_sizes: GroupSizes) -> Tensor:
 
 
 def _multiply(x: Tensor, matrices: Tensor, out: Tensor, group_sizes: GroupSizes) -> None:
-    """Groups of one size are one batched product; ragged groups are a product each, into their place."""
+    """Write all products: one batched product of groups of equal size, or one product per ragged group."""
     if _is_even(group_sizes):
         torch.bmm(_even(x, group_sizes), matrices, out=_even(out, group_sizes))
         return
@@ -70,10 +70,10 @@ def _is_even(group_sizes: GroupSizes) -> bool:
 
 
 def _even(x: Tensor, group_sizes: GroupSizes) -> Tensor:
-    """[E, B, F] as [E * G, rows, F]."""
+    """View [E, B, F] as [E * G, B / G, F]."""
     return x.reshape(x.shape[0] * len(group_sizes), group_sizes[0], x.shape[2])
 
 
 def _parts(x: Tensor, group_sizes: GroupSizes) -> list[Tensor]:
-    """The rows of every ensemble member and group, in the order of the flattened matrices."""
+    """Return the rows of every ensemble member and group, in the order of the flattened matrices."""
     return [part for member in x.unbind() for part in member.split_with_sizes(group_sizes)]

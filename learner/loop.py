@@ -1,4 +1,4 @@
-"""The learner's loop: next batch, update, priorities back; publish, report and save when it is time."""
+"""The learner's loop: next batch, update, priorities back; publish, report and save periodically."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 
 class LearnerReport(NamedTuple):
-    """Metrics at one moment of a run."""
+    """Metrics at one step of a run."""
 
     env_steps: int
     learner_steps: int
@@ -34,7 +34,7 @@ class LearnerReport(NamedTuple):
 
 
 class LoopOutputs(NamedTuple):
-    """Where the loop's results go. All are called in the loop's thread."""
+    """Callbacks for the loop's results, all called in the loop's thread."""
 
     publish: Callable[[PolicyWeights], None]
     report: Callable[[LearnerReport], None]
@@ -44,7 +44,7 @@ class LoopOutputs(NamedTuple):
 class LearnerLoop:
     """Runs updates until `total_updates` or a stop. `run` blocks; a serial run drives `step` instead.
 
-    `stop` and `request_checkpoint` may be called from any thread and take effect after the update under way.
+    `stop` and `request_checkpoint` may be called from any thread and take effect after the update in progress.
     """
 
     def __init__(
@@ -61,31 +61,37 @@ class LearnerLoop:
         self._learner, self._source, self._config, self._outputs = learner, source, config, outputs
         self._total_updates, self._save_every = total_updates, save_every_updates
         self._stopping, self._save_requested = threading.Event(), threading.Event()
-        self._pending: list[tuple[SampledBatch, Tensor]] = []  # priorities of the call's batches so far
+        self._pending: list[
+            tuple[SampledBatch, Tensor]
+        ] = []  # priorities of the sampling call's batches so far
         self._saved_at: int | None = None
         self._report_clock, self._report_waited_s = time.monotonic(), source.waited_s
         self._report_steps = learner.learner_steps
 
     @property
     def learner_steps(self) -> int:
+        """Updates since the start of the run."""
         return self._learner.learner_steps
 
     @property
     def is_finished(self) -> bool:
+        """Whether the run's updates are done."""
         return self.learner_steps >= self._total_updates
 
     def stop(self) -> None:
+        """Ask `run` to return."""
         self._stopping.set()
 
     def request_checkpoint(self) -> None:
+        """Ask for a checkpoint."""
         self._save_requested.set()
 
     def publish(self) -> None:
-        """Publishes the policy as it is now; once before the first step, so that actors can begin."""
+        """Publish the current policy; to be called once before the first step, so that actors can begin."""
         self._outputs.publish(export_policy(self._learner))
 
     def run(self) -> None:
-        """Updates until the target or a stop, then publishes and saves the last state.
+        """Update until the target or a stop, then publish and save the final state.
 
         Raises:
             TimeoutError: no batch came within `stall_timeout_s`.
@@ -106,7 +112,7 @@ class LearnerLoop:
             self._source.close()
 
     def step(self, timeout_s: float = 0.0) -> bool:
-        """One update, if a batch comes in time, and what is due after it. False: there was no batch.
+        """Make one update if a batch comes in time, and what is due after it; return whether there was a batch.
 
         A requested checkpoint is written in either case.
         """
@@ -146,7 +152,7 @@ class LearnerLoop:
         return self.learner_steps % period_updates == 0
 
     def _send_priorities(self) -> None:
-        """Gives back the priorities of a call's batches: one wait for the device for all of them."""
+        """Send the priorities of a sampling call's batches: one wait for the device for all of them."""
         if not self._pending:
             return
         batches = [batch for batch, _ in self._pending]

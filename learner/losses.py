@@ -14,7 +14,7 @@ def critic_target(
     alpha: Tensor,
     gamma: float,
 ) -> Tensor:
-    """y = r + gamma (1 - terminated) (min_e Q'_e(s', a') - alpha log pi(a' | s')), f32[B].
+    """Return y = r + gamma (1 - terminated) (min_e Q'_e(s', a') - alpha log pi(a' | s')), f32[B].
 
     `next_value` is f32[E, B]; `alpha` f32[B], the temperature of each row's task. A time limit does
     not stop the bootstrap.
@@ -24,27 +24,27 @@ def critic_target(
 
 
 def critic_row_losses(td_error: Tensor, is_weight: Tensor) -> Tensor:
-    """w_i sum_e (y - Q_e)^2, f32[B], of f32[E, B]: one squared error for each critic."""
+    """Return w_i sum_e (y - Q_e)^2, f32[B], of f32[E, B]: one squared error per critic."""
     return is_weight * td_error.square().sum(dim=0)
 
 
 def actor_row_losses(log_prob: Tensor, value: Tensor, alpha: Tensor) -> Tensor:
-    """alpha log pi(a | s) - min_e Q_e(s, a), f32[B]."""
+    """Return alpha log pi(a | s) - min_e Q_e(s, a), f32[B]."""
     return alpha * log_prob - value.amin(dim=0)
 
 
 def temperature_row_losses(log_alpha: Tensor, log_prob: Tensor, target_entropy: Tensor | float) -> Tensor:
-    """-log alpha (log pi(a | s) + target entropy), f32[B]; no gradient reaches the policy."""
+    """Return -log alpha (log pi(a | s) + target entropy), f32[B]; no gradient reaches the policy."""
     return -log_alpha * (log_prob.detach() + target_entropy)
 
 
 def sum_by_task(row_losses: Tensor, task_id: Tensor, num_tasks: int) -> Tensor:
-    """Sums of the rows of each task, f32[T]."""
+    """Sum the losses of each task's rows, f32[T]."""
     return row_losses.new_zeros(num_tasks).index_add(0, task_id, row_losses)
 
 
 def masked_mean(task_sums: Tensor, keep: Tensor, num_rows: int) -> Tensor:
-    """The batch mean with masked tasks left out of the sum but not of the count: the others' share stays.
+    """Return the batch mean with masked tasks left out of the sum but not of the count: the others' share stays.
 
     torch.where, not a product: 0 * inf would be nan.
     """

@@ -21,9 +21,7 @@ class LayerLayout(NamedTuple):
 
     name: str  # its key in a published policy
     branch: Branch
-    pooling: (
-        Pooling  # a task's matrix: slices mixed by w, the one slice of all tasks, or the task's own slice
-    )
+    pooling: Pooling  # a task's matrix: slices mixed by w, one slice for all tasks, or a slice per task
     slices: int  # K
     fan_in: int  # with the components that the layer reads of a task
     fan_out: int
@@ -67,7 +65,7 @@ def critic_layout(config: NetworkConfig, spec: TransitionSpec) -> NetworkLayout:
 def _layout(
     config: NetworkConfig, spec: TransitionSpec, hidden: Sequence[int], outputs: int, action_input: int = 0
 ) -> NetworkLayout:
-    """A trunk reads the action; the unique branch reads the state alone, unless there is no trunk."""
+    """Lay out a network of one member: its trunk reads the action, or its unique branch if there is no trunk."""
     shared, unique, tasks = config.shared, config.unique, spec.num_tasks
     slices = {"composed": config.num_slices(tasks), "shared": 1, "per_task": tasks}
     one_hot = shared.enabled and shared.task_input == "one_hot"

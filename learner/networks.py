@@ -19,7 +19,7 @@ from replay_service.types import TransitionSpec
 
 
 class NetworkInput(NamedTuple):
-    """A batch as networks see it: rows sorted by task, group sizes known on the host."""
+    """What networks read of a batch: rows sorted by task, group sizes known on the host."""
 
     obs: Tensor  # f32[B, O]
     task_id: Tensor  # i64[B]
@@ -27,12 +27,14 @@ class NetworkInput(NamedTuple):
 
 
 class NetworkOutput(NamedTuple):
+    """What a network returns for every row of a batch."""
+
     value_EBD: Tensor
     unique_EBF: Tensor | None  # f_u, of length one; None without a unique branch
 
 
 class ComposedWeights(NamedTuple):
-    """Every layer's matrices for all tasks: composed once, good until the next call of `compose`."""
+    """Every layer's matrices for all tasks: composed once, valid until the next call of `compose`."""
 
     task_vector_ETZ: Tensor | None
     shared: tuple[Tensor, ...]  # f32[E, G, in + 1, out] each
@@ -40,11 +42,12 @@ class ComposedWeights(NamedTuple):
     head_EGIO: Tensor
 
     def flat(self) -> list[Tensor]:
+        """Return all tensors in one list, in the order of the fields."""
         vector = [] if self.task_vector_ETZ is None else [self.task_vector_ETZ]
         return [*vector, *self.shared, *self.unique, self.head_EGIO]
 
     def like(self, flat: Sequence[Tensor]) -> ComposedWeights:
-        """Tensors in the order of `flat` in their places."""
+        """Return weights of tensors in the order of `flat`."""
         first, depth = len(flat) - len(self.shared) - len(self.unique) - 1, len(self.shared)
         vector = flat[0] if first else None
         return ComposedWeights(
@@ -52,7 +55,7 @@ class ComposedWeights(NamedTuple):
         )
 
     def leaves(self) -> ComposedWeights:
-        """The same values for a gradient to be asked for; without this they are constants."""
+        """Return the same values as leaves of autograd; without this they are constants."""
 
         def leaf(tensor: Tensor) -> Tensor:
             return tensor.detach().requires_grad_()
@@ -66,7 +69,7 @@ class FeatureNetwork(nn.Module):
     """y = Head_tau [f_s, f_u] with f_s of the (composed) shared trunk and f_u = normalize(MLP([s, z_tau])).
 
     A critic's trunk reads [s, a]; its unique branch reads the state alone, and the action too where there is
-    no trunk. Branches that the configuration leaves out have no parameters.
+    no trunk. Branches that the configuration disables have no parameters.
     """
 
     def __init__(self, config: NetworkConfig, layout: NetworkLayout, generator: torch.Generator) -> None:

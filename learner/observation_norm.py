@@ -1,22 +1,22 @@
-"""Observations brought to one scale by running statistics, as in SimBa (arXiv 2410.09754)."""
+"""Observations normalized by running statistics, as in SimBa (arXiv 2410.09754)."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-_LEAST_VARIANCE = 1e-4  # in squared units of the observation: what hardly moves is not blown up
+_LEAST_VARIANCE = 1e-4  # in squared units of the observation: a component that hardly varies is not blown up
 
 
 class ObservationNorm(nn.Module):
-    """(o - mean) / std of every component, over all rows of all batches so far; a task has no statistics of its own.
+    """(o - mean) / std of every component; one statistic for all tasks, over all rows of all batches so far.
 
-    The policy that actors run has the two folded into its first layers (`fold`), so actors know nothing of this.
+    A published policy has both folded into its first layers (`fold`), so that actors need no statistics.
     """
 
     mean: Tensor  # f64[O]
     variance: Tensor  # f64[O]
-    rows: Tensor  # f64[], how many the statistics are of
+    rows: Tensor  # f64[], number of rows in the statistics
 
     def __init__(self, obs_dim: int) -> None:
         super().__init__()
@@ -26,7 +26,7 @@ class ObservationNorm(nn.Module):
 
     @torch.no_grad()
     def observe(self, obs: Tensor) -> None:
-        """Takes the rows f32[B, O] into the statistics (Chan's parallel update)."""
+        """Update the statistics with the rows f32[B, O] (Chan's parallel update)."""
         variance, mean = torch.var_mean(obs.double(), dim=0, correction=0)
         self.rows += obs.shape[0]
         share = obs.shape[0] / self.rows
@@ -35,10 +35,11 @@ class ObservationNorm(nn.Module):
         self.variance += share * (variance - self.variance) + share * (1 - share) * step.square()
 
     def forward(self, obs: Tensor) -> Tensor:
+        """Return normalized observations f32[B, O]."""
         return (obs - self.mean.float()) * self._scale
 
     def fold(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-        """A first layer f32[K, in, out], f32[K, out] that reads raw observations and gives the same."""
+        """Return a first layer f32[K, in, out], f32[K, out] that reads raw observations and computes the same."""
         obs_dim = len(self.mean)
         rows = weight[:, :obs_dim] * self._scale[:, None]
         return torch.cat([rows, weight[:, obs_dim:]], dim=1), bias - self.mean.float() @ rows

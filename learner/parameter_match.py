@@ -13,10 +13,10 @@ _LARGEST_FACTOR = 256.0
 
 
 def match_parameters(network: NetworkConfig, reference: NetworkConfig, spec: TransitionSpec) -> NetworkConfig:
-    """The same method with hidden layers widened, or narrowed, to the reference's parameter count.
+    """Return the same method with hidden layers widened, or narrowed, to the reference's parameter count.
 
     The actor is matched to the reference's actor and the critics to its critics. All hidden layers of a network
-    are multiplied by one factor and rounded; then single layers, the last first, get a unit more while that
+    are multiplied by one factor and rounded; then single layers, the last first, get a unit more where that
     comes nearer. Hidden layers are those of the trunk, or of the unique branch where there is no trunk; there
     actor and critics have them in common, so that the sum is matched.
 
@@ -54,7 +54,7 @@ def _widened(
 
 
 def _fit(hidden: tuple[int, ...], wanted: int, count: Callable[[tuple[int, ...]], int]) -> tuple[int, ...]:
-    """Widths proportional to `hidden` whose count is nearest to `wanted`."""
+    """Return widths proportional to `hidden` whose count is nearest to `wanted`."""
 
     def scaled(factor: float) -> tuple[int, ...]:
         return tuple(max(1, round(factor * width)) for width in hidden)

@@ -1,4 +1,4 @@
-"""Where the learner's batches come from: drawn ahead by a thread, or when asked in the serial mode."""
+"""The source of the learner's batches: prefetched by a thread, or drawn on request in the serial mode."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from replay_service.sampler import ReplaySampler, SampleTimeout
 
 
 class BatchSource:
-    """Draws when asked, in the caller's thread: deterministic.
+    """Draws on request, in the caller's thread: deterministic.
 
-    It never draws more batches than `total_updates` has left, so that nothing drawn is left over at the end.
+    It never draws more batches than `total_updates` has left, so that no drawn batch is unused at the end.
     """
 
     def __init__(
@@ -29,9 +29,9 @@ class BatchSource:
         total_updates: int,
         learner_steps: int = 0,
     ) -> None:
-        """`is_exponent` maps the run's progress, 0 to 1, to beta; `learner_steps` is where it goes on."""
+        """`is_exponent` maps the run's progress, 0 to 1, to beta; `learner_steps` is where a run resumes."""
         self.sampler = sampler
-        self.waited_s = 0.0  # time that the learner spent without a batch, ever
+        self.waited_s = 0.0  # time that the learner has waited for batches
         self.blocker = "the first batch"  # what the latest call without a batch was waiting for
         self._copier = BatchCopier(device)
         self._config, self._is_exponent, self._total_updates = config, is_exponent, total_updates
@@ -40,7 +40,7 @@ class BatchSource:
         self._ready: deque[TensorBatch] = deque()
 
     def next(self, learner_steps: int, timeout_s: float) -> TensorBatch | None:
-        """The next batch, or None if the replay had nothing in time.
+        """Return the next batch, or None if the replay had none in time.
 
         Raises:
             ReplayFinished: the run's transitions admit no further batch.
@@ -53,7 +53,7 @@ class BatchSource:
         return self._ready.popleft() if self._ready else None
 
     def close(self) -> None:
-        """Nothing to end here; the prefetching source has a thread."""
+        """Release what the source holds: nothing here, a thread where it prefetches."""
 
     def _draw(self, timeout_s: float) -> list[TensorBatch]:
         count = min(self._config.batches_per_call, self._total_updates - self._drawn)
@@ -70,10 +70,10 @@ class BatchSource:
 
 
 class PrefetchSource(BatchSource):
-    """Draws ahead in a thread: sampling and copying run while the learner computes.
+    """Prefetches in a thread: sampling and copying run while the learner computes.
 
-    At most `prefetch_calls` calls' worth of batches wait. What the thread raises is raised by `next` once the
-    batches before it are used up.
+    At most `prefetch_calls` calls' batches are ready or in flight. What the thread raises is raised by `next` once
+    the batches before it are used.
     """
 
     def __init__(
@@ -93,6 +93,7 @@ class PrefetchSource(BatchSource):
         self._thread.start()
 
     def next(self, learner_steps: int, timeout_s: float) -> TensorBatch | None:
+        """Return the next batch; raises also what the thread raised."""
         start = time.monotonic()
         with self._changed:
             self._learner_steps = learner_steps
@@ -105,7 +106,7 @@ class PrefetchSource(BatchSource):
         return batch
 
     def close(self) -> None:
-        """Ends the thread after its call under way."""
+        """End the thread after its call in flight."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
@@ -124,7 +125,7 @@ class PrefetchSource(BatchSource):
                 self._changed.notify_all()
 
     def _wait_for_room(self) -> bool:
-        """Blocks until another call's batches may be drawn; False when there is nothing more to draw."""
+        """Block until another call's batches may be drawn; return False when there are no more to draw."""
         room = (self._config.prefetch_calls - 1) * self._config.batches_per_call
         with self._changed:
             self._changed.wait_for(lambda: self._closing or len(self._ready) <= room)

@@ -1,4 +1,4 @@
-"""The learner's policy in the format that actors run (actors/policy.py)."""
+"""The learner's policy in the format that actors run, PolicyWeights of actors/policy.py."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from learner.sac import SacLearner
 
 
 def export_policy(learner: SacLearner) -> PolicyWeights:
-    """Copy the actor network of this moment; the arrays do not change with later updates."""
+    """Copy the current actor network; the arrays do not change with later updates."""
     params = _task_vectors(learner.actor) | _layers(learner.actor)
     if learner.observation_norm is not None:
         params |= _folded(params, learner.observation_norm)
@@ -35,9 +35,7 @@ def _task_vectors(actor: FeatureNetwork) -> dict[str, NDArray[np.float32]]:
 def _layers(actor: FeatureNetwork) -> dict[str, NDArray[np.float32]]:
     params = {}
     for layer, pool in zip(actor.layout.layers, actor.pools, strict=True):
-        matrix = _copy(
-            pool[0]
-        )  # the last of a matrix' rows is its bias; contiguous parts travel without a copy
+        matrix = _copy(pool[0])  # its last row is the bias; contiguous arrays are sent without a copy
         params[f"{layer.branch}/mix"] = _mix(actor, layer)  # the same for all layers of a branch
         params[f"{layer.name}/weight"] = matrix[:, :-1].copy()
         params[f"{layer.name}/bias"] = matrix[:, -1].copy()

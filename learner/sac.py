@@ -34,7 +34,7 @@ Stage = Literal["critic", "actor"]
 
 
 class SacLearner:
-    """Owns the networks, their optimizers and the random stream. Nothing in a step waits for the device."""
+    """The networks, their optimizers and the random stream. Nothing in an update waits for the device."""
 
     def __init__(
         self,
@@ -192,7 +192,7 @@ class SacLearner:
 
     def _reset_extreme_tasks(self, healthy: Tensor) -> None:
         if healthy.device.type == "cpu" and healthy.all():
-            return  # a look costs nothing here, while on a GPU it would wait
+            return  # reading costs nothing here, while on a GPU it would wait
         self.extreme_count += ~healthy
         interpolation = draw_interpolation(healthy, self.generator)
         reset_mix(self.actor, self.actor_optimizer, healthy, interpolation)

@@ -1,4 +1,4 @@
-"""Checkpoints go on bit for bit, appear whole or not at all, and are refused when damaged or foreign."""
+"""Checkpoints resume bit for bit, appear whole or not at all, and are refused when damaged or foreign."""
 
 from __future__ import annotations
 

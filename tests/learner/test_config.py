@@ -50,7 +50,7 @@ def test_slices_follow_the_paper(tasks: int, slices: int) -> None:
     assert NetworkConfig(shared=SharedConfig(num_slices=7)).num_slices(tasks) == 7
 
 
-def test_triplets_of_one_task_say_what_to_do() -> None:
+def test_triplets_of_one_task_are_refused_with_the_remedy() -> None:
     with pytest.raises(ValueError, match=r"two tasks, got 1; use --set network.unique.triplet_weight=0"):
         NetworkConfig().check_tasks(1)
     NetworkConfig(unique=UniqueConfig(triplet_weight=0.0)).check_tasks(1)

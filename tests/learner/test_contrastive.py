@@ -39,7 +39,7 @@ def test_partners_obey_the_rules(group_sizes: tuple[int, ...], seed: int) -> Non
 
 
 def test_every_partner_is_drawn_equally_often() -> None:
-    """4000 draws an anchor: counts of a uniform partner lie within 6 binomial standard deviations."""
+    """4000 draws per anchor: counts of a uniform partner lie within 6 binomial standard deviations."""
     group_sizes, draws = (2, 5, 3), 4000
     _, triplets = _draw(group_sizes, per_anchor=draws)
     anchor = 4  # a row of task 1

@@ -1,4 +1,4 @@
-"""PaCo's extreme-loss rule: masked everywhere together; w, its moments and the target's copy start again."""
+"""PaCo's extreme-loss rule: masked everywhere together; w, its moments and the target's copy are reset."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_interpolation_is_convex_over_the_healthy() -> None:
     assert not torch.allclose(weights[0], weights[1])  # each task draws its own
 
 
-def test_mix_restarts_inside_the_healthy_tasks(make_learner: Callable, make_batch: Callable) -> None:
+def test_mix_is_reset_to_a_mixture_of_healthy_tasks(make_learner: Callable, make_batch: Callable) -> None:
     learner = _trained(make_learner, make_batch)
     learner.update(_explode(make_batch(GROUP_SIZES, seed=9)))
     for network in (learner.actor, learner.critic):
@@ -74,7 +74,7 @@ def test_moments_and_target_copy_follow(make_learner: Callable, make_batch: Call
 
 def test_extreme_task_is_masked_in_all_three_losses(make_learner: Callable, make_batch: Callable) -> None:
     """Gradients are those of the batch without the task's terms: its own parameters get none at all."""
-    config = method_config("mtmhsac")  # a head for each task shows whose rows the gradient came from
+    config = method_config("mtmhsac")  # a head per task shows whose rows the gradient came from
     learner = _trained(make_learner, make_batch, network=config)
     learner.update(_explode(make_batch(GROUP_SIZES, seed=9)))
     for network in (learner.critic, learner.actor):
@@ -83,8 +83,10 @@ def test_extreme_task_is_masked_in_all_three_losses(make_learner: Callable, make
     assert learner.log_alpha.grad[EXTREME] == 0 and learner.log_alpha.grad[0] != 0
 
 
-def test_the_others_learn_as_if_nothing_happened(make_learner: Callable, make_batch: Callable) -> None:
-    """How extreme the masked task is leaves no trace in anybody's gradient."""
+def test_the_gradients_of_other_tasks_do_not_depend_on_the_masked_one(
+    make_learner: Callable, make_batch: Callable
+) -> None:
+    """However extreme the masked task is, gradients are the same."""
     grads = []
     for reward in (1e4, 3e4):
         learner = _trained(make_learner, make_batch)
@@ -94,7 +96,7 @@ def test_the_others_learn_as_if_nothing_happened(make_learner: Callable, make_ba
     assert all(torch.equal(a, b) for a, b in zip(*grads, strict=True))
 
 
-def test_nothing_to_start_from_when_no_task_is_healthy(make_learner: Callable, make_batch: Callable) -> None:
+def test_no_reset_when_no_task_is_healthy(make_learner: Callable, make_batch: Callable) -> None:
     learner = _trained(make_learner, make_batch, network=method_config("paco"))
     before = copy.deepcopy(learner.state_dict())
     learner.update(_explode(make_batch(GROUP_SIZES, seed=9), (0, 1, 2)))

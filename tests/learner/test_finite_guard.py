@@ -59,7 +59,7 @@ def test_non_finite_actor_loss_stops(make_learner: Callable, make_batch: Callabl
 
 
 def test_tripped_guard_holds_fused_optimizers() -> None:
-    """The way of a GPU, where nobody looks at once: parameters, moments and step count stay."""
+    """As on a GPU, where the guard is read later: parameters, moments and step count do not change."""
     guard = FiniteGuard(["a", "b"], CPU)
     parameter = torch.nn.Parameter(torch.ones(3))
     optimizer = guard.guard(torch.optim.Adam([parameter], lr=0.1, fused=True))

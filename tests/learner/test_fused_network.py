@@ -12,7 +12,7 @@ from replay_service.types import TransitionSpec
 from tests.learner.conftest import ACTION_DIM, OBS_DIM, SMALL
 
 
-def test_outputs_are_freed_when_nobody_holds_them(make_batch: Callable) -> None:
+def test_outputs_are_freed_with_their_last_reference(make_batch: Callable) -> None:
     """An output that its own tape holds is a cycle through autograd: every update would leak its activations."""
     batch = make_batch((2, 5, 3))
     network = critic_network(SMALL, TransitionSpec(3, OBS_DIM, ACTION_DIM), torch.Generator().manual_seed(0))

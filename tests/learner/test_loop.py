@@ -25,7 +25,7 @@ CONFIG = LearnerConfig(
 
 
 class Run:
-    """A learner loop on a replay service, with everything that it gives out."""
+    """A learner loop on a replay service, with a record of its outputs."""
 
     def __init__(
         self,
@@ -137,7 +137,7 @@ def test_checkpoint_by_request_also_while_waiting(replay: Replay, make_learner: 
     assert run.saved == [0]  # the last state was saved already
 
 
-def test_gives_up_after_the_stall_timeout(replay: Replay, make_learner: Callable) -> None:
+def test_fails_after_the_stall_timeout(replay: Replay, make_learner: Callable) -> None:
     config = CONFIG.model_copy(update={"stall_timeout_s": 0.2})
     run = Run(make_learner(), replay, PrefetchSource, config=config)
     with pytest.raises(TimeoutError, match=r"learner.stall_timeout_s.*tasks below the warm-up"):
@@ -176,7 +176,7 @@ def test_non_finite_loss_saves_and_publishes_nothing(fed: Replay, make_learner: 
     assert run.saved == [1] and run.published == [1]  # both from before the failure
 
 
-def test_latched_failure_is_raised_before_priorities_go_back(fed: Replay, make_learner: Callable) -> None:
+def test_latched_failure_is_raised_before_priorities_are_sent(fed: Replay, make_learner: Callable) -> None:
     """On a GPU the failure is found when the priorities are read."""
     learner = make_learner()
     run = Run(learner, fed, total_updates=2)

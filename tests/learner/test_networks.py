@@ -67,7 +67,7 @@ def test_ensemble_equals_two_critics(make_batch: Callable) -> None:
 
 
 def test_one_code_path_for_one_task_and_many(make_batch: Callable) -> None:
-    """A task's rows give the same values alone and among the rows of other tasks."""
+    """A task's rows have the same values alone and among the rows of other tasks."""
     network = _distinct(critic_network(SMALL, SPEC, torch.Generator().manual_seed(0)))
     batch = make_batch(GROUP_SIZES)
     value, _ = _forward(network, batch, batch.action)
@@ -78,7 +78,7 @@ def test_one_code_path_for_one_task_and_many(make_batch: Callable) -> None:
     )
 
 
-def test_composed_weights_are_constants_until_leaves_are_asked_for(make_batch: Callable) -> None:
+def test_composed_weights_are_constants_until_leaves_are_requested(make_batch: Callable) -> None:
     """The actor's loss reaches the action through the critics, and nothing of theirs."""
     network, batch = critic_network(SMALL, SPEC, torch.Generator().manual_seed(0)), make_batch(GROUP_SIZES)
     action = batch.action.clone().requires_grad_()
@@ -92,7 +92,7 @@ def test_composed_weights_are_constants_until_leaves_are_asked_for(make_batch: C
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters())
 
 
-def test_slices_start_equal_and_part_with_training() -> None:
+def test_slices_start_equal_and_diverge_with_training() -> None:
     network = actor_network(SMALL, SPEC, torch.Generator().manual_seed(0))
     assert network.mix is not None
     for pool in network.shared:
@@ -143,7 +143,7 @@ def test_independent_slices_differ() -> None:
         ("mtmhsac", ("mix", "task_vector", "unique")),
     ],
 )
-def test_branches_left_out_have_no_parameters(method: str, absent: tuple[str, ...]) -> None:
+def test_disabled_branches_have_no_parameters(method: str, absent: tuple[str, ...]) -> None:
     network = actor_network(method_config(method), SPEC, torch.Generator())
     names = {name.split(".")[0] for name, _ in network.named_parameters()}
     assert not names & set(absent)

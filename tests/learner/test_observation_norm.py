@@ -41,7 +41,7 @@ def test_statistics_are_those_of_all_rows() -> None:
     torch.testing.assert_close(norm(rows).std(0, correction=0)[1], torch.ones(()), atol=1e-3, rtol=0)
 
 
-def test_what_hardly_moves_is_not_blown_up() -> None:
+def test_components_that_hardly_vary_are_not_blown_up() -> None:
     norm = ObservationNorm(2)
     norm.observe(torch.tensor([[0.5, 1.0], [0.5, 1.0 + 1e-6]]))
     torch.testing.assert_close(
@@ -74,7 +74,7 @@ def test_an_update_is_the_plain_one_on_normalized_rows(make_learner: Callable, m
         torch.testing.assert_close(learner.critic.state_dict()[name], weight)
 
 
-def test_statistics_go_on_from_a_checkpoint(make_learner: Callable, make_batch: Callable) -> None:
+def test_statistics_resume_from_a_checkpoint(make_learner: Callable, make_batch: Callable) -> None:
     learner = make_learner(_normalized("stars"))
     learner.update(_shifted(make_batch(GROUP_SIZES)))
     restored = make_learner(_normalized("stars"), seed=9)

@@ -100,7 +100,7 @@ def test_prefetches_up_to_its_bound_and_refills(replay: Replay) -> None:
         assert _drawn(replay) == 4
         assert source.next(0, 1.0) is not None
         time.sleep(0.1)
-        assert _drawn(replay) == 4  # half a call of room
+        assert _drawn(replay) == 4  # room for half a call
         assert source.next(1, 1.0) is not None
         _until(lambda: _drawn(replay) == 6)
     finally:

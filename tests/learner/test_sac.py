@@ -191,7 +191,7 @@ def test_temperature_stays_in_its_bounds(make_learner: Callable, make_batch: Cal
 
 
 def test_padding_of_the_action_neither_learns_nor_counts(make_batch: Callable) -> None:
-    """Task 1 has one component of two: its entropy target is -1, and the other's output is out of play."""
+    """Task 1 has one component of two: its entropy target is -1, and the output for the other has no effect."""
     spec = TransitionSpec(2, OBS_DIM, ACTION_DIM, action_dims=(2, 1))
     learner = SacLearner(method_config("mtmhsac"), SacConfig(), spec, ["a", "b"], torch.device("cpu"), seed=0)
     assert learner.target_entropy.tolist() == [-2.0, -1.0]
@@ -215,7 +215,7 @@ def test_entropy_target_follows_the_components_unless_it_is_given() -> None:
         assert learner.target_entropy.tolist() == expected
 
 
-def test_tasks_without_rows_are_left_alone(make_learner: Callable, make_batch: Callable) -> None:
+def test_tasks_without_rows_do_not_change(make_learner: Callable, make_batch: Callable) -> None:
     learner = make_learner()
     before = learner.log_alpha.detach().clone()
     result = learner.update(make_batch((3, 0, 4)))
@@ -266,7 +266,7 @@ def test_collapsed_features_show_in_the_metrics() -> None:
 
 
 @pytest.mark.learning
-def test_learns_an_action_for_each_task(make_learner: Callable, make_batch: Callable) -> None:
+def test_learns_an_action_per_task(make_learner: Callable, make_batch: Callable) -> None:
     """One-step tasks that want opposite actions from the same observations: within 0.2 of each after 400 updates."""
     wanted = torch.tensor([[0.5, -0.5], [-0.5, 0.5], [0.0, 0.0]])
     sac = SacConfig(learning_rate=3e-3, log_alpha_init=-3.0, gradient_clip_norm=None)
