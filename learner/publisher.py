@@ -1,4 +1,4 @@
-"""The learner's policy in the format that actors run, PolicyWeights of actors/policy.py."""
+"""The learner's policy in the format that actors run, PolicyWeights of actors/policy_weights.py."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from actors.policy import PolicyWeights
+from actors.policy_weights import PolicyWeights
 from learner.network_layout import LayerLayout
 from learner.networks import FeatureNetwork
 from learner.observation_norm import ObservationNorm

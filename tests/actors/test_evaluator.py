@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,10 +14,9 @@ from actors.environment import make_environment
 from actors.evaluation_result import EvaluationResult, TaskEvaluation, wilson_interval
 from actors.evaluator import evaluate_suite, run_episodes
 from actors.goal_environment import GoalEnvironment
-from actors.policy import NumpyPolicy, PolicyWeights
+from actors.policy import NumpyPolicy
 from actors.suites import parse_suite
-
-MakeWeights = Callable[..., PolicyWeights]
+from tests.actors.conftest import MakeWeights
 
 
 class SuccessInOneStep(GoalEnvironment):
@@ -89,7 +87,7 @@ def test_json_has_exactly_the_promised_keys() -> None:
 def test_processes_give_what_one_process_gives(make_weights: MakeWeights) -> None:
     suite, weights, config = parse_suite("toy:3"), make_weights(num_tasks=3), EnvironmentConfig(num_goals=5)
     before = dict(os.environ)
-    heard: list[str] = []
+    evaluated: list[str] = []
     results = [
         evaluate_suite(
             weights,
@@ -98,13 +96,13 @@ def test_processes_give_what_one_process_gives(make_weights: MakeWeights) -> Non
             seed=1,
             environment=config,
             num_processes=num_processes,
-            progress=lambda task: heard.append(task.name),
+            progress=lambda task: evaluated.append(task.name),
         )
         for num_processes in (1, 2)
     ]
     assert results[0] == results[1]
     assert [task.name for task in results[0]] == list(suite.task_names)
-    assert sorted(heard) == sorted(2 * suite.task_names)
+    assert sorted(evaluated) == sorted(2 * suite.task_names)
     assert dict(os.environ) == before
 
 

@@ -1,4 +1,4 @@
-"""Published parameters composed into plain matrices for the tasks that a process acts on."""
+"""Linear layers composed for given tasks: their mixes of the published slices as plain matrices."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ Params = Mapping[str, Array]
 Affine = tuple[Array, Array]
 
 
-def branch_layers(params: Params, branch: str, task_ids: Sequence[int], obs_dim: int) -> list[Affine]:
-    """The layers of one branch, its task vectors folded into the first bias; empty without the branch."""
+def compose_branch(params: Params, branch: str, task_ids: Sequence[int], obs_dim: int) -> list[Affine]:
+    """Compose the layers of one branch, its task vectors folded into the first bias; empty without the branch."""
     if f"{branch}/mix" not in params:
         return []
     mix = params[f"{branch}/mix"][list(task_ids)]
     depth = sum(key.startswith(f"{branch}/") and key.endswith("/weight") for key in params)
     layers = [_compose(params, f"{branch}/{i}", mix) for i in range(depth)]
     vectors = params.get(f"{branch}/task_vector")
-    layers[0] = _fold(*layers[0], None if vectors is None else vectors[list(task_ids)], obs_dim)
+    layers[0] = _fold_task_vectors(*layers[0], None if vectors is None else vectors[list(task_ids)], obs_dim)
     return layers
 
 
-def head_layer(params: Params, task_ids: Sequence[int]) -> Affine:
-    """The output layer of every task."""
+def compose_head(params: Params, task_ids: Sequence[int]) -> Affine:
+    """Compose the output layer of every task."""
     return _compose(params, "head", params["head/mix"][list(task_ids)])
 
 
@@ -37,8 +37,8 @@ def _compose(params: Params, layer: str, mix: Array) -> Affine:
     return np.tensordot(mix[0] if alike else mix, slices, axes=1), bias
 
 
-def _fold(weight: Array, bias: Array, vectors: Array | None, obs_dim: int) -> Affine:
-    """The first layer without its task vector's rows: what they contribute is constant per task."""
+def _fold_task_vectors(weight: Array, bias: Array, vectors: Array | None, obs_dim: int) -> Affine:
+    """Move what the task vectors contribute to the first layer, constant per task, into its bias."""
     if vectors is None:
         return weight, bias
     contribution = np.matmul(vectors[:, None], weight[..., obs_dim:, :])  # f32[U, 1, out]
