@@ -35,7 +35,7 @@ class CoordinatorClient:
 
     def sync(self, stats: ActorStats) -> SyncReply:
         """Send a heartbeat, if it is time and none is in flight; return the news that has arrived."""
-        now = time.monotonic()  # not after the replies, or a caller of the same period would be early next time
+        now = time.monotonic()  # before the replies: a caller of the same period is not too early next time
         self._take_replies()
         if self._heartbeat is None and now >= self._send_at:
             self._send_at = now + self._period_s
