@@ -35,7 +35,7 @@ def connect(address: str, num_actors: int) -> bool:
     if address == "local":
         # All processes of the cluster inherit the one thread. On a cluster that runs already Ray itself gives a
         # process as many as its reserved cores. A runtime_env of each process would do the same, but Ray then
-        # starts Python twice: half a second of a core for each, and three times as long until fifty are up.
+        # starts Python twice: half a second of a core per process, and three times as long until fifty are up.
         with single_threaded_children():
             start_many = {"worker_maximum_startup_concurrency": _started_at_a_time(num_actors)}
             ray.init(address="local", include_dashboard=False, _system_config=start_many, **options)

@@ -1,7 +1,7 @@
 """The coordinator: where actors send their heartbeats, and find new weights and their tasks.
 
 One call does all three, so that an actor needs no thread that answers the driver: with fifty actors such
-threads cost a third of a core (Ray wakes each a hundred times a second).
+threads cost a third of a core (Ray wakes each a hundred times per second).
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from replay_service.config import ReplayConfig
 from replay_service.types import TransitionSpec
 from stars_dist.config.merge import resolve, set_layer
 from stars_dist.config.preset_files import preset_layer
@@ -14,12 +13,16 @@ from stars_dist.config.run_config import RunConfig
 from stars_dist.config.run_plan import RunPlan, plan_resumed, plan_run
 
 
+def config_of(**values: Any) -> RunConfig:
+    return RunConfig.model_validate(values)
+
+
 def plan_of(*sets: str, presets: tuple[str, ...] = (), suite: str = "toy:4") -> RunPlan:
     return resolve([*map(preset_layer, presets), *map(set_layer, (f"suite={suite}", *sets))]).plan
 
 
 def test_what_depends_on_the_suite_is_filled_in() -> None:
-    plan = plan_run(RunConfig(suite="mt10"))
+    plan = plan_run(config_of(suite="mt10"))
     config = plan.config
     assert (plan.num_tasks, plan.num_actors, plan.total_steps) == (10, 10, 20_000_000)
     assert (config.actors.num_actors, config.steps, config.replay.num_shards) == (10, 20_000_000, 1)
@@ -135,12 +138,12 @@ def test_lines_describe_the_run() -> None:
 
 BAD = {
     "more shards than tasks": (
-        RunConfig(suite="toy:4", replay=ReplayConfig(num_shards=9)),
+        config_of(suite="toy:4", replay={"num_shards": 9}),
         "9 shards for 4 tasks",
     ),
-    "one task has no other": (RunConfig(suite="toy:1"), "a triplet loss needs at least two tasks"),
-    "no longer than its warm-up": (RunConfig(suite="toy:4", steps=4), "must be longer than its warm-up"),
-    "unknown suite": (RunConfig(suite="mt12"), "got 'mt12'"),
+    "one task has no other": (config_of(suite="toy:1"), "a triplet loss needs at least two tasks"),
+    "no longer than its warm-up": (config_of(suite="toy:4", steps=4), "must be longer than its warm-up"),
+    "unknown suite": (config_of(suite="mt12"), "got 'mt12'"),
 }
 
 

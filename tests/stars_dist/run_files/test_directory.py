@@ -12,7 +12,7 @@ from stars_dist.config.merge import resolve, set_layer
 from stars_dist.config.run_config import RunConfig
 from stars_dist.run_files.directory import RunDirectory
 
-CONFIG = RunConfig(suite="toy:4", seed=7)
+CONFIG = RunConfig.model_validate({"suite": "toy:4", "seed": 7})
 LOCK = """
 import sys
 from pathlib import Path
