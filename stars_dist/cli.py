@@ -40,6 +40,7 @@ app.add_typer(replay, name="replay")
 def root(
     context: typer.Context, version: bool = typer.Option(False, "--version", help="Show the version.")
 ) -> None:
+    """Show version or help where no command is named."""
     if version:
         print(f"stars-dist {__version__}")
         raise typer.Exit
@@ -48,7 +49,7 @@ def root(
 
 
 def main() -> None:
-    """Runs the program and exits with its code: 0 done, 1 failed, 2 bad input, 130 interrupted."""
+    """Run the program and exit with its code: 0 done, 1 failed, 2 bad input, 130 interrupted."""
     try:
         code = app(standalone_mode=False)
     except typer.TyperException as error:

@@ -15,7 +15,7 @@ class UserError(typer.TyperException):
 
 
 class RunFailedError(RuntimeError):
-    """The run cannot go on; the message says who failed, why, where the log is and what to do next. Exit code 1."""
+    """The run cannot go on; the message holds who failed, why and where the log is. Exit code 1."""
 
 
 @contextmanager

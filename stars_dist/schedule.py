@@ -14,7 +14,7 @@ class StepPeriod:
         self.due_at = self._after(env_steps)
 
     def is_due(self, env_steps: int) -> bool:
-        """Whether a multiple was passed since the last time that this was true."""
+        """Return whether a multiple was passed since the last time that this was true."""
         if env_steps < self.due_at or (self._last_at is not None and env_steps > self._last_at):
             return False
         self.due_at = self._after(env_steps)
@@ -25,18 +25,18 @@ class StepPeriod:
 
 
 def evaluation_period(plan: RunPlan, env_steps: int) -> StepPeriod:
-    """When the policy is evaluated during the run; the evaluation at its end covers the last half period."""
+    """Schedule the evaluations during the run; the evaluation at its end covers the last half period."""
     period = plan.evaluation_every_steps
     return StepPeriod(period, env_steps, last_at=plan.total_steps - (period + 1) // 2)
 
 
 def snapshot_period(plan: RunPlan, env_steps: int) -> StepPeriod | None:
-    """When the replay is copied to its storage; None: never."""
+    """Schedule the snapshots of the replay; None: there are none."""
     period = plan.config.replay.snapshot_every_env_steps
     return None if period is None else StepPeriod(period, env_steps)
 
 
 def checkpoint_period_updates(plan: RunPlan) -> int:
-    """How many updates lie between two checkpoints, at least one: the learner, which writes them, counts those."""
+    """Count the updates between two checkpoints, at least one: the learner, which writes them, counts those."""
     period_steps = plan.config.checkpoint.every_env_steps or plan.total_steps
     return max(1, round(plan.replay.updates_in(period_steps)))

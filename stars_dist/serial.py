@@ -92,7 +92,7 @@ class SerialRun:
         return EvaluationResult(config.suite, checkpoint, self._monitor.env_steps, steps, episodes, tasks)
 
     def weights_hash(self) -> str:
-        """SHA-256 over every parameter of actor, critics and target critics."""
+        """Hash every parameter of actor, critics and target critics with SHA-256."""
         return weights_hash(self._learner.learner)
 
     def close(self) -> None:
@@ -101,7 +101,7 @@ class SerialRun:
             shard.close()
 
     def _round(self) -> None:
-        """One chunk of every task, then the updates that its steps call for."""
+        """Collect one chunk of every task, then make the updates that its steps call for."""
         loop, monitor = self._learner.loop, self._monitor
         self._learner.sampler.refresh(loop.learner_steps)  # the shards admit inserts up to its limit
         self._worker.collect_chunk()

@@ -1,4 +1,4 @@
-"""A run from its first line to its last: prepare the directory, train, evaluate, say what to do next."""
+"""A run from its first line to its last: prepare the directory, train, evaluate, print the next commands."""
 
 from __future__ import annotations
 
@@ -27,12 +27,14 @@ if TYPE_CHECKING:  # it imports torch, which takes seconds
     from stars_dist.run_files.resume_point import Start
 
 EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
-LOGGED_BY_US = (
-    "worker processes have been started|A worker died or was killed"  # lines of Ray that we say better
-)
+# Lines of Ray for which the run has better ones of its own.
+LOGGED_BY_US = "worker processes have been started|A worker died or was killed"
 
 Begin = Callable[[Console], "Start"]
 """Make a start's first entries in the run directory; called once it is known that the run can start."""
+
+Train = Callable[[RunDirectory, RunPlan, Console, Begin, threading.Event], EvaluationResult | None]
+"""Train to the step budget and evaluate; return None if interrupted, with a checkpoint written."""
 
 
 def start_new(run: RunDirectory, resolved: ResolvedRun, presets: str) -> None:
@@ -72,12 +74,14 @@ def resume(run: RunDirectory, plan: RunPlan) -> None:
 
 def _train(run: RunDirectory, plan: RunPlan, begin: Begin) -> None:
     console = _introduce(run, plan)
+    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", LOGGED_BY_US)  # Ray reads it when it is imported
     console.phase("loading torch")  # seconds on a cold disk
     from learner.finite_guard import NonFiniteLossError
 
+    train = _import_mode(plan)
     with _interruptible() as interrupted:
         try:
-            result = _train_in_mode(run, plan, console, begin, interrupted)
+            result = train(run, plan, console, begin, interrupted)
         except (RunFailedError, NonFiniteLossError) as error:
             console.close()
             typer.echo(f"error: {error}; then: stars-dist resume {run.path}", err=True)
@@ -90,18 +94,15 @@ def _train(run: RunDirectory, plan: RunPlan, begin: Begin) -> None:
     _conclude(run, result)
 
 
-def _train_in_mode(
-    run: RunDirectory, plan: RunPlan, console: Console, begin: Begin, interrupted: threading.Event
-) -> EvaluationResult | None:
-    """The final evaluation; None if interrupted. Only the mode that the run is in is imported."""
+def _import_mode(plan: RunPlan) -> Train:
+    """Import the mode that the run is in and no other: a serial run loads no Ray."""
     if plan.config.serial:
         from stars_dist.serial import train_serially
 
-        return train_serially(run, plan, console, begin, interrupted)
-    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", LOGGED_BY_US)  # Ray reads it when it is imported
+        return train_serially
     from stars_dist.cluster.distributed_run import train_distributed
 
-    return train_distributed(run, plan, console, begin, interrupted)
+    return train_distributed
 
 
 def _introduce(run: RunDirectory, plan: RunPlan) -> Console:
@@ -124,7 +125,7 @@ def _conclude(run: RunDirectory, result: EvaluationResult) -> None:
 
 @contextmanager
 def _interruptible() -> Iterator[threading.Event]:
-    """Ctrl-C and SIGTERM set the event, so that the run is saved; a second one ends the program at once."""
+    """Have Ctrl-C and SIGTERM set an event, so that the run is saved; a second one ends the program at once."""
     interrupted = threading.Event()
 
     def note(number: int, frame: FrameType | None) -> None:

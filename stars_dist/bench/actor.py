@@ -18,7 +18,7 @@ from stars_dist.config.run_plan import RunPlan
 
 
 class TaskShares(NamedTuple):
-    """One task: microseconds of an environment step, and the shares of `perf/actor/*` in them."""
+    """One task: microseconds per environment step, and the shares of `perf/actor/*` in them."""
 
     name: str
     step_us: float
@@ -28,7 +28,7 @@ class TaskShares(NamedTuple):
 
 
 class DiscardedChunks:
-    """Takes every chunk at once and forgets it."""
+    """A `ChunkWriter` that takes every chunk at once and forgets it."""
 
     learner_steps = 1
     closed = False
@@ -37,15 +37,19 @@ class DiscardedChunks:
         self._tasks = list(tasks)
 
     def ready_tasks(self, timeout_s: float = 0.0) -> list[int]:
+        """Return all tasks: no limiter holds them."""
         return self._tasks
 
     def write(
         self, transitions: TransitionBatch, episodes: Sequence[EpisodeEnd], weights_version: int
-    ) -> None: ...
+    ) -> None:
+        """Forget a chunk."""
 
-    def take_on(self, task: int) -> None: ...
+    def take_on(self, task: int) -> None:
+        """Do nothing: the benchmark reassigns no task."""
 
-    def leave(self, task: int) -> None: ...
+    def leave(self, task: int) -> None:
+        """Do nothing: the benchmark reassigns no task."""
 
 
 def measure(plan: RunPlan, seconds: float, progress: Callable[[TaskShares], None]) -> list[TaskShares]:
@@ -60,7 +64,7 @@ def measure(plan: RunPlan, seconds: float, progress: Callable[[TaskShares], None
 
 
 def _fresh_weights(plan: RunPlan) -> PolicyWeights:
-    """As a learner publishes them after its first update; what they do is of no account to the time they take."""
+    """Make the weights of a learner after its first update; their values do not matter to the time they take."""
     from learner.publisher import export_policy  # torch stays out of the process that rolls out
     from stars_dist.build.learner import fresh_learner
 
@@ -92,7 +96,7 @@ def _roll_out(plan: RunPlan, task_id: int, weights: PolicyWeights, seconds: floa
 
 
 def summary(shares: Sequence[TaskShares], plan: RunPlan) -> dict[str, Any]:
-    """The suite's share of each part is over as many steps of each task, as in a run."""
+    """Return the figures as plain data; the suite's shares are over equally many steps of each task, as in a run."""
     total = sum(task.step_us for task in shares)
     parts = {
         f"{part}_share": sum(task.step_us * getattr(task, part) for task in shares) / total
@@ -107,18 +111,18 @@ def summary(shares: Sequence[TaskShares], plan: RunPlan) -> dict[str, Any]:
 
 
 def report(shares: Sequence[TaskShares], plan: RunPlan, label: str) -> str:
-    """The benchmark as a table for a person."""
+    """Format the benchmark for a terminal."""
     figures = summary(shares, plan)
     lines = [
-        f"{label}, suite {plan.suite.name}: {plan.config.actors.envs_per_actor} environments an actor, one thread",
-        f"{'task':30} {'us a step':>9} {'environment':>11} {'policy':>7} {'sending':>7}",
+        f"{label}, suite {plan.suite.name}: {plan.config.actors.envs_per_actor} environments per actor, one thread",
+        f"{'task':30} {'us/step':>9} {'environment':>11} {'policy':>7} {'sending':>7}",
     ]
     for name, step_us, *parts in shares:
         lines.append(f"{name:30} {step_us:9.0f} {parts[0]:11.1%} {parts[1]:7.1%} {parts[2]:7.1%}".rstrip())
     return "\n".join(
         [
             *lines,
-            f"an actor that serves all tasks alike makes {figures['steps_per_s']:,.0f} steps a second; policy "
+            f"an actor that serves all tasks alike makes {figures['steps_per_s']:,.0f} steps per second; policy "
             f"{figures['policy_share']:.1%}, sending (to nowhere) {figures['sending_share']:.1%} of its time",
         ]
     )

@@ -27,7 +27,7 @@ _STATE = int(mujoco.mjtState.mjSTATE_INTEGRATION)
 
 
 class TaskTiming(NamedTuple):
-    """Medians of one task, in microseconds a step; speedup = stock / fast, floor_ratio = fast / floor."""
+    """Medians of one task, in microseconds per step; speedup = stock / fast, floor_ratio = fast / floor."""
 
     name: str
     stock_us: float
@@ -50,7 +50,7 @@ class Moment(NamedTuple):
 def measure(
     suite: Suite, steps: int, seed: int, actions: str, progress: Callable[[TaskTiming], None]
 ) -> list[TaskTiming]:
-    """Every task of a Meta-World suite over the same actions, one goal an episode of `steps` steps."""
+    """Time every task of a Meta-World suite over the same actions, for one episode of `steps` steps each."""
     timings = []
     for task in suite.tasks:
         timings.append(_measure_task(suite, task.id, steps, seed, actions))
@@ -59,6 +59,7 @@ def measure(
 
 
 def summary(timings: Sequence[TaskTiming]) -> dict[str, Any]:
+    """Return the figures as plain data, with the suite's geometric means."""
     return {
         "speedup_geomean": _geomean([timing.speedup for timing in timings]),
         "speedup_min": min(timing.speedup for timing in timings),
@@ -127,7 +128,7 @@ def _fast_step(env: MetaWorldEnvironment, action: NDArray[np.float32], durations
 
 
 def _floor_step(model: Any, data: Any, moment: Moment) -> float:
-    """The physics of a step from the same state: the five sub-steps and the forward that ends it."""
+    """Time the physics of a step from the same state: the five sub-steps and the forward that ends it, in s."""
     mujoco.mj_setState(model, data, moment.state, _STATE)
     data.ctrl[:], data.mocap_pos[:] = moment.ctrl, moment.mocap_pos
     started = time.perf_counter()
@@ -139,7 +140,7 @@ def _floor_step(model: Any, data: Any, moment: Moment) -> float:
 
 
 def _reset_speedup(stock: MetaWorldEnvironment, fast: MetaWorldEnvironment) -> float:
-    """Of resets to goals that have been started before, as nearly all of a run's are."""
+    """Compare resets to goals that have been started before, as nearly all of a run's are."""
     seconds: dict[bool, list[float]] = {False: [], True: []}
     for goal in [*range(RESETS), *range(RESETS)]:
         for env in (stock, fast):

@@ -1,4 +1,4 @@
-"""How the timings of `stars-dist bench env` are shown: a table, a picture, and files that say how they were made."""
+"""How the timings of `stars-dist bench env` are shown: a table, a picture, and files that hold how they were made."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _COLUMNS = "| task | stock us | fast us | floor us | speed-up | fast / floor | r
 
 
 def table(timings: Sequence[TaskTiming]) -> str:
-    """A Markdown table, which a terminal shows as well."""
+    """Format the timings as a Markdown table, which a terminal shows as well."""
     lines = [_COLUMNS, "| --- |" + " ---: |" * 6]
     for t in timings:
         lines.append(
@@ -24,6 +24,7 @@ def table(timings: Sequence[TaskTiming]) -> str:
 
 
 def verdict(timings: Sequence[TaskTiming]) -> str:
+    """Summarize the suite in one sentence."""
     figures = summary(timings)
     return (
         f"Geometric mean over {len(timings)} tasks: {figures['speedup_geomean']:.2f} times as fast as stock "
@@ -32,7 +33,7 @@ def verdict(timings: Sequence[TaskTiming]) -> str:
 
 
 def write(directory: Path, timings: Sequence[TaskTiming], actions: str, made_by: Mapping[str, Any]) -> None:
-    """`env-<actions>.json`, `.md` and `.png`; the first two say how they were made."""
+    """Write `env-<actions>.json`, `.md` and `.png`; the first two hold how they were made."""
     directory.mkdir(parents=True, exist_ok=True)
     record = {**summary(timings), "actions": actions, "made_by": dict(made_by)}
     (directory / f"env-{actions}.json").write_text(json.dumps(record, indent=1) + "\n")
@@ -41,6 +42,7 @@ def write(directory: Path, timings: Sequence[TaskTiming], actions: str, made_by:
 
 
 def page(record: Mapping[str, Any], timings: Sequence[TaskTiming]) -> str:
+    """Format the page: how it was made, the picture and the table."""
     made_by, actions = record["made_by"], record["actions"]
     versions = ", ".join(f"{name} {made_by['versions'][name]}" for name in ("metaworld", "mujoco", "numpy"))
     return (
@@ -51,7 +53,7 @@ def page(record: Mapping[str, Any], timings: Sequence[TaskTiming]) -> str:
 
 
 def plot(path: Path, timings: Sequence[TaskTiming], actions: str) -> None:
-    """Time per step of every task, the slowest of stock first: floor, ours above it, stock above both."""
+    """Draw the time per step of every task, the slowest of stock first: floor, ours above it, stock above both."""
     from matplotlib.figure import Figure
 
     ordered = sorted(timings, key=lambda timing: timing.stock_us)
@@ -64,7 +66,7 @@ def plot(path: Path, timings: Sequence[TaskTiming], actions: str) -> None:
         ("MuJoCo alone", [timing.floor_us for timing in ordered], "#12304f"),
     ):
         axes.barh(names, values, label=label, color=colour)
-    axes.set_xlabel(f"microseconds a step, median, {actions} actions")
+    axes.set_xlabel(f"microseconds per step, median, {actions} actions")
     axes.tick_params(axis="y", labelsize=8)
     axes.margins(y=0.01)
     axes.legend(loc="lower right")

@@ -24,14 +24,22 @@ STEPS_PER_TASK = 100_000  # more than are made before the run is ended
 
 
 class LaunchResult(NamedTuple):
+    """How soon a run's tasks act, and the memory of its processes."""
+
     first_transition_all_tasks_s: float  # from the start of the command
     actor_private_mb_median: float  # MiB that no other process shares (USS)
     total_gib: float  # all processes of the run, shared pages counted once (PSS)
     largest: tuple[tuple[str, int, float], ...]  # kind of process, how many, MiB private together
 
+    def to_json(self) -> dict[str, float]:
+        """Return the figures, without the kinds of processes."""
+        figures = self._asdict()
+        del figures["largest"]
+        return {name: round(value, 2) for name, value in figures.items()}
+
 
 def measure(suite: Suite, num_actors: int) -> LaunchResult:
-    """Starts a run, waits for the first transitions of all tasks, measures, and ends it.
+    """Start a run, wait for the first transitions of all tasks, measure, and end it.
 
     Raises:
         RuntimeError: the run ended before all tasks had transitions.
@@ -61,6 +69,7 @@ def measure(suite: Suite, num_actors: int) -> LaunchResult:
 
 
 def table(result: LaunchResult) -> str:
+    """Format the result for a terminal."""
     lines = [
         f"first transitions of all tasks   {result.first_transition_all_tasks_s:7.1f} s after the start",
         f"private memory of an actor       {result.actor_private_mb_median:7.1f} MiB in the median (USS)",
@@ -77,7 +86,9 @@ def _wait_for_all_tasks(run: psutil.Popen, log: Path) -> None:
     while not re.search(r"first transitions of all \d+ tasks", text := log.read_text()):
         if run.poll() is not None or time.monotonic() > deadline:
             last = " | ".join(text.strip().splitlines()[-3:])
-            raise RuntimeError(f"the run must reach the first transitions of all tasks, it said: {last}")
+            raise RuntimeError(
+                f"the run must reach the first transitions of all tasks, its output ends with: {last}"
+            )
         time.sleep(0.1)
 
 
@@ -96,7 +107,7 @@ def _memory(run: psutil.Process, seconds: float) -> LaunchResult:
 
 
 def _kind(process: psutil.Process) -> str:
-    """`ray::RolloutProcess` of `ray::RolloutProcess.run`; else the program's name."""
+    """Name a process: `ray::RolloutProcess` of `ray::RolloutProcess.run`, else its program."""
     command = process.cmdline()
     if command and command[0].startswith("ray::"):
         return re.split(r"[. ]", command[0])[0]
@@ -104,7 +115,7 @@ def _kind(process: psutil.Process) -> str:
 
 
 def _end(run: psutil.Popen) -> None:
-    """As Ctrl-C does, and by force what is left after a while."""
+    """End a run as Ctrl-C does, and by force what is left after a while."""
     processes = [run, *run.children(recursive=True)] if run.is_running() else []
     if run.poll() is None:
         run.send_signal(signal.SIGINT)

@@ -37,11 +37,14 @@ class Timing(NamedTuple):
 
 
 class LearnerBench(NamedTuple):
+    """An update on both kinds of batch, and its parts."""
+
     even: Timing  # the same number of rows for every task
     ragged: Timing  # quotas as they are when half of the tasks are solved
     split_ms: dict[str, float]  # where an update's time goes
 
     def to_json(self) -> dict[str, Any]:
+        """Return plain data; the even batches' figures stand at its top."""
         return {**self.even._asdict(), "split_ms": self.split_ms, "ragged": self.ragged._asdict()}
 
 
@@ -84,7 +87,7 @@ def _compare(plan: RunPlan, batch: TensorBatch, device: torch.device, seconds: f
 
 
 def plain_network(network: NetworkConfig) -> NetworkConfig:
-    """Multi-head SAC at the same widths: one trunk for all tasks and a head for each."""
+    """Configure multi-head SAC at the same widths: one trunk for all tasks and a head per task."""
     plain = {"shared": SharedConfig(kind="plain"), "unique": UniqueConfig(enabled=False), "head": "per_task"}
     return network.model_copy(update=plain)
 
@@ -109,21 +112,26 @@ class Products:
             learner.update(batch)
 
     def add(self, call: Callable[[], object], stage: str | None) -> None:
+        """Record a product that was computed in a stage."""
         (self._composition if stage == "composition" else self._layers).append(call)
 
     @torch.no_grad()
     def multiply_layers(self) -> None:
+        """Compute the products of the layers again."""
         for call in self._layers:
             call()
 
     @torch.no_grad()
     def multiply(self) -> None:
+        """Compute every product again."""
         self.multiply_layers()
         for call in self._composition:
             call()
 
 
 class _Recording(TorchDispatchMode):
+    """Records the products among torch's operations while it is entered."""
+
     def __init__(self, products: Products, clock: StageClock) -> None:
         super().__init__()
         self._products, self._clock = products, clock
@@ -137,7 +145,7 @@ class _Recording(TorchDispatchMode):
 
 
 def _split(plan: RunPlan, device: torch.device) -> dict[str, float]:
-    """Milliseconds of an update by what it does, on batches that a thread draws and copies ahead."""
+    """Split an update's milliseconds by what it does, on batches that a thread draws and copies ahead."""
     learner, config = fresh_learner(plan), plan.config
     total = WARM_UP_UPDATES + SAMPLED_UPDATES
     with stored_batches(plan, 0.5) as sampler:
@@ -160,7 +168,7 @@ def _split(plan: RunPlan, device: torch.device) -> dict[str, float]:
 
 
 def report(bench: LearnerBench, plan: RunPlan, label: str) -> str:
-    """The benchmark as a table for a person."""
+    """Format the benchmark for a terminal."""
     lines = [
         f"{label}, suite {plan.suite.name}: {plan.num_tasks} tasks, batch {plan.replay.batch_size}, device "
         f"{choose_device(plan.config.device)}, {torch.get_num_threads()} threads",

@@ -22,6 +22,8 @@ PLOT_FILE, REPORT_FILE = "replay-growth.png", "replay.md"
 
 
 class ReplayFigures(NamedTuple):
+    """All that the benchmark measures; None: cpprb is not installed."""
+
     cycle_ms: float
     cpprb_cycle_ms: float | None
     ratio_cpprb: float | None
@@ -34,6 +36,7 @@ class ReplayFigures(NamedTuple):
     growth: list[GrowthPoint]
 
     def to_json(self) -> dict[str, Any]:
+        """Return plain data."""
         values = {name: round(v, 3) if isinstance(v, float) else v for name, v in self._asdict().items()}
         return values | {"growth": [point._asdict() for point in self.growth]}
 
@@ -41,7 +44,7 @@ class ReplayFigures(NamedTuple):
 def measure(
     rounds: int, ray_seconds: float, batches_per_call: int, log: Callable[[str], None]
 ) -> ReplayFigures:
-    """Every part in turn; `rounds` decides how often each is measured, `log` is told what is being measured."""
+    """Measure every part in turn, the repeated ones `rounds` times; `log` receives the name of each as it begins."""
     log("sample + weights + update beside cpprb")
     cycles = measure_cycles(rounds)
     log("inserts, in memory and mapped")
@@ -68,7 +71,7 @@ def measure(
 
 
 def table(figures: ReplayFigures) -> str:
-    """The figures with their targets, in Markdown, which also reads well on a terminal."""
+    """Format the figures with their targets as Markdown, which a terminal shows as well."""
     theirs, ratio = figures.cpprb_cycle_ms, figures.ratio_cpprb
     mapped_cost = 1 - figures.inserts_per_s_mapped / figures.inserts_per_s_memory
     rows = [
@@ -108,7 +111,7 @@ def _growth_table(growth: list[GrowthPoint]) -> str:
 
 
 def write_report(figures: ReplayFigures, command: str, directory: Path) -> None:
-    """`replay.md` and the plot of the growth, in a directory."""
+    """Write `replay.md` and the plot of the growth into a directory."""
     directory.mkdir(parents=True, exist_ok=True)
     plot(figures.growth, directory / PLOT_FILE)
     versions = ", ".join(f"{name} {_version(name)}" for name in ("numpy", "ray", "cpprb"))
@@ -124,18 +127,19 @@ def write_report(figures: ReplayFigures, command: str, directory: Path) -> None:
 
 EXPLANATION = """\
 - A cycle is everything that a learner's update asks of the replay: task quotas, draws, importance weights with one
-  maximum, the assembled batch, and the priorities back. cpprb has a buffer for each task, draws 128 rows from each and
-  updates them; its rows stay in ten pieces and its weights have a maximum for each buffer, which favours it.
+  maximum, the assembled batch, and the priorities back. cpprb has a buffer per task, draws 128 rows from each and
+  updates them; its rows stay in ten pieces and its weights have a maximum per buffer, which favours it.
 - The growth answers what the method's overhead is, a question that the paper leaves open: with transitions the time of
   a batch grows as the depth of the sum tree and the misses of the cache do, and with tables (1 M transitions shared
   out among them, a batch of 2,000 rows) by what the bookkeeping of a table costs. A uniform draw of as many bytes is
   given beside it.
-- Through Ray one process does nothing but draw and return priorities; mapped storage, batches a call as in the command.
+- Through Ray one process does nothing but draw and return priorities; mapped storage, batches per call as in the
+  command.
 """
 
 
 def plot(growth: list[GrowthPoint], path: Path) -> None:
-    """Two panels: time of a batch against transitions of one table, and against tables."""
+    """Draw the time per batch against transitions of one table, and against tables."""
     import matplotlib  # pyright: ignore[reportMissingImports] - comes with the bench extra
 
     matplotlib.use("Agg")
@@ -150,7 +154,7 @@ def plot(growth: list[GrowthPoint], path: Path) -> None:
         panel.plot(size, [p.uniform_ms for p in points], "s--", color="0.5", label="uniform draw")
         panel.set(xscale="log", xlabel=label, title=f"{points[0].rows:,} rows")
         panel.grid(alpha=0.3)
-    panels[0].set(ylabel="ms a batch", ylim=(0, None))
+    panels[0].set(ylabel="ms per batch", ylim=(0, None))
     panels[0].legend()
     figure.tight_layout()
     figure.savefig(path, dpi=120)

@@ -49,6 +49,7 @@ class GrowthPoint(NamedTuple):
 
 
 def measure_cycles(rounds: int) -> CycleTimes:
+    """Time a cycle beside cpprb's, in turn."""
     rng = np.random.default_rng(0)
     plan = bench_plan(NUM_TASKS, CAPACITY, ROWS_PER_TASK)
     steps: dict[str, Callable[[], object]] = {"ours": Cycle(plan, filled_shard(plan, rng), rng)}
@@ -60,7 +61,7 @@ def measure_cycles(rounds: int) -> CycleTimes:
 
 
 def _cpprb_cycle(rng: np.random.Generator) -> Callable[[], object] | None:
-    """The same work with a buffer for each task; the rows are left in ten pieces, which favours cpprb."""
+    """Build the same work with a buffer per task; the rows are left in ten pieces, which favours cpprb."""
     try:
         import cpprb  # pyright: ignore[reportMissingImports] - an extra
     except ImportError:
@@ -84,7 +85,7 @@ def _cpprb_cycle(rng: np.random.Generator) -> Callable[[], object] | None:
 
 
 def measure_inserts(rounds: int) -> dict[str, float]:
-    """Transitions a second in chunks of 500, into full tables, by storage."""
+    """Measure the transitions per second in chunks of 500, into full tables, by storage."""
     with tempfile.TemporaryDirectory(prefix="replay-bench-") as directory:
         steps: dict[str, Callable[[], object]] = {}
         shards: list[Shard] = []
@@ -104,6 +105,7 @@ def measure_inserts(rounds: int) -> dict[str, float]:
 
 
 def measure_growth(rounds: int) -> list[GrowthPoint]:
+    """Time a cycle while first transitions, then tables grow."""
     points = [_growth_point("transitions", 1, size, rounds) for size in TRANSITIONS]
     return points + [
         _growth_point("tables", tables, TRANSITIONS_OF_TABLES // tables, rounds) for tables in TABLES
@@ -130,7 +132,7 @@ def _growth_point(axis: str, tables: int, capacity: int, rounds: int) -> GrowthP
 
 
 def measure_snapshot_stall(min_samples: int) -> dict[str, float]:
-    """The 99th percentile of a cycle's wall time, ms, at rest and while snapshots of 1 M rows are written."""
+    """Measure a cycle's 99th percentile in ms, at rest and while snapshots of 1 M rows are written."""
     rng = np.random.default_rng(0)
     plan = bench_plan(NUM_TASKS, CAPACITY, ROWS_PER_TASK)
     shard = filled_shard(plan, rng)
@@ -147,7 +149,7 @@ def measure_snapshot_stall(min_samples: int) -> dict[str, float]:
 
 @contextmanager
 def _writing(shard: Shard, directory: str) -> Iterator[threading.Event]:
-    """Snapshots under way in a thread; the event is set after the last."""
+    """Write snapshots in a thread; the event is set after the last."""
     done = threading.Event()
 
     def write() -> None:

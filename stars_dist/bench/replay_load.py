@@ -27,7 +27,7 @@ def bench_plan(
     storage: Literal["memory", "mapped"] = "memory",
     chunk_steps: int = 500,
 ) -> ReplayPlan:
-    """One shard whose limiter never holds anybody."""
+    """Plan one shard whose limiter never holds anybody."""
     return ReplayPlan(
         spec=TransitionSpec(num_tasks, OBS_DIM, ACTION_DIM),
         replay=ReplayConfig(
@@ -49,7 +49,7 @@ def bench_plan(
 
 
 def make_transitions(task: int, rows: int, rng: np.random.Generator) -> TransitionBatch:
-    """Random transitions of one task."""
+    """Make random transitions of one task."""
     return TransitionBatch(
         obs=rng.standard_normal((rows, OBS_DIM), np.float32),
         action=rng.standard_normal((rows, ACTION_DIM), np.float32),
@@ -71,7 +71,7 @@ class Feed:
         self._sequence = 0
 
     def round(self, shard: Shard) -> int:
-        """One chunk of each task; returns the transitions stored."""
+        """Insert one chunk of each task; return the transitions stored."""
         for chunk in self._chunks:
             shard.insert(chunk._replace(id=ChunkId(0, 0, self._sequence)), 0.0)
         self._sequence += 1
@@ -79,7 +79,7 @@ class Feed:
 
 
 def filled_shard(plan: ReplayPlan, rng: np.random.Generator, directory: Path | None = None) -> Shard:
-    """A shard with full tables of random priorities."""
+    """Build a shard with full tables of random priorities."""
     shard = Shard(0, plan, directory)
     shard.set_insert_limit(0, UNLIMITED)
     feed, capacity = Feed(plan, rng), plan.replay.capacity_per_task
@@ -93,7 +93,7 @@ def filled_shard(plan: ReplayPlan, rng: np.random.Generator, directory: Path | N
 
 
 class Cycle:
-    """Sample, weights, update: what a learner asks of the replay for each of its updates."""
+    """Sample, weights, update: what a learner asks of the replay per update."""
 
     def __init__(self, plan: ReplayPlan, shard: Shard, rng: np.random.Generator) -> None:
         self._sampler = ReplaySampler(plan, LocalTransport([shard]))
@@ -101,12 +101,13 @@ class Cycle:
         self._sampler.refresh(0)
 
     def __call__(self) -> None:
+        """Go through one cycle."""
         batches = self._sampler.sample(1, 0, 0.4, 1.0)
         self._sampler.update_priorities(batches, [self._td_error])
 
 
 def milliseconds(step: Callable[[], object], repeats: int) -> float:
-    """Mean wall time of a step."""
+    """Measure the mean wall time of a step, in ms."""
     start = time.perf_counter()
     for _ in range(repeats):
         step()
@@ -114,7 +115,7 @@ def milliseconds(step: Callable[[], object], repeats: int) -> float:
 
 
 def alternated(steps: dict[str, Callable[[], object]], rounds: int, repeats: int) -> dict[str, float]:
-    """Median over the rounds of each step's mean wall time, ms; in turn, so that all see the same machine."""
+    """Measure each step's mean wall time in ms, median over the rounds; in turn, so that all see the same machine."""
     times: dict[str, list[float]] = {name: [] for name in steps}
     for step in steps.values():
         milliseconds(step, repeats)

@@ -31,13 +31,14 @@ class InsertingActor:
         self._steps, self._rng = plan.chunk_steps, np.random.default_rng(actor)
 
     def run(self) -> None:
+        """Write without an end; the process is killed."""
         while True:
             for task in self._writer.ready_tasks(1.0):
                 self._writer.write(make_transitions(task, self._steps, self._rng), (), 0)
 
 
 def measure_ray(seconds: float, batches_per_call: int) -> dict[str, float]:
-    """Batches of 1280 rows a second, and the transitions a second that the limiter let in beside them."""
+    """Measure batches of 1280 rows per second, and transitions per second that the limiter admits beside them."""
     plan = ReplayPlan(
         spec=TransitionSpec(NUM_TASKS, OBS_DIM, ACTION_DIM),
         replay=ReplayConfig(num_shards=NUM_SHARDS, warmup_steps_per_task=10_000),
@@ -80,7 +81,7 @@ def _run(plan: ReplayPlan, directory: str, seconds: float) -> dict[str, float]:
 
 
 def _learn(sampler: ReplaySampler, plan: ReplayPlan, learner_steps: int, seconds: float) -> int:
-    """Draw and return priorities for a while after the first batch; returns the batches drawn."""
+    """Draw and give priorities back for `seconds` after the first batch; return the number of batches drawn."""
     priority = [np.abs(np.random.default_rng(0).standard_normal(plan.batch_size))] * plan.batches_per_call
     count, end = 0, None
     while end is None or time.perf_counter() < end:

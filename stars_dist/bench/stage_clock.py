@@ -36,12 +36,13 @@ class StageClock:
         self.reset()
 
     def reset(self) -> None:
+        """Set every stage to zero."""
         stages = (*_METHODS.values(), "composition", "optimizer")
         self.seconds = dict.fromkeys(stages, 0.0)
 
     @contextmanager
     def attached(self) -> Iterator[None]:
-        """Replaces the learner's stage methods by timed ones."""
+        """Replace the learner's stage methods by timed ones."""
         learner = self._learner
         targets: list[tuple[Any, str, str]] = [(learner, name, stage) for name, stage in _METHODS.items()]
         for network in (getattr(learner, name) for name in _NETWORKS):

@@ -22,7 +22,7 @@ _UNLIMITED = 1e9  # samples per insert: nothing is inserted while the benchmark 
 
 @contextmanager
 def stored_batches(run_plan: RunPlan, solved_share: float) -> Iterator[ReplaySampler]:
-    """A sampler over full tables. The last tasks, `solved_share` of them, succeed always and the others never."""
+    """Provide a sampler over full tables. The last tasks, `solved_share` of them, always succeed, the others never."""
     plan = _plan(run_plan)
     shards = [Shard(i, plan) for i in range(plan.num_shards)]
     sampler = ReplaySampler(plan, LocalTransport(shards))
@@ -30,7 +30,7 @@ def stored_batches(run_plan: RunPlan, solved_share: float) -> Iterator[ReplaySam
     for task in range(plan.num_tasks):
         is_solved = task >= (1 - solved_share) * plan.num_tasks
         for sequence in range(TRANSITIONS_PER_TASK // _CHUNK_STEPS):
-            sampler.refresh(0)  # tells the shards how much they may take in
+            sampler.refresh(0)  # the shards admit inserts up to its limit
             episode = EpisodeEnd(task, 0.0, _CHUNK_STEPS, is_solved, 0)
             chunk = Chunk(ChunkId(task, 0, sequence), _transitions(plan, task, rng), (episode,), 0)
             status = shards[task % plan.num_shards].insert(chunk, timeout_s=0.0).status

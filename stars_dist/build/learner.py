@@ -79,7 +79,7 @@ def build_learner(
         write_checkpoint(run.path, learner, config.suite, state, config.checkpoint.keep_last)
 
     def report_all(learned: LearnerReport) -> None:
-        """The learner's report with what only its sampler knows."""
+        """Report what the learner does, with what only its sampler knows."""
         quota = dict(zip(learner.task_names, sampler.newest_group_sizes, strict=True))
         values = learned.values | {f"sampling/quota/{name}": float(rows) for name, rows in quota.items()}
         report(learned._replace(values=values | sampler.metrics()))

@@ -1,4 +1,4 @@
-"""The pool of a run's actors: who is there, who hangs, and who serves the tasks of those that are away."""
+"""The pool of a run's actors: which are there, which hang, and which serve the tasks of those that are away."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from stars_dist.monitor.run_monitor import RunMonitor
 
 
 class ActorPool:
-    """Collects the actors' heartbeats from the coordinator and tells it what each is to serve."""
+    """Collects the actors' heartbeats from the coordinator and assigns each its tasks there."""
 
     def __init__(
         self,

@@ -96,7 +96,7 @@ class Cluster:
 
 
 def _remote(plain_class: type) -> Any:
-    """The Ray actor class of a plain class; Ray's own types do not know its methods."""
+    """Make the Ray actor class of a plain class; Ray's own types do not know its methods."""
     return ray.remote(plain_class)
 
 

@@ -17,7 +17,7 @@ ANSWER_TIMEOUT_S = 5.0
 
 
 def connect(address: str, num_actors: int) -> bool:
-    """Joins a Ray cluster or starts a local one; returns whether it was started here.
+    """Join a Ray cluster or start a local one; return whether it was started here.
 
     `auto` joins the cluster that RAY_ADDRESS names or that `ray start` left running on this machine. Ray's own
     "auto" would also join the private cluster of any other run here, and end with it.
@@ -35,7 +35,7 @@ def connect(address: str, num_actors: int) -> bool:
     if address == "local":
         # All processes of the cluster inherit the one thread. On a cluster that runs already Ray itself gives a
         # process as many as its reserved cores. A runtime_env of each process would do the same, but Ray then
-        # starts Python twice: half a second of a core for each, and three times as long until fifty are up.
+        # starts Python twice: half a second of a core per process, and three times as long until fifty are up.
         with single_threaded_children():
             start_many = {"worker_maximum_startup_concurrency": _started_at_a_time(num_actors)}
             ray.init(address="local", include_dashboard=False, _system_config=start_many, **options)
@@ -57,18 +57,18 @@ def connect(address: str, num_actors: int) -> bool:
 
 
 def _started_at_a_time(num_processes: int) -> int:
-    """Ray's own choice is the cores, and it warns when four times that number have been started in all."""
+    """Choose how many start at once: Ray's choice is the cores, and past four times that many in all it warns."""
     return max(os.cpu_count() or 1, math.ceil(num_processes / 3))
 
 
 def _started_cluster() -> str | None:
-    """The cluster of the last `ray start` on this machine, if it still runs."""
+    """Find the cluster of the last `ray start` on this machine, if it still runs."""
     address = read_ray_address()
     return address if address and _refusal(address) is None else None
 
 
 def _refusal(address: str) -> str | None:
-    """Why nobody answers at host:port; None if somebody does. Ray itself would try for minutes."""
+    """Find why nobody answers at host:port; None if somebody does. Ray itself would try for minutes."""
     host, _, port = address.rpartition(":")
     if not port.isdecimal():
         return "no port"

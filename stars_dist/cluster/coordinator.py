@@ -1,7 +1,7 @@
 """The coordinator: where actors send their heartbeats, and find new weights and their tasks.
 
 One call does all three, so that an actor needs no thread that answers the driver: with fifty actors such
-threads cost a third of a core (Ray wakes each a hundred times a second).
+threads cost a third of a core (Ray wakes each a hundred times per second).
 """
 
 from __future__ import annotations
@@ -56,12 +56,12 @@ class Coordinator:
         return self._weights
 
     def heartbeat(self, stats: ActorStats) -> HeartbeatReply:
-        """Take an actor's stats and tell it what is new."""
+        """Record an actor's heartbeat and return what is new for it."""
         self._stats[stats.actor] = (stats, time.monotonic())
         return HeartbeatReply(self.latest_weights(stats.weights_version), self._task_ids.get(stats.actor))
 
     def collect_heartbeats(self, task_ids: Mapping[int, tuple[int, ...]]) -> tuple[Heartbeat, ...]:
-        """Take what each actor is to serve, and return the newest heartbeat of each: the driver's call."""
+        """Keep what each actor is to serve, and return the newest heartbeat of each: the driver's call."""
         self._task_ids = dict(task_ids)
         now = time.monotonic()
         return tuple(Heartbeat(stats, now - received_at) for stats, received_at in self._stats.values())

@@ -28,16 +28,17 @@ class CoordinatorClient:
         self._coordinator = coordinator
         self._period_s = period_s
         self._send_at = 0.0
-        self._task_ids: tuple[int, ...] | None = None
+        self._task_ids: tuple[int, ...] | None = None  # to serve, once the coordinator knows
         self._first: Any = coordinator.latest_weights.remote(None)
         self._heartbeat: Any = None  # in flight
         self._weights: Any = None  # reference to weights in flight
 
     def sync(self, stats: ActorStats) -> SyncReply:
         """Send a heartbeat, if it is time and none is in flight; return the news that has arrived."""
+        now = time.monotonic()  # before the replies: a caller of the same period is not too early next time
         self._take_replies()
-        if self._heartbeat is None and time.monotonic() >= self._send_at:
-            self._send_at = time.monotonic() + self._period_s
+        if self._heartbeat is None and now >= self._send_at:
+            self._send_at = now + self._period_s
             self._heartbeat = self._coordinator.heartbeat.remote(stats)
         return SyncReply(self._take_weights(stats.weights_version), self._task_ids)
 
@@ -69,7 +70,7 @@ class CoordinatorClient:
             (self._weights,) = published.reference
 
     def _take(self, reference: Any) -> Any:
-        """The value behind a reference if it is here; a lost one is forgotten."""
+        """Return the value behind a reference if it is here; forget a lost one."""
         if reference is None or not ray.wait([reference], timeout=0)[0]:
             return None
         try:

@@ -131,7 +131,7 @@ def evaluate_at_end(
     interrupted: threading.Event,
 ) -> EvaluationResult | None:
     """Evaluate the newest checkpoint; return None if interrupted."""
-    # Not the weights that the learner published: they may have gone with its process.
+    # Not the weights that the learner published: they may have gone with its process, which ends when it has finished.
     weights, _ = read_policy(find_policy_file(run.path))
     episodes = plan.config.evaluation.final_episodes_per_task
     evaluation = Evaluation(run, plan, weights, env_steps, episodes, num_processes)

@@ -19,7 +19,7 @@ READY_TIMEOUT_S = 1.0  # of a wait for the limiter, before the actor looks wheth
 
 
 class LearnerStatus(NamedTuple):
-    """What the learner tells the driver: its clocks, and its reports since the last status."""
+    """The learner's answer to the driver: its clocks, and its reports since the last status."""
 
     learner_steps: int
     env_steps: int
@@ -27,7 +27,7 @@ class LearnerStatus(NamedTuple):
 
 
 class RolloutProcess:
-    """One rollout actor. It is ended by killing it, and talks to the driver through the coordinator alone."""
+    """One rollout actor. It is ended by killing it, and reaches the driver through the coordinator alone."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class LearnerProcess:
         )
 
     def run(self) -> int:
-        """Learn until the run's updates are made or until told to stop; return the learner steps reached."""
+        """Learn until the run's updates are made or until `stop`; return the learner steps reached."""
         self._learner.loop.run()
         return self._learner.loop.learner_steps
 

@@ -126,7 +126,7 @@ class SupervisedProcess:
 
 
 def describe(error: BaseException) -> str:
-    """Say in one line what happened to a process."""
+    """Describe in one line what happened to a process."""
     if isinstance(error, ray.exceptions.RayTaskError):
         cause: Any = error.cause
         return f"{type(cause).__name__}: {cause}".splitlines()[0]

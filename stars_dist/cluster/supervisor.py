@@ -1,4 +1,4 @@
-"""The supervisor of a distributed run: starts its processes, sees who died and what next, until the run is done.
+"""The supervisor of a distributed run: starts its processes and restarts those that die, until the run is done.
 
              consumes                        produces                    waits for            is unblocked by
 _start_due   what ended, back-off times      actors, learner             -                    time

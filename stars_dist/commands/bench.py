@@ -13,8 +13,9 @@ import typer
 from stars_dist.errors import checking_input
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
+    from stars_dist.config.merge import Flags
     from stars_dist.config.run_plan import RunPlan
 
 AS_JSON = typer.Option(False, "--json", help="Print JSON and nothing else on standard output.")
@@ -51,9 +52,12 @@ def learner(
     as_json: bool = AS_JSON,
 ) -> None:
     """Time an update, a plain multi-head SAC's on the same batch, and the update's matrix products alone."""
-    flags = {"suite": suite, "device": device, "threads": threads}
-    keys = {"suite": "suite", "device": "device", "threads": "learner.torch_threads"}
-    plan = _plan(preset, set_, flags, keys)
+    flags = {
+        ("--suite", "suite"): suite,
+        ("--device", "device"): device,
+        ("--threads", "learner.torch_threads"): threads,
+    }
+    plan = _plan(preset, set_, flags)
     from stars_dist.bench.learner import measure, report
     from stars_dist.build.learner import choose_device
 
@@ -105,8 +109,7 @@ def actor(
     as_json: bool = AS_JSON,
 ) -> None:
     """Time the parts of an actor's step: environment, policy and sending; chunks are discarded."""
-    flags, keys = {"suite": suite, "envs": envs}, {"suite": "suite", "envs": "actors.envs_per_actor"}
-    plan = _plan(preset, set_, flags, keys)
+    plan = _plan(preset, set_, {("--suite", "suite"): suite, ("--envs", "actors.envs_per_actor"): envs})
     from stars_dist.bench.actor import measure, report, summary
 
     shares = measure(plan, seconds, lambda task: _log(task.name))
@@ -147,30 +150,14 @@ def launch(
         _check_at_least_one(actors=actors)
         loaded = parse_suite(suite)
     result = measure(loaded, actors)
-    if as_json:
-        figures = result._asdict()
-        del figures["largest"]
-        print(json.dumps({name: round(value, 2) for name, value in figures.items()}))
-    else:
-        print(table(result))
+    print(json.dumps(result.to_json()) if as_json else table(result))
 
 
-def _plan(
-    presets: Sequence[str],
-    assignments: Sequence[str],
-    flags: Mapping[str, str | None],
-    keys: Mapping[str, str],
-) -> RunPlan:
-    """The plan of presets, --set and the flags that were given, whose keys in the configuration `keys` holds."""
-    from stars_dist.config.merge import flag_layer, resolve, set_layer
-    from stars_dist.config.preset_files import preset_layer
+def _plan(presets: Sequence[str], assignments: Sequence[str], flags: Flags) -> RunPlan:
+    from stars_dist.config.merge import command_layers, resolve
 
     with checking_input():
-        layers = [*map(preset_layer, presets), *map(set_layer, assignments)]
-        layers += [
-            flag_layer(f"--{flag}", keys[flag], value) for flag, value in flags.items() if value is not None
-        ]
-        return resolve(layers).plan
+        return resolve(command_layers(presets, assignments, flags)).plan
 
 
 def _check_at_least_one(**values: float) -> None:

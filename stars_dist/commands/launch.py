@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,58 +13,69 @@ from actors.suites import SUITE_GRAMMAR
 from stars_dist.errors import checking_input
 
 if TYPE_CHECKING:
-    from stars_dist.config.merge import ResolvedRun
-    from stars_dist.config.preset_files import ConfigLayer
+    from stars_dist.config.merge import Flags, ResolvedRun
+    from stars_dist.run_files.directory import RunDirectory
 
 
 class Device(StrEnum):
+    """Where the learner computes."""
+
     AUTO = "auto"
     CPU = "cpu"
     CUDA = "cuda"
 
 
-def launch(  # numbers arrive as text: the configuration checks them and names rule, value and remedy
-    suite: str = typer.Option("mt10", help=f"{SUITE_GRAMMAR}."),
-    actors: str | None = typer.Option(
-        None, metavar="N", help="Rollout actors, 1 or more.  [default: one per task]"
-    ),
-    steps: str | None = typer.Option(
-        None, metavar="N", help="Environment steps over all tasks.  [default: the suite's standard budget]"
-    ),
-    preset: list[str] = typer.Option(
-        ["stars"],
-        help="A method, ablations and mixins by name (docs/algorithm.md), or FILE.yaml; a later one wins.",
-    ),
-    set_: list[str] = typer.Option([], "--set", help="key.subkey=value for any field; repeatable."),
-    seed: str | None = typer.Option(None, metavar="N", help="Root of every random stream.  [default: 1]"),
-    device: Device | None = typer.Option(None, help="Where the learner computes.  [default: auto]"),
-    shards: str | None = typer.Option(None, help="auto or a number of replay shards.  [default: auto]"),
-    address: str | None = typer.Option(
-        None, help="auto (a running Ray cluster, else a new local one), local, or ADDRESS.  [default: auto]"
-    ),
-    run_dir: Path | None = typer.Option(
-        None, help="Run directory.  [default: runs/<suite>-<preset>-s<seed>-<time>]"
-    ),
-    checkpoint_every: str | None = typer.Option(
-        None, metavar="N", help="Environment steps between checkpoints."
-    ),
-    replay_snapshot_every: str | None = typer.Option(
-        None,
-        metavar="N",
-        help="Environment steps between snapshots of the replay, against lost hosts.  [default: none]",
-    ),
-    eval_every: str | None = typer.Option(None, metavar="N", help="Environment steps between evaluations."),
-    eval_episodes: str | None = typer.Option(None, metavar="N", help="Episodes per task in each evaluation."),
-    dry_run: bool = typer.Option(False, help="Show the plan and the resolved configuration, start nothing."),
-    serial: bool = typer.Option(False, help="One process without Ray, in lock-step, bit-reproducible."),
+# The options in the order of `launch --help`. Numbers arrive as text: the configuration checks them and names rule,
+# value and remedy.
+SUITE = typer.Option("mt10", help=f"{SUITE_GRAMMAR}.")
+ACTORS = typer.Option(None, metavar="N", help="Rollout actors, 1 or more.  [default: one per task]")
+STEPS = typer.Option(
+    None, metavar="N", help="Environment steps over all tasks.  [default: the suite's standard budget]"
+)
+PRESET = typer.Option(
+    ["stars"],
+    help="A method, ablations and mixins by name (docs/algorithm.md), or FILE.yaml; a later one wins.",
+)
+SET = typer.Option([], "--set", help="key.subkey=value for any field; repeatable.")
+SEED = typer.Option(None, metavar="N", help="Root of every random stream.  [default: 1]")
+DEVICE = typer.Option(None, help="Where the learner computes.  [default: auto]")
+SHARDS = typer.Option(None, help="auto or a number of replay shards.  [default: auto]")
+ADDRESS = typer.Option(
+    None, help="auto (a running Ray cluster, else a new local one), local, or ADDRESS.  [default: auto]"
+)
+RUN_DIR = typer.Option(None, help="Run directory.  [default: runs/<suite>-<preset>-s<seed>-<time>]")
+CHECKPOINT_EVERY = typer.Option(None, metavar="N", help="Environment steps between checkpoints.")
+REPLAY_SNAPSHOT_EVERY = typer.Option(
+    None,
+    metavar="N",
+    help="Environment steps between snapshots of the replay, against lost hosts.  [default: none]",
+)
+EVAL_EVERY = typer.Option(None, metavar="N", help="Environment steps between evaluations.")
+EVAL_EPISODES = typer.Option(None, metavar="N", help="Episodes per task in each evaluation.")
+DRY_RUN = typer.Option(False, help="Show the plan and the resolved configuration, start nothing.")
+SERIAL = typer.Option(False, help="One process without Ray, in lock-step, bit-reproducible.")
+
+
+def launch(
+    suite: str = SUITE,
+    actors: str | None = ACTORS,
+    steps: str | None = STEPS,
+    preset: list[str] = PRESET,
+    set_: list[str] = SET,
+    seed: str | None = SEED,
+    device: Device | None = DEVICE,
+    shards: str | None = SHARDS,
+    address: str | None = ADDRESS,
+    run_dir: Path | None = RUN_DIR,
+    checkpoint_every: str | None = CHECKPOINT_EVERY,
+    replay_snapshot_every: str | None = REPLAY_SNAPSHOT_EVERY,
+    eval_every: str | None = EVAL_EVERY,
+    eval_episodes: str | None = EVAL_EPISODES,
+    dry_run: bool = DRY_RUN,
+    serial: bool = SERIAL,
 ) -> None:
     """Train on a suite of tasks."""
-    from stars_dist.config.merge import flag_layer, resolve, set_layer
-    from stars_dist.config.preset_files import preset_layer
-    from stars_dist.run_files.directory import RunDirectory
-    from stars_dist.run_files.replay_files import check_snapshots_unused
-
-    flags: dict[tuple[str, str], object] = {
+    flags = {
         ("--suite", "suite"): suite,
         ("--actors", "actors.num_actors"): actors,
         ("--steps", "steps"): steps,
@@ -78,20 +90,28 @@ def launch(  # numbers arrive as text: the configuration checks them and names r
         ("--eval-episodes", "evaluation.final_episodes_per_task"): eval_episodes,
         ("--serial", "serial"): serial or None,
     }
-    with checking_input():
-        layers: list[ConfigLayer] = [preset_layer(name) for name in preset]
-        layers += [set_layer(assignment) for assignment in set_]
-        layers += [flag_layer(flag, key, value) for (flag, key), value in flags.items() if value is not None]
-        resolved = resolve(layers)
-        label = "+".join(Path(name).stem for name in preset)
-        run = RunDirectory.unused(run_dir, resolved.plan.config, label)
-        check_snapshots_unused(run, resolved.plan)
+    label = "+".join(Path(name).stem for name in preset)
+    resolved, run = _check(preset, set_, flags, run_dir, label)
     if dry_run:
         _show(resolved, run.path)
         return
     from stars_dist.train import start_new
 
     start_new(run, resolved, label)
+
+
+def _check(
+    presets: Sequence[str], assignments: Sequence[str], flags: Flags, run_dir: Path | None, label: str
+) -> tuple[ResolvedRun, RunDirectory]:
+    from stars_dist.config.merge import command_layers, resolve
+    from stars_dist.run_files.directory import RunDirectory
+    from stars_dist.run_files.replay_files import check_snapshots_unused
+
+    with checking_input():
+        resolved = resolve(command_layers(presets, assignments, flags))
+        run = RunDirectory.unused(run_dir, resolved.plan.config, label)
+        check_snapshots_unused(run, resolved.plan)
+    return resolved, run
 
 
 def _show(resolved: ResolvedRun, path: Path) -> None:

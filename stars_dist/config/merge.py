@@ -15,12 +15,25 @@ from stars_dist.config.preset_files import ConfigLayer, preset_layer, preset_nam
 from stars_dist.config.run_config import RunConfig
 from stars_dist.config.run_plan import RunPlan, plan_run
 
+Flags = Mapping[tuple[str, str], object]
+"""Values of a command's flags by (flag, dotted key); None: the flag was not given."""
+
 
 class ResolvedRun(NamedTuple):
     """The plan of a run and where each of its values comes from."""
 
     plan: RunPlan
     origins: dict[str, str]  # dotted key -> origin, for every key that is not a default
+
+
+def command_layers(presets: Sequence[str], assignments: Sequence[str], flags: Flags) -> list[ConfigLayer]:
+    """Make the layers of a command line, the weakest first: presets, then `--set`, then flags.
+
+    Raises:
+        ValueError: a preset is unknown or an assignment has another form.
+    """
+    given = [flag_layer(flag, key, value) for (flag, key), value in flags.items() if value is not None]
+    return [*map(preset_layer, presets), *map(set_layer, assignments), *given]
 
 
 def set_layer(assignment: str) -> ConfigLayer:
@@ -68,7 +81,7 @@ def resolve(layers: Sequence[ConfigLayer]) -> ResolvedRun:
 
 
 def _check_one_method(layers: Sequence[ConfigLayer]) -> None:
-    """A run is of one method; the other presets change it."""
+    """Check that at most one preset is a method: a run is of one, and the other presets change it."""
     origins = {layer.origin for layer in layers}
     methods = [name for name in preset_names("methods") if f"preset {name}" in origins]
     if len(methods) > 1:
@@ -78,7 +91,7 @@ def _check_one_method(layers: Sequence[ConfigLayer]) -> None:
 
 
 def _matched(plan: RunPlan, layers: Sequence[ConfigLayer], origins: dict[str, str]) -> RunPlan:
-    """The plan with hidden layers widened, if it asks to match another preset's parameter count.
+    """Widen the hidden layers of a plan that asks to match another preset's parameter count.
 
     The reference is that preset in the place of this run's method and ablations, with every other layer as it is.
     """
@@ -132,7 +145,7 @@ def _one_line(error: ErrorDetails, origins: Mapping[str, str]) -> str:
 
 
 def _fields_at(path: Sequence[str]) -> list[str]:
-    """The names that may stand below a dotted path of the configuration."""
+    """List the names that may stand below a dotted path of the configuration."""
     model: type[BaseModel] = RunConfig
     for part in path:
         field = model.model_fields.get(part)

@@ -21,7 +21,7 @@ class ConfigLayer(NamedTuple):
 
 
 def preset_names(*kinds: Kind) -> list[str]:
-    """The names of the package's presets of these kinds, sorted; of all kinds without an argument."""
+    """List the package's presets of these kinds, sorted; of all kinds without an argument."""
     return sorted(path.stem for path in _preset_paths() if not kinds or path.parent.name in kinds)
 
 

@@ -48,7 +48,7 @@ class RunPlan:
 
     @property
     def total_updates(self) -> int:
-        """The run's budget of updates: those that its steps after the warm-up call for."""
+        """The run's budget of updates: at the standard ratio one for every T steps after the warm-up."""
         return math.floor(self.replay.updates_due(self.total_steps))
 
     @property
@@ -58,11 +58,11 @@ class RunPlan:
         return self.config.evaluation.every_env_steps
 
     def override(self, **sections: Any) -> Self:
-        """The plan with sections of its configuration replaced on which neither suite nor replay depends."""
+        """Replace sections of the configuration on which neither suite nor replay depends."""
         return replace(self, config=self.config.model_copy(update=sections))
 
     def lines(self) -> list[str]:
-        """What will run, for a person; one line per part."""
+        """Describe what will run for a person, one line per part."""
         config, plan = self.config, self.replay
         count = count_parameters(config.network, plan.spec)
         matched = config.network.match_parameters
@@ -97,6 +97,18 @@ def plan_run(config: RunConfig) -> RunPlan:
         seed=config.seed,
     )
     return RunPlan(config, suite, replay)
+
+
+def plan_resumed(before: RunPlan, steps: int | None, shards: int | None, address: str | None) -> RunPlan:
+    """Plan a run anew with another total of steps, number of shards or Ray cluster; None: as before.
+
+    Raises:
+        ValueError: as `plan_run`.
+    """
+    config = before.config
+    replay = config.replay.model_copy(update={"num_shards": shards or config.replay.num_shards})
+    update = {"steps": steps or config.steps, "address": address or config.address, "replay": replay}
+    return plan_run(config.model_copy(update=update))
 
 
 def _resolved(config: RunConfig, suite: Suite) -> RunConfig:

@@ -13,9 +13,9 @@ REPAINT_EVERY_S = 0.5
 
 
 class Console:
-    """Says what the program is doing, and again at least every few seconds, so that silence means a fault.
+    """Prints what the program is doing, and again at least every few seconds, so that silence means a fault.
 
-    `phase` names what is under way; `progress` replaces its detail. A thread repeats the newest of both.
+    `phase` names what is in progress; `progress` replaces its detail. A thread repeats the newest of both.
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:
@@ -35,22 +35,23 @@ class Console:
         return time.monotonic() - self._started
 
     def line(self, text: str) -> None:
-        """Prints a line that stays."""
+        """Print a line that stays."""
         with self._lock:
             self._print(text)
 
     def phase(self, text: str) -> None:
-        """Begins a phase: prints it and repeats it while it lasts."""
+        """Begin a phase: print it and repeat it while it lasts."""
         with self._lock:
             self._detail = text
             self._print(f"{self._clock()} {text}")
 
     def progress(self, text: str) -> None:
-        """Replaces the detail of the phase under way; it is shown at the next repetition."""
+        """Replace the detail of the phase in progress; it is shown at the next repetition."""
         with self._lock:
             self._detail = text
 
     def close(self) -> None:
+        """End the repetition and wipe its line."""
         self._closed.set()
         with self._lock:
             self._wipe()

@@ -1,4 +1,4 @@
-"""An evaluation as metrics, as a table for a person, and as the file of the run."""
+"""An evaluation as metrics, and as a table for a person."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from actors.evaluation_result import EvaluationResult
 
 
 def evaluation_metrics(result: EvaluationResult) -> dict[str, float]:
+    """Compute the values of an evaluation by their metric names."""
     values = {
         "eval/mean_success": result.mean_success,
         "eval/std_across_tasks": result.std_across_tasks,
@@ -19,7 +20,7 @@ def evaluation_metrics(result: EvaluationResult) -> dict[str, float]:
 
 
 def evaluation_table(result: EvaluationResult) -> str:
-    """Worst task first, with the number of episodes and the 95 % interval of each success rate."""
+    """Format an evaluation, worst task first, with the episodes and the 95 % interval of each success rate."""
     width = max(len(task.name) for task in result.tasks)
     lines = [f"{'task':{width}}  success    n   95 % interval   mean return"]
     for task in sorted(result.tasks, key=lambda task: (task.success_rate, task.mean_return)):

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from stars_dist.config.run_plan import RunPlan
 
-PATIENCE_SHARE = 0.1  # of the run's steps, for which a failure must last before it is worth a word
+PATIENCE_SHARE = 0.1  # of the run's steps, for which a failure must last before it is warned of
 NEAR_ZERO_SUCCESS = 0.05
 SOLVED_SUCCESS = 0.8
 SPREAD_STD = 0.35  # of success rates; 0.5 is half of the tasks at one and half at zero
-LEAST_TASK_VARIANCE = 0.02  # of unit vectors that do not tell tasks apart; orthogonal tasks have 1 - 1 / T
+LEAST_TASK_VARIANCE = 0.02  # of unit vectors that do not separate tasks; orthogonal tasks have 1 - 1 / T
 LEAST_EFFECTIVE_RANK = 1.2  # of features on one line
 LEAST_GRADIENT_SHARE = 1e-3  # of the actor's gradient norm
 
@@ -27,24 +27,24 @@ class Sign(NamedTuple):
 
 
 class Health:
-    """Hears what the tasks achieve and what the learner reports; says what has gone wrong for long.
+    """Records what the tasks achieve and what the learner reports; warns of what has gone wrong for long.
 
-    A warning is said once, and again only when its failure has gone away and come back. Arrays are f64[T],
+    A warning is given once, and again only when its failure has gone away and come back. Arrays are f64[T],
     with nan where nothing is known yet.
     """
 
     def __init__(self, task_names: Sequence[str], floor_rows: int | None, patience_steps: int) -> None:
-        """`floor_rows`: the least rows of a task in a batch; none: every task has the same."""
+        """`floor_rows`: the least rows of a task per batch; None: every task has the same."""
         self._task_names, self._floor_rows, self._patience_steps = task_names, floor_rows, patience_steps
         unknown = np.full(len(task_names), np.nan)
         self._training, self._evaluation, self._quota = unknown, unknown.copy(), unknown.copy()
         self._unique: dict[str, float] = {}
         self._since: dict[str, int] = {}  # environment steps at which each failure was first seen
-        self._said: set[str] = set()
+        self._warned: set[str] = set()
 
     @classmethod
     def of(cls, plan: RunPlan) -> Health:
-        """Watch over a run of this plan."""
+        """Build the health of a run from its plan."""
         sampling = plan.config.sampling
         rows, priority = sampling.batch_size_per_task, sampling.task_priority
         floor = max(priority.quota_floor, round(priority.clip_low * rows))
@@ -53,20 +53,21 @@ class Health:
         return cls(plan.suite.task_names, floor_rows, patience)
 
     def record_training(self, success: NDArray[np.float64]) -> None:
-        """Success over the newest training episodes of each task."""
+        """Record the success over the newest training episodes of each task."""
         self._training = success
 
     def record_evaluation(self, success: NDArray[np.float64]) -> None:
+        """Record the success of each task in the newest evaluation."""
         self._evaluation = success
 
     def record_learner(self, values: Mapping[str, float]) -> None:
-        """A report of the learner, by the names of its metrics."""
+        """Record a report of the learner, by the names of its metrics."""
         self._unique = {name: v for name, v in values.items() if name.startswith("train/unique_")}
         quota = [values.get(f"sampling/quota/{name}", np.nan) for name in self._task_names]
         self._quota = np.array(quota, dtype=np.float64)
 
     def metrics(self) -> dict[str, float]:
-        """The spread between tasks in training, and how many tasks are starved."""
+        """Compute the spread between tasks in training, and how many tasks are starved."""
         known = self._training[np.isfinite(self._training)]
         if not known.size:
             return {}
@@ -78,16 +79,16 @@ class Health:
         }
 
     def warnings(self, env_steps: int) -> list[str]:
-        """What has lasted for the patience and was not said yet; call it whenever there is news."""
+        """Return new warnings, of what has lasted for the patience; call it after every record."""
         signs = {sign.key: sign.text for sign in self._signs()}
         self._since = {key: self._since.get(key, env_steps) for key in signs}
-        self._said &= signs.keys()
+        self._warned &= signs.keys()
         due = [
             key
             for key, since in self._since.items()
-            if env_steps - since >= self._patience_steps and key not in self._said
+            if env_steps - since >= self._patience_steps and key not in self._warned
         ]
-        self._said.update(due)
+        self._warned.update(due)
         return [signs[key] for key in due]
 
     def _signs(self) -> Iterator[Sign]:

@@ -6,7 +6,7 @@ import psutil
 
 
 def process_tree_gib(root: psutil.Process | None = None) -> float:
-    """GiB of a process (this one) and its descendants; shared pages are counted once over all of them."""
+    """Sum the memory of a process (this one) and its descendants, in GiB; pages they share are counted once."""
     root = root or psutil.Process()
     return sum(map(_pss_bytes, [root, *root.children(recursive=True)])) / 2**30
 

@@ -1,4 +1,4 @@
-"""metrics.jsonl: one JSON object a line, stamped with the run's three clocks."""
+"""metrics.jsonl: one JSON object per line, stamped with the run's three clocks."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from replay_service.atomic_file import write_text
 
 
 class Clocks(NamedTuple):
+    """What a line is stamped with."""
+
     env_steps: int
     learner_steps: int
     wall_time_s: float
@@ -24,11 +26,13 @@ class MetricsFile:
         self._file = path.open("a", encoding="utf-8")
 
     def write(self, clocks: Clocks, values: Mapping[str, float]) -> None:
+        """Append a line of the values that are finite."""
         finite = {name: value for name, value in values.items() if math.isfinite(value)}
         self._file.write(json.dumps(clocks._asdict() | finite) + "\n")
         self._file.flush()
 
     def close(self) -> None:
+        """Close the file."""
         self._file.close()
 
 

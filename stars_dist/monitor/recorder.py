@@ -28,12 +28,13 @@ class Recorder:
         return time.monotonic() - self._started
 
     def write(self, env_steps: int, learner_steps: int, values: Mapping[str, float]) -> None:
-        """Records one value a name; a value that is not finite has no meaning yet and is left out."""
+        """Record one value per name; a value that is not finite has no meaning yet and is left out."""
         self._metrics.write(Clocks(env_steps, learner_steps, round(self.wall_time_s, 3)), values)
         for name, value in values.items():
             if math.isfinite(value):
                 self._tensorboard.add_scalar(name, value, env_steps)
 
     def close(self) -> None:
+        """Close both files."""
         self._metrics.close()
         self._tensorboard.close()

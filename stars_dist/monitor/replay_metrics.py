@@ -13,22 +13,22 @@ Values = dict[str, float]
 
 
 def env_steps(stats: Sequence[ShardStats]) -> int:
-    """Total environment steps: transitions ever stored, over all shards."""
+    """Count environment steps: transitions ever stored, over all shards."""
     return int(sum(shard.inserted.sum() for shard in stats))
 
 
 def tasks_with_data(stats: Sequence[ShardStats]) -> int:
-    """How many tasks have a first transition."""
+    """Count the tasks that have a first transition."""
     return int(sum((shard.inserted > 0).sum() for shard in stats))
 
 
 def mean_success(stats: Sequence[ShardStats]) -> float:
-    """Mean over the tasks of the success in their newest training episodes; nan before the first episode."""
+    """Average the success in the newest training episodes over the tasks; nan before the first episode."""
     return _mean(np.concatenate([shard.success_rate for shard in stats]))
 
 
 def success_by_task(stats: Sequence[ShardStats]) -> NDArray[np.float64]:
-    """Success over the newest training episodes of each task, f64[T]; nan before its first."""
+    """Gather the success over the newest training episodes of each task, f64[T]; nan before its first."""
     success = np.full(sum(len(shard.task_id) for shard in stats), np.nan)
     for shard in stats:
         success[shard.task_id] = shard.success_rate
@@ -36,7 +36,7 @@ def success_by_task(stats: Sequence[ShardStats]) -> NDArray[np.float64]:
 
 
 def replay_metrics(stats: Sequence[ShardStats], task_names: Sequence[str]) -> Values:
-    """Values by their metric names; what a task has not got yet (an episode, a draw) is nan and not recorded."""
+    """Compute values by their metric names; what a task does not have yet (an episode, a draw) is nan or absent."""
     values: Values = {
         "perf/policy_lag_mean": _mean(np.array([shard.policy_lag_mean for shard in stats]), empty=0.0),
         "perf/policy_lag_max": float(max(shard.policy_lag_max for shard in stats)),
@@ -64,6 +64,6 @@ def _task_values(shard: ShardStats, row: int, name: str) -> Values:
 
 
 def _mean(values: NDArray[np.float64], empty: float = float("nan")) -> float:
-    """The mean of the finite ones."""
+    """Average the finite ones."""
     finite = values[np.isfinite(values)]
     return float(finite.mean()) if len(finite) else empty

@@ -1,4 +1,4 @@
-"""The monitor of a run: gathers what actors, shards and learner tell, records it and keeps the console talking."""
+"""The monitor of a run: gathers what actors, shards and learner report, records it and shows progress."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RATE_RECORDS = 7  # records that env_steps_per_s is taken over: steps arrive in 
 
 
 class RunMonitor:
-    """Holds the newest word of every process. Recording is by the clock, or by `write_metrics` in serial mode."""
+    """Holds the newest report of every process. `tick` writes metrics by the clock; a serial run writes by itself."""
 
     def __init__(self, plan: RunPlan, recorder: Recorder, console: Console) -> None:
         self.actors_alive = 0
@@ -43,16 +43,19 @@ class RunMonitor:
 
     @property
     def env_steps(self) -> int:
+        """Transitions ever stored, by the newest counters."""
         return replay_metrics.env_steps(list(self._shards.values()))
 
     def log(self, text: str) -> None:
-        """Prints a line for the person who watches."""
+        """Print a line for the person who watches."""
         self._console.line(text)
 
     def record_actor(self, stats: ActorStats) -> None:
+        """Keep the newest stats of an actor."""
         self._actors[stats.actor] = stats
 
     def record_shard(self, index: int, stats: ShardStats) -> None:
+        """Keep the newest counters of a shard; log when all tasks have their first transitions."""
         self._shards[index] = stats
         if not self._all_tasks_have_data and self._tasks_with_data == self._plan.num_tasks:
             self._all_tasks_have_data = True
@@ -60,6 +63,7 @@ class RunMonitor:
             self.log(f"first transitions of all {self._plan.num_tasks} tasks {seconds:.1f} s after the start")
 
     def record_learner(self, learner_steps: int, reports: tuple[LearnerReport, ...]) -> None:
+        """Keep the learner's clock and write its reports."""
         self.learner_steps = learner_steps
         for report in reports:
             self._updates_per_s = report.values.get("perf/updates_per_s", 0.0)
@@ -67,6 +71,7 @@ class RunMonitor:
             self._health.record_learner(report.values)
 
     def record_evaluation(self, result: EvaluationResult) -> None:
+        """Write and log an evaluation."""
         self._recorder.write(result.env_steps, result.learner_steps, evaluation_metrics(result))
         self._health.record_evaluation(np.array([task.success_rate for task in result.tasks]))
         self.log(
@@ -75,20 +80,21 @@ class RunMonitor:
         )
 
     def count_restart(self, kind: str) -> None:
-        """Counts a restarted process; `kind` is actor, shard or learner."""
+        """Count a restarted process; `kind` is actor, shard or learner."""
         self._restarts[kind] += 1
 
     def tick(self) -> None:
-        """Refreshes the console, and records when it is time."""
+        """Refresh the console, and write metrics when it is time."""
         self.show_progress()
         if time.monotonic() - self._recorded_at >= RECORD_PERIOD_S:
             self.write_metrics()
 
     def show_progress(self) -> None:
+        """Refresh the console."""
         self._console.progress(self._progress())
 
     def write_metrics(self) -> None:
-        """Records the newest word of everything; nothing before the first shard was heard."""
+        """Write the newest of everything, and new warnings; nothing until every shard has reported."""
         if len(self._shards) < self._plan.replay.num_shards:
             return
         now, steps = time.monotonic(), self.env_steps
@@ -119,7 +125,7 @@ class RunMonitor:
         return values | {f"perf/actor/{name}": share for name, share in self.actor_shares().items()}
 
     def actor_shares(self) -> dict[str, float]:
-        """Mean over the actors of the shares of their time: environment, policy, sending, waiting."""
+        """Average over the actors the shares of their time: environment, policy, sending, waiting."""
         shares = [stats.shares() for stats in self._actors.values()]
         return (
             {name: float(np.mean([share[name] for share in shares])) for name in shares[0]} if shares else {}

@@ -21,12 +21,12 @@ PANELS = (
 
 
 def draw_curves(path: Path, methods: Mapping[str, Sequence[FinishedRun]]) -> None:
-    """Writes a PNG with one line a seed and one colour a method."""
+    """Write a PNG with one line per seed and one colour per method."""
     curves_figure(methods).savefig(path, dpi=110)
 
 
 def curves_figure(methods: Mapping[str, Sequence[FinishedRun]]) -> Figure:
-    """The picture that `draw_curves` writes."""
+    """Draw the picture that `draw_curves` writes."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(15, 4.5), layout="constrained")

@@ -28,6 +28,8 @@ class Curve(NamedTuple):
 
 
 class FinishedRun(NamedTuple):
+    """What a report shows and compares of one run."""
+
     presets: str
     settings: dict[str, Any]  # every value of the resolved configuration by its dotted key
     changes: frozenset[str]  # keys that --set gave
@@ -40,7 +42,7 @@ class FinishedRun(NamedTuple):
     curve: Curve
 
     def to_json(self, method: str) -> dict[str, Any]:
-        """The raw figures behind a report that calls it a run of `method`."""
+        """Return the raw figures behind a report that calls it a run of `method`."""
         return {
             "method": method,
             "seed": self.seed,
@@ -53,7 +55,7 @@ class FinishedRun(NamedTuple):
 
 
 def read_finished_run(path: Path) -> FinishedRun:
-    """A run that has its final evaluation; ValueError for any other directory."""
+    """Read a run that has its final evaluation; ValueError for any other directory."""
     run = RunDirectory.existing(path)
     if not run.evaluation_file.is_file():
         raise ValueError(
@@ -89,24 +91,26 @@ def read_finished_runs(paths: Sequence[Path]) -> list[FinishedRun]:
 
 
 def group_by_method(runs: Sequence[FinishedRun]) -> dict[str, list[FinishedRun]]:
-    """The seeds of each method. It is named by its presets and by the settings that tell it from other runs here."""
+    """Group the seeds of each method, named by its presets and the settings that tell it from other runs here."""
     methods: dict[str, list[FinishedRun]] = {}
     for run in runs:
-        methods.setdefault(" ".join([run.presets, *_telling_settings(run, runs)]), []).append(run)
+        methods.setdefault(" ".join([run.presets, *_distinct_settings(run, runs)]), []).append(run)
     return methods
 
 
 def common_changes(runs: Sequence[FinishedRun]) -> list[str]:
-    """What --set gave to all of the runs alike, as key=value."""
+    """List what --set gave to all of the runs alike, as key=value."""
     keys = frozenset[str].intersection(*(run.changes for run in runs))
     return [f"{key}={runs[0].settings[key]}" for key in sorted(keys) if not _varies(key, runs)]
 
 
-def _telling_settings(run: FinishedRun, runs: Sequence[FinishedRun]) -> list[str]:
+def _distinct_settings(run: FinishedRun, runs: Sequence[FinishedRun]) -> list[str]:
     same_presets = [other for other in runs if other.presets == run.presets]
-    telling = {key for key in run.settings if _varies(key, same_presets)}
-    telling |= {key for key in run.changes if _varies(key, runs)}
-    return [f"{key}={run.settings[key]}" for key in sorted(telling) if not key.startswith(_NOT_OF_THE_METHOD)]
+    distinct = {key for key in run.settings if _varies(key, same_presets)}
+    distinct |= {key for key in run.changes if _varies(key, runs)}
+    return [
+        f"{key}={run.settings[key]}" for key in sorted(distinct) if not key.startswith(_NOT_OF_THE_METHOD)
+    ]
 
 
 def _varies(key: str, runs: Sequence[FinishedRun]) -> bool:

@@ -39,15 +39,15 @@ def write_report(out: Path, title: str, runs: Sequence[FinishedRun], command: st
 
 
 def report_page(title: str, methods: Methods, picture: str, command: str) -> str:
-    """The whole page; the first method is the one that the others are compared with."""
+    """Format the whole page; the first method is the one that the others are compared with."""
     lines = [f"# {title}", "", f"Written by `{command}`.", "", *_setting(methods), ""]
-    lines += [*_summary(methods), "", f"![learning curves, one line a seed]({picture})", ""]
+    lines += [*_summary(methods), "", f"![learning curves, one line per seed]({picture})", ""]
     lines += [*_tasks(methods), "", *_runs(methods)]
     return "\n".join(lines) + "\n"
 
 
 def scores(runs: Sequence[FinishedRun]) -> Scores:
-    """Final success rates f64[S, T]."""
+    """Gather final success rates, f64[S, T]."""
     return np.array([[task.success_rate for task in run.evaluation.tasks] for run in runs])
 
 
@@ -56,8 +56,8 @@ def _setting(methods: Methods) -> list[str]:
     run, changes = runs[0], ", ".join(f"`{change}`" for change in common_changes(runs))
     versions = ", ".join(f"{name} {version}" for name, version in run.versions.items())
     return [
-        f"Suite `{run.evaluation.suite}`; final evaluation of {run.evaluation.episodes_per_task} episodes a task, mode "
-        "action, success at any step. Intervals: 95 %, stratified bootstrap over the seeds of each task. "
+        f"Suite `{run.evaluation.suite}`; final evaluation of {run.evaluation.episodes_per_task} episodes per task, "
+        "mode action, success at any step. Intervals: 95 %, stratified bootstrap over the seeds of each task. "
         f"p: Welch's test on the seeds' means against the first row. "
         f"{f'Set in all runs: {changes}. ' if changes else ''}{versions}."
     ]

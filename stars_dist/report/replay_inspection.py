@@ -24,11 +24,11 @@ class Inspection:
         self._names = dict(enumerate(run.read_plan().suite.task_names)) if known else {}
 
     def to_json(self) -> dict[str, object]:
-        """Plain data with the keys that `stars-dist replay inspect --json` prints."""
+        """Return plain data with the keys that `stars-dist replay inspect --json` prints."""
         return _to_json(self._directory, self._shards, self._names)
 
     def text(self) -> str:
-        """A table with a row per task, and a line per shard."""
+        """Format a table with a line per task, and a line per shard."""
         lines = [_table([table for shard in self._shards for table in shard.tables], self._names)]
         for shard in self._shards:
             state = ", an insert was cut short and the next start finishes it" * shard.unfinished_insert

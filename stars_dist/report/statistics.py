@@ -29,26 +29,27 @@ class Estimate(NamedTuple):
 
 
 def mean(scores: Scores) -> float:
+    """Average all S * T scores."""
     return float(scores.mean())
 
 
 def interquartile_mean(scores: Scores) -> float:
-    """Mean of the middle half of all S * T scores."""
+    """Average the middle half of all S * T scores."""
     return float(stats.trim_mean(scores.ravel(), 0.25))
 
 
 def worst_task(scores: Scores) -> float:
-    """The least of the tasks' means over the seeds."""
+    """Find the least of the tasks' means over the seeds."""
     return float(scores.mean(axis=0).min())
 
 
 def std_across_tasks(scores: Scores) -> float:
-    """Standard deviation of the tasks' success rates within a seed, mean over the seeds."""
+    """Average over the seeds the standard deviation of the tasks' success rates within a seed."""
     return float(scores.std(axis=1).mean())
 
 
 def stratified_bootstrap(scores: Scores, statistic: Callable[[Scores], float], seed: int = 0) -> Estimate:
-    """The statistic with its 95 % percentile interval over resampled seeds, task by task."""
+    """Compute a statistic with its 95 % percentile interval over resampled seeds, task by task."""
     num_seeds, num_tasks = scores.shape
     value = statistic(scores)
     if num_seeds < 2:
@@ -61,7 +62,7 @@ def stratified_bootstrap(scores: Scores, statistic: Callable[[Scores], float], s
 
 
 def welch_p_value(first: Scores, second: Scores) -> float:
-    """Two-sided p of Welch's t test on the seeds' means; nan where a method has one seed."""
+    """Compute the two-sided p of Welch's t test on the seeds' means; nan where a method has one seed."""
     if min(len(first), len(second)) < 2:
         return float("nan")
     result: Any = stats.ttest_ind(first.mean(axis=1), second.mean(axis=1), equal_var=False)

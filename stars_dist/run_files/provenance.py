@@ -16,12 +16,12 @@ PACKAGES = ("stars-dist", "ray", "torch", "numpy", "metaworld", "mujoco", "gymna
 
 
 def provenance(seed: int, presets: str, origins: Mapping[str, str]) -> dict[str, Any]:
-    """The record of a launch: command, commit, versions, seed, and where each value that is no default came from."""
+    """Record a launch: command, commit, versions, seed, and where each value that is no default came from."""
     return this_start() | {"seed": seed, "presets": presets, "origins": dict(origins), "resumes": []}
 
 
 def this_start() -> dict[str, Any]:
-    """What holds of this start of the program, be it a launch or a resume."""
+    """Record this start of the program, be it a launch or a resume."""
     return {
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
@@ -33,7 +33,7 @@ def this_start() -> dict[str, Any]:
 
 
 def source_commit() -> str | None:
-    """The commit of the source tree, with `-dirty` when it differs; None outside a git checkout."""
+    """Find the commit of the source tree, with `-dirty` when it differs; None outside a git checkout."""
     source = Path(__file__).resolve().parent
     command = ["git", "-C", str(source), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:

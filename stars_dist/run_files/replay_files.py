@@ -37,14 +37,14 @@ def check_snapshots_unused(run: RunDirectory, plan: RunPlan) -> None:
 
 
 def prepare_replay(run: RunDirectory, plan: RunPlan, log: Log) -> int | None:
-    """Bring the replay of a resumed run to its number of shards and say what it holds.
+    """Bring the replay of a resumed run to its number of shards and log what it holds.
 
     Returns:
         The environment steps that it goes on from if some are lost; None if nothing is.
     """
     num_shards, store = plan.replay.num_shards, snapshot_store(run, plan)
     if (resharded := reshard(run.replay, plan.replay, store)) is not None:
-        log(f"the replay is dealt anew to {num_shards} shards, from {resharded.path}")
+        log(f"the replay is resharded to {num_shards} shards, from {resharded.path}")
         return None
     missing = [i for i in range(num_shards) if not (run.replay / f"shard-{i}" / "layout.json").is_file()]
     if plan.config.replay.storage == "mapped" and not missing:

@@ -32,7 +32,7 @@ class Start(NamedTuple):
 
 
 def resume_point(run_dir: Path, log: Log) -> ResumePoint | None:
-    """Find the newest whole checkpoint, None without any; `log` is told of damaged ones, which are passed over."""
+    """Find the newest whole checkpoint, None without any; damaged ones are logged and passed over."""
     for path in reversed(checkpoint_paths(run_dir)):
         try:
             checkpoint = read_checkpoint(path)
@@ -44,7 +44,7 @@ def resume_point(run_dir: Path, log: Log) -> ResumePoint | None:
 
 
 def find_start(run: RunDirectory, plan: RunPlan, log: Log) -> Start:
-    """Find where a resumed run goes on and say what is restored and what is not."""
+    """Find where a resumed run goes on and log what is restored and what is not."""
     point = resume_point(run.path, log)
     if point is None:
         log("no checkpoint yet: learner and counters start anew")

@@ -23,11 +23,11 @@ MARGIN = 0.05
 class Learned(NamedTuple):
     final: list[float]  # success of each task at the end, 50 episodes
     worst: float  # success of the worst task, mean over the evaluations on the way
-    said: str
+    output: str
 
 
 def start(preset: str, seed: int, run: Path) -> subprocess.Popen[str]:
-    """A serial run, bit-reproducible on one machine."""
+    """Start a serial run, bit-reproducible on one machine."""
     arguments = ["--suite", "toy:4", "--preset", preset, "--preset", "small", "--serial"]
     arguments += ["--steps", str(STEPS), "--seed", str(seed), "--run-dir", str(run)]
     arguments += ["--eval-every", str(EVERY_STEPS), "--set", "evaluation.episodes_per_task=50"]
@@ -38,15 +38,15 @@ def start(preset: str, seed: int, run: Path) -> subprocess.Popen[str]:
 
 
 def learned(process: subprocess.Popen[str], run: Path) -> Learned:
-    said, _ = process.communicate(timeout=1100)
-    assert process.returncode == 0, said
+    output, _ = process.communicate(timeout=1100)
+    assert process.returncode == 0, output
     worst = [
         min(value for key, value in line.items() if key.startswith("eval/success/"))
         for line in metrics(run)
         if "eval/mean_success" in line and line["env_steps"] >= EVALUATED_FROM
     ]
     tasks = json.loads((run / "evaluation.json").read_text())["tasks"]
-    return Learned([task["success_rate"] for task in tasks], sum(worst) / len(worst), said)
+    return Learned([task["success_rate"] for task in tasks], sum(worst) / len(worst), output)
 
 
 @pytest.mark.learning
@@ -56,13 +56,13 @@ def test_stars_learns_the_toy_suite_and_its_worst_task_sooner(tmp_path: Path) ->
     ahead = []
     for seed in SEEDS:
         runs = {preset: tmp_path / f"{preset}-{seed}" for preset in ("stars", "uniform-sampling")}
-        processes = [start(preset, seed, run) for preset, run in runs.items()]  # a core each
+        processes = [start(preset, seed, run) for preset, run in runs.items()]  # one core each
         try:
             stars, uniform = map(learned, processes, runs.values())
         finally:
             for process in processes:
                 process.kill()
         assert sum(stars.final) / len(stars.final) >= 0.95, stars.final
-        assert "warning" not in stars.said
+        assert "warning" not in stars.output
         ahead.append(stars.worst - uniform.worst)
     assert sum(ahead) / len(ahead) >= MARGIN, ahead

@@ -29,7 +29,7 @@ def test_json() -> None:
 def test_table() -> None:
     result = CliRunner().invoke(app, SHORT)
     assert result.exit_code == 0, result.output
-    assert "stars+small, suite toy:2: 4 environments an actor, one thread" in result.stdout
+    assert "stars+small, suite toy:2: 4 environments per actor, one thread" in result.stdout
     assert result.stdout.count("%") == 2 * 3 + 2
 
 

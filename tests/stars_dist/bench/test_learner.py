@@ -47,7 +47,7 @@ def test_products_are_those_of_an_update(plan: RunPlan) -> None:
     products = Products(make_learner(plan), batch)
     forward, weight_grads, input_grads = 5 * (5 + 1), 2 * (5 + 1), 2 * (3 + 1) + 3
     assert len(products._layers) == forward + weight_grads + input_grads
-    # three mixed pools a network: mixed for actor, critics (twice) and targets; two gradients of each, twice
+    # three mixed pools per network: mixed for actor, critics (twice) and targets; two gradients of each, twice
     assert len(products._composition) == 4 * 3 + 2 * 2 * 3
     products.multiply()
     plain = Products(make_learner(plan, is_plain=True), batch)

@@ -15,7 +15,7 @@ HANGS_IN_STEP = 300
 
 
 class HangsOnce(gymnasium.Env):
-    """The file named by HANG_MARKER says that it has hung already."""
+    """Hangs unless the file named by HANG_MARKER exists, which it makes before."""
 
     observation_space = spaces.Box(-1, 1, (2,))
     action_space = spaces.Box(-1, 1, (1,))

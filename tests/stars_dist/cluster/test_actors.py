@@ -109,7 +109,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Run]]:
 def test_any_number_of_actors_is_fair_between_ten_tasks(
     start: Callable[..., Run], suite: str, num_actors: str
 ) -> None:
-    """After 1500 steps a task none is further than 10 % from the mean: the limiter holds each to the others."""
+    """After 1500 steps per task none is further than 10 % from the mean: the limiter holds each to the others."""
     # Sixty actors on a core may be silent for longer than QUICK allows: the deadlines of a real run.
     deadlines = ["--set", "actors.hang_timeout_s=60", "--set", "actors.reassign_after_s=120"]
     run = start("--suite", suite, "--actors", num_actors, "--steps", "1000000", *deadlines)

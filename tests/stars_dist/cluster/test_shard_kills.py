@@ -47,7 +47,7 @@ SETTINGS = (
 
 
 class LedgerKeepingProcess(RolloutProcess):
-    """The run's own rollout process; it writes down what it sends and what is acknowledged."""
+    """The run's own rollout process, which also records what it sends and what is acknowledged."""
 
     def __init__(self, run_dir: Path, plan: RunPlan, actor: int, *rest: Any) -> None:
         import stars_dist.cluster.processes as processes
@@ -88,7 +88,7 @@ class LedgerKeepingProcess(RolloutProcess):
 
 
 class ActorLedger:
-    """All that the actors wrote down."""
+    """All that the actors recorded."""
 
     def __init__(self, run_dir: Path) -> None:
         self.rows: dict[tuple[int, ChunkId], list[str]] = {}
@@ -199,19 +199,19 @@ def check_ledgers(run: RunDirectory, plan: ReplayPlan) -> None:
         }
         ledger = DedupWindow(len(report.tables), Storage(None))
         ledger._entry[:] = files["ledger"]
-        for table, told in enumerate(report.tables):
-            assert told.size == told.inserted, "the test needs tables that are not overwritten"
-            stored = Counter(row.tobytes().hex() for row in files["transitions"][table, : told.size])
+        for table, held in enumerate(report.tables):
+            assert held.size == held.inserted, "the test needs tables that are not overwritten"
+            stored = Counter(row.tobytes().hex() for row in files["transitions"][table, : held.size])
             of_shard = {
-                name for name in actors.rows if ledger.is_stored(table, name[1]) and name[0] == told.task_id
+                name for name in actors.rows if ledger.is_stored(table, name[1]) and name[0] == held.task_id
             }
-            acknowledged = {name for name in actors.acknowledged if name[0] == told.task_id}
+            acknowledged = {name for name in actors.acknowledged if name[0] == held.task_id}
             assert acknowledged <= of_shard
-            assert stored == actors.count(told.task_id, of_shard)
+            assert stored == actors.count(held.task_id, of_shard)
             missing_answers = len(of_shard - acknowledged)
             assert (
                 missing_answers <= plan.replay.max_unacknowledged_chunks
-            )  # under way when the actor was ended
+            )  # in flight when the actor was ended
 
 
 def check_sampling(run: RunDirectory, plan: ReplayPlan) -> None:

@@ -40,15 +40,15 @@ def run(finished: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(finished, tmp_path / "run"))
 
 
-def test_inspect_tells_every_task_of_a_finished_run(run: Path) -> None:
-    told = inspect(run)
-    assert [task["task"] for task in told["tasks"]] == [f"toy-{i}" for i in range(4)]
-    for task in told["tasks"]:
+def test_inspect_shows_every_task_of_a_finished_run(run: Path) -> None:
+    report = inspect(run)
+    assert [task["task"] for task in report["tasks"]] == [f"toy-{i}" for i in range(4)]
+    for task in report["tasks"]:
         assert task["inserted"] == task["size"] == 700 and task["capacity"] == 100_000
         assert task["priority_mass"] > 0 and task["newest_key"] > 0
         assert task["last_chunk"] == {"0": {"incarnation": 1, "sequence": 6}}
         assert task["stale_updates"] == task["duplicate_chunks"] == 0
-    assert told["shards"] == [{"shard": 0, "incarnation": 1, "unfinished_insert": False}]
+    assert report["shards"] == [{"shard": 0, "incarnation": 1, "unfinished_insert": False}]
     text = stars_dist("replay", "inspect", run).splitlines()
     assert len(text) == 6 and text[1].startswith("toy-0") and "0:6 (1)" in text[1]
 
@@ -65,16 +65,16 @@ def test_a_lost_host_costs_what_came_after_the_snapshot(run: Path) -> None:
     shutil.rmtree(run / "replay")
     output = stars_dist("resume", run, "--steps", "3200")
     assert f"the replay of shards [0] as it was at {manifest['env_steps']:,} environment steps" in output
-    told = inspect(run)["tasks"]
+    report = inspect(run)["tasks"]
     lost = (2800 - manifest["env_steps"]) // 4
-    assert [task["inserted"] for task in told] == [800] * 4  # the step budget knows what was lost
-    assert [task["size"] for task in told] == [800 - lost] * 4
+    assert [task["inserted"] for task in report] == [800] * 4  # the step budget knows what was lost
+    assert [task["size"] for task in report] == [800 - lost] * 4
 
 
-def test_resume_deals_the_replay_to_another_number_of_shards(run: Path) -> None:
+def test_resume_reshards_the_replay(run: Path) -> None:
     before = inspect(run)["tasks"]
     output = stars_dist("resume", run, "--steps", "3200", "--shards", "3")
-    assert "the replay is dealt anew to 3 shards" in output
+    assert "the replay is resharded to 3 shards" in output
     after = inspect(run)
     assert [task["shard"] for task in after["tasks"]] == [0, 1, 2, 0]
     assert [task["size"] for task in after["tasks"]] == [task["size"] + 100 for task in before]

@@ -1,4 +1,4 @@
-"""Layers of configuration: who wins, what each value's origin is, and what bad input says."""
+"""Layers of configuration: who wins, what each value's origin is, and how bad input is refused."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stars_dist.config.merge import ResolvedRun, flag_layer, resolve, set_layer
+from stars_dist.config.merge import ResolvedRun, command_layers, flag_layer, resolve, set_layer
 from stars_dist.config.preset_files import preset_layer, preset_names
 
 
@@ -19,12 +19,6 @@ def test_later_layer_wins_and_names_its_origin() -> None:
     assert result.plan.config.sac.gamma == 0.95
     assert result.origins["sac.gamma"] == "--set sac.gamma"
     assert result.origins["sampling.batch_size_per_task"] == "preset laptop"
-
-
-def test_preset_file(tmp_path: Path) -> None:
-    file = tmp_path / "mine.yaml"
-    file.write_text("sac: {gamma: 0.97}\n")
-    assert resolved(preset_layer(str(file))).plan.config.sac.gamma == 0.97
 
 
 @pytest.mark.parametrize("name", preset_names())
@@ -43,19 +37,20 @@ def test_mtsac_is_plain_uniform_sac() -> None:
     assert not config.sampling.task_priority.enabled
 
 
-@pytest.mark.parametrize(
-    ("steps", "warmup"),
-    [(80_000, 4000), (4000, 250), (16_000, 1000)],
-    ids=["long", "shorter than it", "equal"],
-)
-def test_warmup_fits_the_budget(steps: int, warmup: int) -> None:
-    config = resolved(flag_layer("--steps", "steps", steps)).plan.config
-    assert config.replay.warmup_steps_per_task == warmup
-
-
-def test_updates_are_one_for_every_t_steps_after_the_warmup() -> None:
-    plan = resolved(flag_layer("--steps", "steps", 80_000)).plan
-    assert plan.total_updates == (80_000 - 4 * 4000) // 4
+def test_layers_of_a_command_are_presets_then_sets_then_flags_that_were_given(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("sac: {gamma: 0.97, tau: 0.5}\n")
+    flags = {
+        ("--steps", "steps"): "900",
+        ("--actors", "actors.num_actors"): None,
+        ("--serial", "serial"): False,
+    }
+    layers = command_layers(["small", str(file)], ["sac.gamma=0.9", "steps=7"], flags)
+    origins = ["preset small", f"preset {file}", "--set sac.gamma", "--set steps", "--steps", "--serial"]
+    assert [layer.origin for layer in layers] == origins
+    result = resolved(*layers)
+    assert (result.plan.config.sac.gamma, result.plan.config.sac.tau) == (0.9, 0.5)
+    assert (result.plan.total_steps, result.origins["steps"]) == (900, "--steps")
 
 
 BAD = {
@@ -68,8 +63,6 @@ BAD = {
     "no actors": (lambda: flag_layer("--actors", "actors.num_actors", 0), "--actors must be greater than"),
     "negative steps": (lambda: flag_layer("--steps", "steps", -1), "--steps must be greater than"),
     "too many shards": (lambda: flag_layer("--shards", "replay.num_shards", 99), "use --shards 4"),
-    "unknown preset": (lambda: preset_layer("laptob"), "unknown preset 'laptob', did you mean 'laptop'?"),
-    "missing preset file": (lambda: preset_layer("none.yaml"), "a preset file must exist"),
 }
 
 
@@ -80,10 +73,3 @@ def test_bad_input_is_one_clear_line(case: str) -> None:
         resolved(layer())
     assert message in str(error.value)
     assert "\n" not in str(error.value)
-
-
-def test_preset_file_that_does_not_parse(tmp_path: Path) -> None:
-    file = tmp_path / "broken.yaml"
-    file.write_text("sac: {gamma\n")
-    with pytest.raises(ValueError, match="does not parse"):
-        preset_layer(str(file))

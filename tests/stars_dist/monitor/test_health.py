@@ -46,12 +46,12 @@ def test_a_healthy_run_is_quiet() -> None:
     assert watched.metrics()["health/starved_tasks"] == 0
 
 
-def test_nothing_is_said_before_anything_is_known() -> None:
+def test_there_is_no_warning_before_anything_is_known() -> None:
     assert warnings_over(health(), 0, 10_000) == []
     assert health().metrics() == {}
 
 
-def test_spread_between_tasks_is_said_once_it_lasts_and_again_when_it_comes_back() -> None:
+def test_spread_between_tasks_is_warned_of_once_it_lasts_and_again_when_it_comes_back() -> None:
     watched = health()
     apart, together = np.array([1.0, 1.0, 0.0, 0.0]), np.array([1.0, 1.0, 0.9, 0.8])
     watched.record_training(apart)
@@ -132,7 +132,7 @@ def _cut_off_features(learner: SacLearner) -> None:
         (_cut_off_features, {"share of the actor's gradient"}),
     ],
 )
-def test_collapsed_unique_features_are_said(damage, named: set[str]) -> None:
+def test_collapsed_unique_features_are_warned_of(damage, named: set[str]) -> None:
     plan = _plan()
     config, network = plan.config, plan.config.network
     if damage is _cut_off_features:
@@ -149,7 +149,7 @@ def test_collapsed_unique_features_are_said(damage, named: set[str]) -> None:
     with torch.no_grad():
         damage(learner)
     watched.record_learner(_report(learner, plan))
-    said = warnings_over(watched, 0, plan.total_steps, 1000)
-    assert {name for name in named if any(name in warning for warning in said)} == named
-    assert all(warning.startswith("unique features collapse") for warning in said)
+    warnings = warnings_over(watched, 0, plan.total_steps, 1000)
+    assert {name for name in named if any(name in warning for warning in warnings)} == named
+    assert all(warning.startswith("unique features collapse") for warning in warnings)
     assert warnings_over(watched, plan.total_steps, 2 * plan.total_steps, 1000) == []

@@ -66,7 +66,7 @@ def test_a_method_is_named_by_what_tells_it_apart_in_this_report(runs: list[Path
     ]
 
 
-def test_what_was_set_in_all_runs_is_said_once(runs: list[Path]) -> None:
+def test_what_was_set_in_all_runs_is_listed_once(runs: list[Path]) -> None:
     found = [read_finished_run(path) for path in runs]
     alike = [run._replace(changes=frozenset({"actors.chunk_steps"})) for run in found]
     assert common_changes(alike) == [f"actors.chunk_steps={found[0].settings['actors.chunk_steps']}"]

@@ -1,0 +1,57 @@
+"""The coordinator as a plain class: what an actor and the driver get for their calls."""
+
+from __future__ import annotations
+
+import time
+
+from actors.sync import ActorStats
+from stars_dist.cluster.coordinator import Coordinator, HeartbeatReply, PublishedWeights
+
+
+def stats(actor: int, weights_version: int | None = None, env_steps: int = 0) -> ActorStats:
+    return ActorStats(actor, 0, env_steps, 0, 0, weights_version, 0.0, 0.0, 0.0, 0.0)
+
+
+def test_before_anything_is_known_there_is_no_news() -> None:
+    coordinator = Coordinator()
+    assert coordinator.latest_weights(None) is None
+    assert coordinator.heartbeat(stats(0)) == HeartbeatReply(None, None)
+
+
+def test_weights_go_to_those_that_hold_another_version() -> None:
+    coordinator = Coordinator()
+    coordinator.publish(5, ["five"])
+    published = PublishedWeights(5, ["five"])
+    assert coordinator.latest_weights(None) == published
+    assert coordinator.heartbeat(stats(0, weights_version=None)).weights == published
+    assert coordinator.heartbeat(stats(0, weights_version=4)).weights == published
+    assert coordinator.heartbeat(stats(0, weights_version=5)).weights is None
+
+
+def test_an_older_version_replaces_a_newer_one() -> None:
+    """A learner that restarts from its checkpoint goes back, and its actors with it."""
+    coordinator = Coordinator()
+    coordinator.publish(5, ["five"])
+    coordinator.publish(3, ["three"])
+    assert coordinator.heartbeat(stats(0, weights_version=5)).weights == PublishedWeights(3, ["three"])
+
+
+def test_the_driver_gets_the_newest_heartbeat_of_each_actor_and_its_age() -> None:
+    coordinator, before = Coordinator(), time.monotonic()
+    coordinator.heartbeat(stats(0, env_steps=1))
+    coordinator.heartbeat(stats(1, env_steps=2))
+    coordinator.heartbeat(stats(0, env_steps=3))
+    heartbeats = {heartbeat.stats.actor: heartbeat for heartbeat in coordinator.collect_heartbeats({})}
+    assert {actor: heartbeat.stats.env_steps for actor, heartbeat in heartbeats.items()} == {0: 3, 1: 2}
+    assert 0 <= heartbeats[0].age_s <= heartbeats[1].age_s <= time.monotonic() - before
+    (again,) = [beat for beat in coordinator.collect_heartbeats({}) if beat.stats.actor == 1]
+    assert again.age_s >= heartbeats[1].age_s  # an actor that is silent grows older
+
+
+def test_actors_get_the_tasks_that_the_driver_assigned() -> None:
+    coordinator = Coordinator()
+    coordinator.collect_heartbeats({0: (0, 2), 1: (1,)})
+    assert coordinator.heartbeat(stats(0)).task_ids == (0, 2)
+    assert coordinator.heartbeat(stats(2)).task_ids is None  # it serves what it was started with
+    coordinator.collect_heartbeats({0: (0,), 1: (1, 2)})
+    assert coordinator.heartbeat(stats(1)).task_ids == (1, 2)

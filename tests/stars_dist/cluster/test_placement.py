@@ -1,0 +1,57 @@
+"""What the processes of a run ask of clusters of several sizes."""
+
+from __future__ import annotations
+
+import pytest
+
+from stars_dist.cluster.placement import Placement, place
+from stars_dist.config.merge import resolve, set_layer
+from stars_dist.config.run_plan import RunPlan
+
+
+def plan_of(*sets: str) -> RunPlan:
+    """Four tasks: four actors, one shard and the learner, six processes in all."""
+    return resolve([*map(set_layer, ("suite=toy:4", *sets))]).plan
+
+
+@pytest.mark.parametrize(
+    ("cpus", "placement"),
+    [
+        (8.0, Placement(8.0, actor_cpus=1.0, service_cpus=1.0, learner_gpus=0)),
+        (6.0, Placement(6.0, actor_cpus=1.0, service_cpus=1.0, learner_gpus=0)),
+        (5.0, Placement(5.0, actor_cpus=1.0, service_cpus=0.0, learner_gpus=0)),  # 4.5 cores for 4 actors
+        (4.0, Placement(4.0, actor_cpus=0.875, service_cpus=0.0, learner_gpus=0)),
+        (2.0, Placement(2.0, actor_cpus=0.375, service_cpus=0.0, learner_gpus=0)),
+        (0.0, Placement(0.0, actor_cpus=0.125, service_cpus=0.0, learner_gpus=0)),
+    ],
+    ids=["room", "just enough", "none for the services", "shared", "two cores", "no core"],
+)
+def test_a_core_each_where_there_are_enough(cpus: float, placement: Placement) -> None:
+    plan = plan_of()
+    found = place(plan, {"CPU": cpus})
+    assert found == placement
+    assert found.shares_cores == (placement.actor_cpus < 1)
+
+
+@pytest.mark.parametrize(("num_actors", "cpus"), [(3, 2.0), (7, 3.0), (120, 2.0), (50, 48.0)])
+def test_actors_that_share_cores_all_fit(num_actors: int, cpus: float) -> None:
+    """Shares are rounded down to thousandths, as Ray keeps them no finer, so that none is left out."""
+    placement = place(plan_of(f"actors.num_actors={num_actors}"), {"CPU": cpus})
+    assert placement.shares_cores
+    assert num_actors * placement.actor_cpus <= cpus - 0.5
+
+
+@pytest.mark.parametrize(
+    ("device", "gpus", "learner_gpus"),
+    [("auto", 1.0, 1), ("cuda", 2.0, 1), ("cpu", 1.0, 0), ("auto", 0.0, 0), ("auto", 0.5, 0)],
+)
+def test_the_learner_takes_a_gpu_where_there_is_one(device: str, gpus: float, learner_gpus: int) -> None:
+    placement = place(plan_of(f"device={device}"), {"CPU": 8.0, "GPU": gpus})
+    assert placement.learner_gpus == learner_gpus
+
+
+def test_cuda_without_a_gpu_is_refused() -> None:
+    with pytest.raises(
+        ValueError, match="device cuda needs a GPU in the Ray cluster, it has 0; use --device"
+    ):
+        place(plan_of("device=cuda"), {"CPU": 8.0})

@@ -1,0 +1,50 @@
+"""metrics.jsonl across crashes and resumes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from stars_dist.monitor.metrics import Clocks, MetricsFile, cut_metrics, read_metrics
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    file = MetricsFile(tmp_path / "metrics.jsonl")
+    for steps in (100, 200, 300):
+        file.write(Clocks(steps, steps // 4, steps / 10), {"train/loss": 1.5, "replay/age": float("nan")})
+    file.close()
+    return tmp_path / "metrics.jsonl"
+
+
+def test_a_line_has_the_clocks_and_the_finite_values(path: Path) -> None:
+    first = {"env_steps": 100, "learner_steps": 25, "wall_time_s": 10.0, "train/loss": 1.5}
+    assert json.loads(path.read_text().splitlines()[0]) == first
+    assert next(read_metrics(path)) == first
+
+
+def test_a_torn_last_line_is_left_out(path: Path) -> None:
+    path.write_text(path.read_text()[:-20])
+    assert [line["env_steps"] for line in read_metrics(path)] == [100, 200]
+    assert list(read_metrics(path.with_name("none.jsonl"))) == []
+
+
+@pytest.mark.parametrize(
+    ("env_steps", "kept", "wall_time_s"),
+    [(None, [100, 200, 300], 30.0), (250, [100, 200], 20.0), (200, [100, 200], 20.0), (0, [], 0.0)],
+)
+def test_a_resumed_run_cuts_what_it_makes_again(
+    path: Path, env_steps: int | None, kept: list[int], wall_time_s: float
+) -> None:
+    with path.open("a") as file:
+        file.write('{"env_steps": 40')  # killed while it wrote
+    assert cut_metrics(path, env_steps) == wall_time_s
+    assert [line["env_steps"] for line in read_metrics(path)] == kept
+    assert path.read_text().endswith("}\n") or not kept
+
+
+def test_a_new_run_has_nothing_to_cut(tmp_path: Path) -> None:
+    assert cut_metrics(tmp_path / "metrics.jsonl", None) == 0.0
+    assert (tmp_path / "metrics.jsonl").read_text() == ""
