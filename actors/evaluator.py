@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from actors.blas_threads import single_threaded_children
 from actors.config import EnvironmentConfig
 from actors.environment import build_environment
 from actors.evaluation_result import TaskEvaluation, wilson_interval
 from actors.goal_environment import GoalEnvironment
-from actors.policy import NumpyPolicy, PolicyWeights
-from actors.single_thread import single_threaded_children
+from actors.policy import NumpyPolicy
+from actors.policy_weights import PolicyWeights
 from actors.suites import prepare_suite
 from actors.tasks import Suite
 

@@ -1,59 +1,18 @@
-"""The policy that actors run in numpy, and the format of the weights that the learner publishes."""
+"""The policy in numpy: as actors run it, and as a trained one is loaded for anyone's own loop."""
 
 from __future__ import annotations
 
-import json
-import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.checkpoint_path import DIRECTORY, PREFIX, checkpoint_paths
-from actors.composition import branch_layers, head_layer
-from actors.forward import Network
+from actors.composed_layers import compose_branch, compose_head
 from actors.near_name import did_you_mean
-from replay_service.atomic_file import atomic_file
-
-POLICY_FILE = "policy.npz"
-_METADATA_KEY = "metadata"
-
-
-class PolicyWeights(NamedTuple):
-    """One published version of the actor network.
-
-    Every linear layer is a pool of K slices that a task mixes: W_tau = sum_k mix[tau, k] W_k and
-    b_tau = sum_k mix[tau, k] b_k, composed before the activation. A plain layer is K = 1 with a mix of
-    ones; a head per task is K = T with the identity. Keys of `params` (all float32):
-
-        shared/mix            [T, K]      optional branch, with
-        shared/task_vector    [T, Z]      optional: appended to the observation (identity = one-hot)
-        shared/{i}/weight     [K, in, out]
-        shared/{i}/bias       [K, out]    relu after every layer
-        unique/...                        optional branch of the same form; relu between its layers, none
-                                          after the last, whose output is divided by its Euclidean norm
-        head/mix              [T, K]
-        head/weight           [K, F, 2 A] reads [f_shared, f_unique]; mean and log std, in this order
-        head/bias             [K, 2 A]
-        log_std_bounds        [2]         log std is clipped to them
-
-    The action is tanh(mean) in the mode and tanh(mean + exp(log_std) * normal) when sampled.
-    """
-
-    version: int  # learner steps at publication
-    params: Mapping[str, NDArray[np.float32]]
-
-
-class PolicyMetadata(NamedTuple):
-    """What a policy file says about its weights."""
-
-    version: int
-    suite: str
-    tasks: tuple[str, ...]
-    obs_dim: int
-    action_dim: int
+from actors.numpy_network import NumpyNetwork
+from actors.policy_weights import PolicyMetadata, PolicyWeights, find_policy_file, read_policy
 
 
 class NumpyPolicy:
@@ -72,8 +31,8 @@ class NumpyPolicy:
         self._row_slot = np.array([np.sum(slots[:i] == slot) for i, slot in enumerate(slots)])
         rows = int(self._row_slot.max()) + 1
         self._padded_shape = (len(tasks), rows, obs_dim)
-        shared, unique = (branch_layers(params, branch, tasks, obs_dim) for branch in ("shared", "unique"))
-        self._network = Network(shared, unique, head_layer(params, tasks), rows)
+        shared, unique = (compose_branch(params, branch, tasks, obs_dim) for branch in ("shared", "unique"))
+        self._network = NumpyNetwork(shared, unique, compose_head(params, tasks), rows)
         self._action_shape = (len(slots), params["head/bias"].shape[-1] // 2)
         self._log_std_bounds = [np.full(self._action_shape, bound) for bound in params["log_std_bounds"]]
 
@@ -142,45 +101,6 @@ class LoadedPolicy:
         return self._by_task[task]
 
 
-def write_policy(path: Path, weights: PolicyWeights, metadata: PolicyMetadata) -> None:
-    """Write the weights and what they are; the file appears whole or not at all."""
-    text = np.array(json.dumps(metadata._asdict()))
-    with atomic_file(path) as file:
-        np.savez(file, allow_pickle=False, **{_METADATA_KEY: text}, **dict(weights.params))
-
-
-def read_policy(path: Path) -> tuple[PolicyWeights, PolicyMetadata]:
-    """What `write_policy` wrote."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
-        fields = json.loads(str(arrays.pop(_METADATA_KEY)))
-        metadata = PolicyMetadata(**{**fields, "tasks": tuple(fields["tasks"])})
-    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        raise ValueError(
-            f"a policy file must be whole and written by this project, got {path} ({error})"
-        ) from error
-    return PolicyWeights(metadata.version, arrays), metadata
-
-
-def policy_file(run_or_checkpoint: str | Path) -> Path:
-    """The policy of a checkpoint directory, or of the newest checkpoint of a run directory."""
-    directory = Path(run_or_checkpoint)
-    if not directory.exists():
-        raise ValueError(f"a run or checkpoint must exist, got {directory}; check the path")
-    if directory.is_file():
-        return directory
-    if (directory / POLICY_FILE).is_file():
-        return directory / POLICY_FILE
-    whole = [path for path in checkpoint_paths(directory) if (path / POLICY_FILE).is_file()]
-    if not whole:
-        raise ValueError(
-            f"a run must hold {DIRECTORY}/{PREFIX}<learner_steps>/{POLICY_FILE}, or a checkpoint "
-            f"{POLICY_FILE} itself; {directory} has neither"
-        )
-    return whole[-1] / POLICY_FILE
-
-
 def load_policy(run_or_checkpoint: str | Path) -> LoadedPolicy:
     """The policy of a run (its newest checkpoint) or of one checkpoint."""
-    return LoadedPolicy(*read_policy(policy_file(run_or_checkpoint)))
+    return LoadedPolicy(*read_policy(find_policy_file(run_or_checkpoint)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from actors.policy import PolicyWeights
+from actors.policy_weights import PolicyWeights
 
 
 class ActorStats(NamedTuple):

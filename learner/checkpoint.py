@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import torch
 
 from actors.checkpoint_path import STATE_FILE, checkpoint_path, checkpoint_paths
-from actors.policy import POLICY_FILE, PolicyMetadata, write_policy
+from actors.policy_weights import POLICY_FILE, PolicyMetadata, write_policy
 from learner.publisher import export_policy
 from learner.sac import SacLearner
 from replay_service import atomic_directory

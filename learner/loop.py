@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from actors.policy import PolicyWeights
+from actors.policy_weights import PolicyWeights
 from learner.batch import TensorBatch
 from learner.config import LearnerConfig
 from learner.diagnostics import UpdateResult

@@ -1,4 +1,4 @@
-"""The learner's policy in the format that actors run (actors/policy.py)."""
+"""The learner's policy in the format that actors run (actors/policy_weights.py)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from actors.policy import PolicyWeights
+from actors.policy_weights import PolicyWeights
 from learner.networks import FeatureNetwork
 from learner.observation_norm import ObservationNorm
 from learner.sac import SacLearner

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from actors.checkpoint_path import STATE_FILE
 from actors.evaluation_result import EvaluationResult
 from actors.evaluator import evaluate_suite
-from actors.policy import PolicyWeights, policy_file, read_policy
+from actors.policy_weights import PolicyWeights, find_policy_file, read_policy
 from stars_dist.config.run_plan import RunPlan
 from stars_dist.monitor.console import Console
 from stars_dist.run_files.directory import RunDirectory
@@ -28,7 +28,7 @@ class CheckpointPolicy(NamedTuple):
 
 def read_checkpoint_policy(run_or_checkpoint: Path) -> CheckpointPolicy:
     """Read the policy of a checkpoint, or of a run's newest one; ValueError where it cannot be evaluated."""
-    file = policy_file(run_or_checkpoint)
+    file = find_policy_file(run_or_checkpoint)
     weights, _ = read_policy(file)
     checkpoint = file.resolve().parent
     plan = RunDirectory.existing(checkpoint.parent.parent).read_plan()

@@ -15,7 +15,7 @@ import torch
 
 from actors.evaluation_result import EvaluationResult
 from actors.evaluator import evaluate_suite
-from actors.policy import PolicyWeights
+from actors.policy_weights import PolicyWeights
 from actors.suites import prepare_suite
 from actors.sync import ActorStats, SyncReply
 from learner.checkpoint import weights_hash

@@ -47,7 +47,7 @@ class MetaWorldEnvironment(GoalEnvironment):
         self.render_mode = render_mode
         stock = environment_class = env_dict.ALL_V3_ENVIRONMENTS[name]
         if fast:
-            from actors.metaworld.fast_task import fast_class
+            from actors.metaworld.fast_environment import fast_class
 
             environment_class = fast_class(stock)
         if environment_class is not stock and render_mode is None:

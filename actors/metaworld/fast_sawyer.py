@@ -13,7 +13,7 @@ from metaworld.sawyer_xyz_env import SawyerXYZEnv
 from numpy.typing import NDArray
 
 from actors.metaworld.fast_caging import caging_reward
-from actors.metaworld.fast_names import NamedData
+from actors.metaworld.fast_data import FastData
 from actors.metaworld.fast_physics import Physics
 
 Vector = NDArray[np.float64]
@@ -38,7 +38,7 @@ class FastSawyer(SawyerXYZEnv):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._physics = Physics(self.model, self.data)
-        data = self.data = NamedData(self.data, self._physics)
+        data = self.data = FastData(self.data, self._physics)
         self._hand = data.body("hand").xpos
         self._left_claw, self._right_claw = data.body("leftclaw").xpos, data.body("rightclaw").xpos
         self.left_pad, self.right_pad = data.body("leftpad").xpos, data.body("rightpad").xpos

@@ -9,9 +9,9 @@ from multiprocessing import get_context
 from typing import Any, NamedTuple
 
 from actors.assignment import Assignment
-from actors.policy import PolicyWeights
+from actors.blas_threads import single_threaded_children
+from actors.policy_weights import PolicyWeights
 from actors.rollout import RolloutWorker
-from actors.single_thread import single_threaded_children
 from actors.sync import SyncReply
 from replay_service.types import EpisodeEnd, TransitionBatch
 from stars_dist.config.run_plan import RunPlan

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from actors.policy import PolicyWeights
+from actors.policy_weights import PolicyWeights
 from learner.checkpoint import restore_learner, write_checkpoint
 from learner.loop import LearnerLoop, LearnerReport, LoopOutputs
 from learner.prefetch import BatchSource

@@ -11,7 +11,7 @@ from typing import Any
 import ray
 from ray._private.utils import read_ray_address
 
-from actors.single_thread import single_threaded_children
+from actors.blas_threads import single_threaded_children
 
 ANSWER_TIMEOUT_S = 5.0
 

@@ -8,7 +8,7 @@ from typing import Any
 import ray
 import ray.exceptions
 
-from actors.policy import PolicyWeights
+from actors.policy_weights import PolicyWeights
 from actors.sync import ActorStats, SyncReply
 from stars_dist.cluster.coordinator import HeartbeatReply, PublishedWeights
 

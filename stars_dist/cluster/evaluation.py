@@ -9,7 +9,8 @@ import ray
 
 from actors.evaluation_result import EvaluationResult, TaskEvaluation
 from actors.evaluator import evaluate_task
-from actors.policy import NumpyPolicy, PolicyWeights, policy_file, read_policy
+from actors.policy import NumpyPolicy
+from actors.policy_weights import PolicyWeights, find_policy_file, read_policy
 from stars_dist.cluster.cluster import Cluster
 from stars_dist.config.run_plan import RunPlan
 from stars_dist.monitor.console import Console
@@ -131,7 +132,7 @@ def evaluate_at_end(
 ) -> EvaluationResult | None:
     """Evaluate the newest checkpoint; return None if interrupted."""
     # Not the weights that the learner published: they may have gone with its process.
-    weights, _ = read_policy(policy_file(run.path))
+    weights, _ = read_policy(find_policy_file(run.path))
     episodes = plan.config.evaluation.final_episodes_per_task
     evaluation = Evaluation(run, plan, weights, env_steps, episodes, num_processes)
     console.phase(f"evaluating: {episodes} episodes for each of {plan.num_tasks} tasks")

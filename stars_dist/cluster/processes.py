@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import ray
 
-from actors.policy import PolicyWeights
+from actors.policy_weights import PolicyWeights
 from replay_service.transport import RayTransport
 from stars_dist.cluster.coordinator_client import CoordinatorClient
 from stars_dist.config.run_plan import RunPlan

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from actors.policy import PolicyWeights
+from actors.policy_weights import PolicyWeights
 
 MakeWeights = Callable[..., PolicyWeights]
 

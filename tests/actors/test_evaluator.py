@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,10 +14,9 @@ from actors.environment import make_environment
 from actors.evaluation_result import EvaluationResult, TaskEvaluation, wilson_interval
 from actors.evaluator import evaluate_suite, run_episodes
 from actors.goal_environment import GoalEnvironment
-from actors.policy import NumpyPolicy, PolicyWeights
+from actors.policy import NumpyPolicy
 from actors.suites import parse_suite
-
-MakeWeights = Callable[..., PolicyWeights]
+from tests.actors.conftest import MakeWeights
 
 
 class SuccessInOneStep(GoalEnvironment):

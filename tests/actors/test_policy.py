@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from actors.policy import (
-    NumpyPolicy,
-    PolicyMetadata,
-    PolicyWeights,
-    load_policy,
-    read_policy,
-    write_policy,
-)
+from actors.policy import NumpyPolicy, load_policy
+from actors.policy_weights import PolicyMetadata, PolicyWeights, read_policy, write_policy
+from tests.actors.conftest import MakeWeights
 
-MakeWeights = Callable[..., PolicyWeights]
 FORMS = ["stars", "paco", "mtsac", "multi-head", "unique-only"]
 TASKS = ("toy-0", "toy-1", "toy-2", "toy-3")
 

@@ -15,9 +15,9 @@ from scipy.spatial.transform import Rotation
 from actors.environment import make_environment
 from actors.metaworld import fast_numpy
 from actors.metaworld.fast_caging import OWN_REWARDS
+from actors.metaworld.fast_environment import fast_class
 from actors.metaworld.fast_numpy import MatrixRotation, clip, hstack, norm, rotation_class
 from actors.metaworld.fast_rewards import tolerance
-from actors.metaworld.fast_task import fast_class
 from actors.metaworld.scripted_policy import scripted_policy
 
 mujoco: Any = untyped_mujoco  # defined in C, of which pyright knows nothing

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from actors.composition import Affine, Array
+from actors.composed_layers import Affine, Array
 
 _LEAST_LENGTH = 1e-12
 
@@ -48,7 +48,7 @@ class Layer:
         return np.maximum(out, self._zero, out=out if into is None else into)
 
 
-class Network:
+class NumpyNetwork:
     """The network of `PolicyWeights`, composed for U tasks with R rows each.
 
     Args:
@@ -76,9 +76,9 @@ class Network:
         self._features = np.empty((*batch, head[0].shape[-2]), np.float32)
         self._least_length = np.full((*batch, 1), _LEAST_LENGTH, np.float32)
 
-    def __reduce__(self) -> tuple[type[Network], tuple[Any, ...]]:
+    def __reduce__(self) -> tuple[type[NumpyNetwork], tuple[Any, ...]]:
         """Pickled without its working memory: arrays that come by Ray are read-only."""
-        return Network, self._composed
+        return NumpyNetwork, self._composed
 
     def __call__(self, obs: Array) -> Array:
         """f32[U, R, O] -> f32[U, R, 2 A], or without U for a single task; the next call overwrites it."""

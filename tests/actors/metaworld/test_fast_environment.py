@@ -19,10 +19,10 @@ from actors.config import EnvironmentConfig
 from actors.environment import make_environment
 from actors.evaluator import run_episodes
 from actors.families.metaworld import MetaWorldEnvironment
-from actors.metaworld import fast_task
+from actors.metaworld import fast_environment
 from actors.metaworld.benchmarks import benchmark_tasks
+from actors.metaworld.fast_environment import fast_class
 from actors.metaworld.fast_physics import Physics
-from actors.metaworld.fast_task import fast_class
 from actors.metaworld.headless_model import headless_class
 from actors.metaworld.scripted_policy import scripted_policy
 
@@ -240,11 +240,11 @@ print(len(before), [key for key in before if before[key] != after.get(key)])
 
 @pytest.fixture
 def unproven(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setitem(fast_task.PROVEN_VERSIONS, "mujoco", "3.2.9")
-    for cached in (fast_task.fast_class, fast_task.versions_are_proven):
+    monkeypatch.setitem(fast_environment.PROVEN_VERSIONS, "mujoco", "3.2.9")
+    for cached in (fast_environment.fast_class, fast_environment.versions_are_proven):
         cached.cache_clear()
     yield
-    for cached in (fast_task.fast_class, fast_task.versions_are_proven):
+    for cached in (fast_environment.fast_class, fast_environment.versions_are_proven):
         cached.cache_clear()
 
 

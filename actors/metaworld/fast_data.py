@@ -34,7 +34,7 @@ class NamedViews(dict[str, NamedView]):
         return view
 
 
-class NamedData:
+class FastData:
     """Stands for the `MjData` in a task's code; what is not defined here is that of the `MjData` itself.
 
     The kept views stay valid: bodies, geoms, sites and joints live in the part of an `MjData` that is never

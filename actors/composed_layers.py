@@ -13,7 +13,7 @@ Params = Mapping[str, Array]
 Affine = tuple[Array, Array]
 
 
-def branch_layers(params: Params, branch: str, task_ids: Sequence[int], obs_dim: int) -> list[Affine]:
+def compose_branch(params: Params, branch: str, task_ids: Sequence[int], obs_dim: int) -> list[Affine]:
     """The layers of one branch, its task vectors folded into the first bias; empty without the branch."""
     if f"{branch}/mix" not in params:
         return []
@@ -21,11 +21,11 @@ def branch_layers(params: Params, branch: str, task_ids: Sequence[int], obs_dim:
     depth = sum(key.startswith(f"{branch}/") and key.endswith("/weight") for key in params)
     layers = [_compose(params, f"{branch}/{i}", mix) for i in range(depth)]
     vectors = params.get(f"{branch}/task_vector")
-    layers[0] = _fold(*layers[0], None if vectors is None else vectors[list(task_ids)], obs_dim)
+    layers[0] = _fold_task_vectors(*layers[0], None if vectors is None else vectors[list(task_ids)], obs_dim)
     return layers
 
 
-def head_layer(params: Params, task_ids: Sequence[int]) -> Affine:
+def compose_head(params: Params, task_ids: Sequence[int]) -> Affine:
     """The output layer of every task."""
     return _compose(params, "head", params["head/mix"][list(task_ids)])
 
@@ -37,7 +37,7 @@ def _compose(params: Params, layer: str, mix: Array) -> Affine:
     return np.tensordot(mix[0] if alike else mix, slices, axes=1), bias
 
 
-def _fold(weight: Array, bias: Array, vectors: Array | None, obs_dim: int) -> Affine:
+def _fold_task_vectors(weight: Array, bias: Array, vectors: Array | None, obs_dim: int) -> Affine:
     """The first layer without its task vector's rows: what they contribute is constant per task."""
     if vectors is None:
         return weight, bias
