@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 
 from actors.config import ActorsConfig
-from actors.policy import PolicyWeights
+from actors.policy_weights import PolicyWeights
 from replay_service.wait import Wait
 
 logger = logging.getLogger(__name__)
 
 
 class WeightsClient:
-    """Holds one version between two chunks and keeps to the bound learner steps - version <= max_policy_lag."""
+    """Holds one version for the length of a chunk and keeps to learner steps - version <= max_policy_lag."""
 
     def __init__(self, actor: int, config: ActorsConfig) -> None:
         self.held: PolicyWeights | None = None
@@ -26,17 +26,12 @@ class WeightsClient:
         """The version held; None before the first."""
         return None if self.held is None else self.held.version
 
-    @property
-    def are_trained(self) -> bool:
-        """Whether the learner had made an update when it published them."""
-        return bool(self.version)
-
     def receive(self, weights: PolicyWeights) -> None:
-        """Keep weights for `take`."""
+        """Keep weights for the next `take`."""
         self._arrived = weights
 
     def take(self, learner_steps: int) -> None:
-        """Hold what has arrived from now on."""
+        """Hold the newest weights received, if any, from now on."""
         newer, self._arrived = self._arrived, None
         if newer is None:
             return
@@ -45,7 +40,7 @@ class WeightsClient:
         self.held = newer
 
     def lag_exceeded(self, learner_steps: int) -> bool:
-        """Whether the held weights are too old to act with."""
+        """Return whether the held weights are too old to act with."""
         bound = self._config.max_policy_lag
         if self._steps_before_restart is not None:
             # The learner went back to a checkpoint. Its old count is no measure of our lag, and waiting until
@@ -60,7 +55,7 @@ class WeightsClient:
         return Wait(logger, self._config.weights_deadline_s)
 
     def awaited(self, learner_steps: int) -> str:
-        """Say what such a wait is for, with the counters that decide."""
+        """Describe what such a wait is for, with the counters that decide it."""
         return (
             f"actor {self._actor} waits for weights: it holds version {self.version}, the learner is at step "
             f"{learner_steps}, max_policy_lag is {self._config.max_policy_lag}; the learner publishes no weights, "
