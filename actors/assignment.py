@@ -1,4 +1,4 @@
-"""Which tasks an actor works on."""
+"""The assignment of tasks to actors."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class Assignment(NamedTuple):
     suite: Suite
     task_ids: tuple[int, ...]
     seed: int  # of the run: the same goals in every actor
-    goals_path: Path | None = None
+    goals_path: Path | None = None  # file that keeps them
 
 
 def assign_tasks(num_tasks: int, num_actors: int) -> tuple[tuple[int, ...], ...]:
-    """The tasks of every actor, dealt round-robin: no task without an actor, no actor without a task."""
+    """Deal the tasks to the actors round-robin: no task without an actor, no actor without a task."""
     return tuple(
         tuple(range(actor, num_tasks, num_actors)) if actor < num_tasks else (actor % num_tasks,)
         for actor in range(num_actors)
@@ -29,16 +29,16 @@ def assign_tasks(num_tasks: int, num_actors: int) -> tuple[tuple[int, ...], ...]
 
 
 def cover_tasks(
-    assigned: Sequence[tuple[int, ...]], late: Collection[int], present: Collection[int]
+    assigned: Sequence[tuple[int, ...]], absent: Collection[int], present: Collection[int]
 ) -> dict[int, tuple[int, ...]]:
-    """What every actor is to serve while some are late: a task with none but late actors goes to a present one.
+    """Decide what every actor serves while some are absent: a task with none but absent actors moves to a present one.
 
-    Each such task goes to the actor that then has the fewest. Nothing else moves, and once no actor is late
-    everyone has its own tasks again.
+    Each such task goes to the actor that then has the fewest. Nothing else moves, and once no actor is absent
+    every actor has its own tasks again. An actor in neither collection keeps its tasks and gets no others.
     """
     serving = {actor: list(tasks) for actor, tasks in enumerate(assigned)}
-    served = {task for actor, tasks in serving.items() if actor not in late for task in tasks}
-    orphans = {task for actor in late for task in assigned[actor]} - served
+    served = {task for actor, tasks in serving.items() if actor not in absent for task in tasks}
+    orphans = {task for actor in absent for task in assigned[actor]} - served
     for task in sorted(orphans) if present else ():
         serving[min(present, key=lambda actor: (len(serving[actor]), actor))].append(task)
     return {actor: tuple(tasks) for actor, tasks in serving.items()}

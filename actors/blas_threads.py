@@ -1,4 +1,4 @@
-"""One thread for the numeric libraries of processes that are started meanwhile."""
+"""The number of threads of BLAS, and what else reads the same variables, in child processes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 
 @contextmanager
 def single_threaded_children() -> Iterator[None]:
-    """Children inherit the variables; a BLAS reads them only when it is loaded, so this process keeps its threads."""
+    """Give the processes that are started within one thread each.
+
+    They inherit the variables. A BLAS reads them only when it is loaded, so this process keeps its threads.
+    """
     before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
     try:

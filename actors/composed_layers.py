@@ -1,4 +1,4 @@
-"""Published parameters composed into plain matrices for the tasks that a process acts on."""
+"""Linear layers composed for given tasks: their mixes of the published slices as plain matrices."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Affine = tuple[Array, Array]
 
 
 def compose_branch(params: Params, branch: str, task_ids: Sequence[int], obs_dim: int) -> list[Affine]:
-    """The layers of one branch, its task vectors folded into the first bias; empty without the branch."""
+    """Compose the layers of one branch, its task vectors folded into the first bias; empty without the branch."""
     if f"{branch}/mix" not in params:
         return []
     mix = params[f"{branch}/mix"][list(task_ids)]
@@ -26,7 +26,7 @@ def compose_branch(params: Params, branch: str, task_ids: Sequence[int], obs_dim
 
 
 def compose_head(params: Params, task_ids: Sequence[int]) -> Affine:
-    """The output layer of every task."""
+    """Compose the output layer of every task."""
     return _compose(params, "head", params["head/mix"][list(task_ids)])
 
 
@@ -38,7 +38,7 @@ def _compose(params: Params, layer: str, mix: Array) -> Affine:
 
 
 def _fold_task_vectors(weight: Array, bias: Array, vectors: Array | None, obs_dim: int) -> Affine:
-    """The first layer without its task vector's rows: what they contribute is constant per task."""
+    """Move what the task vectors contribute to the first layer, constant per task, into its bias."""
     if vectors is None:
         return weight, bias
     contribution = np.matmul(vectors[:, None], weight[..., obs_dim:, :])  # f32[U, 1, out]

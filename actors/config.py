@@ -15,7 +15,7 @@ class EnvironmentConfig(BaseModel):
     horizon: int | None = Field(
         default=None,
         ge=1,
-        description="environment steps of an episode before it is truncated; null takes the suite's own "
+        description="environment steps per episode before it is truncated; null takes the suite's own "
         "(500 for Meta-World)",
     )
     reward_version: Literal["v1", "v2"] = Field(
@@ -25,7 +25,7 @@ class EnvironmentConfig(BaseModel):
         default=50,
         ge=1,
         le=50,
-        description="goals of a task; fewer than 50 takes the first of Meta-World's 50",
+        description="goals per task; fewer than 50 takes the first of the 50",
     )
     fast: bool = Field(
         default=True,
@@ -55,7 +55,7 @@ class ActorsConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     num_actors: int | None = Field(
-        default=None, ge=1, description="rollout actor processes; null: one a task, in a serial run one"
+        default=None, ge=1, description="rollout actor processes; null: one per task, in a serial run one"
     )
     envs_per_actor: int = Field(
         default=4,
@@ -80,7 +80,7 @@ class ActorsConfig(BaseModel):
     weights_poll_s: float = Field(
         default=1.0,
         gt=0,
-        description="seconds between two reports of an actor; each also asks for newer weights",
+        description="seconds between two heartbeats of an actor; the reply to each brings newer weights",
     )
     weights_deadline_s: float = Field(
         default=600.0, gt=0, description="seconds that an actor waits for newer weights before it gives up"
@@ -88,14 +88,14 @@ class ActorsConfig(BaseModel):
     max_failed_episodes: int = Field(
         default=5,
         ge=0,
-        description="episodes in a row that an environment may break off by raising or returning NaN before "
+        description="episodes in a row in which an environment may fail, by raising or returning NaN, before "
         "the actor stops with the cause",
     )
     hang_timeout_s: float = Field(
         default=60.0,
         gt=0,
-        description="seconds without a sign of life after which an actor counts as hung in an environment's "
-        "step and is started again",
+        description="seconds without a heartbeat after which an actor counts as hung in an environment's step "
+        "and is started again",
     )
     reassign_after_s: float = Field(
         default=120.0,

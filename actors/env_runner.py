@@ -1,4 +1,4 @@
-"""One environment of an actor: its episode in progress and the chunk that it fills."""
+"""The runner of one environment: its episode in progress and the chunk that it fills."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from replay_service.types import EpisodeEnd, TransitionBatch
 
 
 class EnvironmentFailureError(RuntimeError):
-    """An environment broke off too many episodes in a row."""
+    """Too many episodes of an environment failed in a row."""
 
 
 class EnvRunner:
-    """Steps one environment and keeps what happened until the chunk is taken.
+    """Steps one environment and keeps the transitions until the chunk is taken.
 
-    An episode that the environment breaks off, by raising or by returning NaN, is dropped from where it broke
-    and counted; the next one starts at once. The transitions before the break are sound and stay.
+    An episode that fails, as the environment raises or returns NaN, ends there and is counted; the next one starts
+    at once. The transitions before the failure are sound and stay.
     """
 
     def __init__(
@@ -47,15 +47,16 @@ class EnvRunner:
 
     @property
     def full(self) -> bool:
+        """Whether the chunk can be taken."""
         return self._filled == len(self._chunk.reward)
 
     @property
     def missing_steps(self) -> int:
-        """How many steps its chunk is short of."""
+        """Steps until the chunk is full, unless an episode fails."""
         return len(self._chunk.reward) - self._filled
 
     def restart(self) -> None:
-        """Begin a new episode; the one in progress is given up."""
+        """Begin a new episode and give up the one in progress."""
         self._return, self._length, self._success = 0.0, 0, False
         while True:
             try:
@@ -66,7 +67,11 @@ class EnvRunner:
                 self._count_failure(error)
 
     def step(self, action: NDArray[np.float32], weights_version: int) -> None:
-        """One environment step into the next row of the chunk, which must not be full."""
+        """Make one step into the next row of the chunk, which must not be full.
+
+        Raises:
+            EnvironmentFailureError: more than max_failed_episodes failed in a row.
+        """
         try:
             next_obs, reward, terminated, truncated, info = self.environment.step(action)
             _check_finite(next_obs, reward)
@@ -88,7 +93,7 @@ class EnvRunner:
             self.obs = next_obs
 
     def take(self) -> tuple[TransitionBatch, tuple[EpisodeEnd, ...]]:
-        """The full chunk, which is the caller's from now on, and the episodes that ended in it."""
+        """Hand over the full chunk, which is the caller's from now on, and the episodes that ended in it."""
         assert self.full, "only a full chunk is sent"
         chunk, episodes = self._chunk, tuple(self._episodes)
         self._chunk = _empty_chunk(self.environment, self.task_id, len(chunk.reward))
@@ -97,7 +102,7 @@ class EnvRunner:
         return chunk, episodes
 
     def state_dict(self) -> dict[str, Any]:
-        """Random state and counters; the chunk must be empty, the episode in progress is not in it."""
+        """Return random state and counters; the chunk must be empty, the episode in progress is not in it."""
         assert self._filled == 0, "an actor's state is taken between two chunks"
         return {
             "rng": self.environment.np_random.bit_generator.state,
@@ -127,8 +132,8 @@ class EnvRunner:
         self._failed_in_a_row += 1
         if self._failed_in_a_row > self._max_failed_episodes:
             raise EnvironmentFailureError(
-                f"an environment may break off at most {self._max_failed_episodes} episodes in a row, "
-                f"{self.task} broke off {self._failed_in_a_row}; the last cause: "
+                f"an environment may fail in at most {self._max_failed_episodes} episodes in a row, "
+                f"{self.task} failed in {self._failed_in_a_row}; the last cause: "
                 f"{type(error).__name__}: {error}"
             ) from error
 
@@ -136,7 +141,7 @@ class EnvRunner:
 def merge_chunks(
     parts: Sequence[tuple[TransitionBatch, tuple[EpisodeEnd, ...]]],
 ) -> tuple[TransitionBatch, tuple[EpisodeEnd, ...]]:
-    """One chunk of what several environments of a task did, one environment's rows after another's."""
+    """Make one chunk of those of several environments of a task, one environment's rows after another's."""
     if len(parts) == 1:
         return parts[0]
     columns = zip(*(chunk for chunk, _ in parts), strict=True)

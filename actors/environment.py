@@ -1,4 +1,4 @@
-"""Builds the environment of one task, whatever its family."""
+"""The environment of one task, whatever its family."""
 
 from __future__ import annotations
 
@@ -25,17 +25,20 @@ def make_environment(
     render_mode: RenderMode | None = None,
     fast: bool | None = None,
 ) -> GoalEnvironment:
-    """The environment of a task as a Gymnasium environment; `reset(options={"goal": i})` starts goal i of 50.
+    """Make the Gymnasium environment of a task; `reset(options={"goal": i})` starts goal i of 50.
 
     Args:
         name: the task, for example "push-v3" or "toy-0".
         benchmark: whose goals: "mt1" (the task's own), "mt10", "mt25", "mt50", or the name of a suite.
         seed: decides the goals, the same in every process.
         stream: decides which goals are drawn when reset names none; give every actor its own.
-        config: horizon, reward version and number of goals.
+        config: horizon, number of goals, noise, Meta-World's reward version and more.
         goals_path: file that keeps the benchmark's goals; without it they are computed (about 6 s for mt50).
         render_mode: as in Gymnasium; "rgb_array" needs an OpenGL that MuJoCo can use.
         fast: step Meta-World by our faster evaluation or by the library's own; None asks the config.
+
+    Raises:
+        ValueError: no task or benchmark of that name; the message has the nearest one.
     """
     config = config or EnvironmentConfig()
     if fast is not None:
@@ -54,7 +57,10 @@ def build_environment(
     goals_path: Path | None = None,
     render_mode: RenderMode | None = None,
 ) -> GoalEnvironment:
-    """Build the environment of one task of a parsed suite; arguments as in `make_environment`."""
+    """Build the environment of one task of a parsed suite, with its noise and its random stream.
+
+    Arguments as in `make_environment`.
+    """
     request = EnvironmentRequest(suite, task_id, seed, config, goals_path, render_mode)
     env = family_of(suite).build(request)
     env.observation_noise, env.reward_noise = config.observation_noise, config.reward_noise

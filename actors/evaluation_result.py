@@ -29,6 +29,7 @@ class EvaluationResult(NamedTuple):
 
     @property
     def mean_success(self) -> float:
+        """Mean of the tasks' success rates."""
         return float(np.mean(self._success_rates))
 
     @property
@@ -46,7 +47,7 @@ class EvaluationResult(NamedTuple):
         return [task.success_rate for task in self.tasks]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data with the keys that `stars-dist evaluate --json` prints."""
+        """Return plain data with the keys that `stars-dist evaluate --json` prints."""
         return {
             "suite": self.suite,
             "checkpoint": self.checkpoint,
@@ -61,14 +62,14 @@ class EvaluationResult(NamedTuple):
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> EvaluationResult:
-        """What `to_json` gave; the statistics are computed anew."""
+        """Read what `to_json` gave; the statistics are computed anew."""
         tasks = tuple(TaskEvaluation(**{**task, "ci95": tuple(task["ci95"])}) for task in data["tasks"])
         fields = {key: data[key] for key in cls._fields if key != "tasks"}
         return cls(**fields, tasks=tasks)
 
 
 def wilson_interval(successes: int, n: int) -> tuple[float, float]:
-    """95 % Wilson score interval of a success rate."""
+    """Compute the 95 % Wilson score interval of a success rate."""
     from scipy.stats import binomtest  # takes 0.5 s to import; an actor never needs it
 
     interval = binomtest(successes, n).proportion_ci(confidence_level=0.95, method="wilson")

@@ -1,4 +1,4 @@
-"""Evaluates a policy by the protocol: mode action, one goal an episode, success at any step, full horizon."""
+"""The evaluation protocol: mode action, one goal per episode, success at any step, full horizon."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from actors.policy_weights import PolicyWeights
 from actors.suites import prepare_suite
 from actors.tasks import Suite
 
-Progress = Callable[[TaskEvaluation], None]
+Progress = Callable[[TaskEvaluation], None]  # is given each task's evaluation as it is done
 
 
 def evaluate_suite(
@@ -36,9 +36,9 @@ def evaluate_suite(
     goals_path: Path | None = None,
     progress: Progress = lambda _: None,
 ) -> tuple[TaskEvaluation, ...]:
-    """Every task of the suite, in its order; `progress` hears of each as it is done.
+    """Evaluate every task of the suite; return the evaluations in its order.
 
-    The result does not depend on the number of processes; with one, all is done in the calling process.
+    They do not depend on the number of processes; with one, all is done in the calling process.
     """
     policies = [NumpyPolicy(weights, (task.id,), suite.obs_dim) for task in suite.tasks]
     with tempfile.TemporaryDirectory() as directory:
@@ -58,7 +58,7 @@ def evaluate_task(
     environment: EnvironmentConfig,
     goals_path: Path | None = None,
 ) -> TaskEvaluation:
-    """One task; `policy` acts in it alone."""
+    """Evaluate a policy that was made for this task alone."""
     env = build_environment(suite, task_id, seed, (), environment, goals_path)
     try:
         successes, returns = run_episodes(lambda obs: policy.act(obs[None])[0], env, episodes)
@@ -76,7 +76,7 @@ def evaluate_task(
 def run_episodes(
     act: Callable[[NDArray[np.float32]], NDArray[Any]], env: GoalEnvironment, episodes: int
 ) -> tuple[int, list[float]]:
-    """How many episodes succeeded at any step, and the return of each; episode i has goal i.
+    """Run episodes, episode i with goal i; return how many succeeded at any step, and the return of each.
 
     An episode goes on after its success, so that the returns of all have the same number of steps.
     """

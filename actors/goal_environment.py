@@ -15,7 +15,8 @@ class GoalEnvironment(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     """A Gymnasium environment whose `reset(options={"goal": i})` starts goal i, and a random goal without it.
 
     An episode is truncated at the horizon, never terminated. `info` has `goal` and, after a step, `success`.
-    Noise is added to what the simulation gave, from the environment's own random stream.
+    Noise is added to what the simulation gave, from the environment's own random stream. Subclasses implement
+    `_start` and `_advance`, and draw whatever they draw from `self.np_random`.
     """
 
     observation_noise = 0.0  # standard deviation, units of the observation
@@ -34,6 +35,7 @@ class GoalEnvironment(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Begin an episode of the goal in the options, or of one drawn from this environment's stream."""
         super().reset(seed=seed)
         goal = self._choose_goal(options or {})
         return self._begin(goal, self.goals[goal])
@@ -41,7 +43,7 @@ class GoalEnvironment(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     def step(
         self, action: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
-        """One step; past the horizon `truncated` stays true, as in Gymnasium's TimeLimit."""
+        """Make one step; past the horizon `truncated` stays true, as in Gymnasium's TimeLimit."""
         shape = self.action_space.shape  # np.shape takes a list, too, and five times as long
         if getattr(action, "shape", None) != shape and np.shape(action) != shape:
             raise ValueError(f"action must have shape {shape}, got {np.shape(action)}")
@@ -54,18 +56,18 @@ class GoalEnvironment(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
 
     @abstractmethod
     def _start(self, goal: NDArray[np.float64]) -> NDArray[np.float32]:
-        """Begin an episode of this goal; its first observation."""
+        """Begin an episode of this goal; return its first observation f32[O]."""
 
     @abstractmethod
     def _advance(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, dict[str, Any]]:
-        """One step; observation, reward and an info with `success`."""
+        """Make one step; return observation, reward and an info with `success`."""
 
     def _begin(self, number: int, goal: NDArray[np.float64]) -> tuple[NDArray[np.float32], dict[str, Any]]:
         self._goal, self._steps = number, 0
         return self._observed(self._start(goal)), {"goal": number}
 
     def _observed(self, obs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The observation with noise on the task's own components."""
+        """Add noise to the task's own components of an observation."""
         if self.observation_noise:
             noise = self.np_random.normal(0.0, self.observation_noise, self.own_obs_dim)
             obs = obs.copy()

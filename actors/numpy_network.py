@@ -1,4 +1,4 @@
-"""The policy network's forward in numpy, in few calls that allocate and broadcast next to nothing.
+"""The policy network in numpy: a forward of few calls that allocate and broadcast next to nothing.
 
 Between two environment steps everything small is cold: a call of numpy costs two to three times what it does in a
 loop of its own, and with a few rows such calls cost as much as the products.
@@ -19,8 +19,8 @@ _LEAST_LENGTH = 1e-12
 class Layer:
     """One linear layer for U tasks with R rows each; a single task's arrays have no dimension U.
 
-    Its arrays are f32[U, R, out], bias and relu's zero too: numpy takes two to three times as long for an operand that
-    it broadcasts. The output is memory of the layer, which the next call overwrites.
+    Its arrays are f32[U, R, out], those of the bias and of relu's zero too: numpy takes two to three times as long
+    for an operand that it broadcasts. The output is memory of the layer, which the next call overwrites.
     """
 
     def __init__(self, affine: Affine, rows: int) -> None:
@@ -31,7 +31,7 @@ class Layer:
         self._out = np.empty_like(self._bias)
 
     def __call__(self, x: Array) -> Array:
-        """f32[U, R, in] -> f32[U, R, out], or without U; one product for all tasks where they share the weight."""
+        """Map f32[U, R, in] to f32[U, R, out], or without U; in one product where the tasks share the weight."""
         out = self._out
         if self._weight.ndim == 3:
             np.matmul(x, self._weight, out=out)
@@ -43,13 +43,13 @@ class Layer:
         return out
 
     def relu(self, x: Array, into: Array | None = None) -> Array:
-        """The layer with a relu after it, in the layer's memory or in another's."""
+        """Apply the layer and a relu; the output is memory of the layer, or that of `into`."""
         out = self(x)
         return np.maximum(out, self._zero, out=out if into is None else into)
 
 
 class NumpyNetwork:
-    """The network of `PolicyWeights`, composed for U tasks with R rows each.
+    """The network that `PolicyWeights` describe, for U tasks with R rows each.
 
     Args:
         shared: the layers of the shared branch, or none.
@@ -77,11 +77,11 @@ class NumpyNetwork:
         self._least_length = np.full((*batch, 1), _LEAST_LENGTH, np.float32)
 
     def __reduce__(self) -> tuple[type[NumpyNetwork], tuple[Any, ...]]:
-        """Pickled without its working memory: arrays that come by Ray are read-only."""
+        """Pickle without the working memory: arrays that come through Ray are read-only."""
         return NumpyNetwork, self._composed
 
     def __call__(self, obs: Array) -> Array:
-        """f32[U, R, O] -> f32[U, R, 2 A], or without U for a single task; the next call overwrites it."""
+        """Map f32[U, R, O] to f32[U, R, 2 A], or without U for a single task; the next call overwrites it."""
         shared = unique = obs
         if self._both is not None:
             both = self._both.relu(obs)

@@ -18,7 +18,7 @@ from actors.policy_weights import PolicyMetadata, PolicyWeights, find_policy_fil
 class NumpyPolicy:
     """One version of the weights, ready to act in E environments of given tasks with one batched forward.
 
-    It has memory that every forward writes to: several threads need a policy each.
+    Every forward writes to memory of the policy: several threads need a policy each.
     """
 
     def __init__(self, weights: PolicyWeights, task_ids: Sequence[int], obs_dim: int) -> None:
@@ -37,17 +37,17 @@ class NumpyPolicy:
         self._log_std_bounds = [np.full(self._action_shape, bound) for bound in params["log_std_bounds"]]
 
     def draw_noise(self, rng: np.random.Generator, steps: int) -> NDArray[np.float32]:
-        """Standard normal noise f32[steps, E, A]; the numbers are the same whether one step is drawn or many."""
+        """Draw standard normal noise f32[steps, E, A]: the same numbers, for many steps at once or one by one."""
         return rng.standard_normal((steps, *self._action_shape), dtype=np.float32)
 
     def act(self, obs: NDArray[np.float32], noise: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
-        """Actions f32[E, A] for observations f32[E, O]: a sample with noise f32[E, A], the mode without."""
+        """Choose actions f32[E, A] for observations f32[E, O]: a sample with noise f32[E, A], the mode without."""
         out = self._forward(obs)
         half = out.shape[-1] // 2
-        mean = out[:, :half].copy()  # in one piece, all that follows is quicker
+        mean = out[:, :half].copy()  # contiguous: all that follows is faster
         if noise is None:
             return np.tanh(mean)
-        action = out[:, half:].copy()  # the log std, in whose memory the sample is made
+        action = out[:, half:].copy()  # the log std, in whose memory the sample is computed
         low, high = self._log_std_bounds
         np.maximum(action, low, out=action)  # np.clip takes five times as long as both
         np.minimum(action, high, out=action)
@@ -57,7 +57,7 @@ class NumpyPolicy:
         return np.tanh(action, out=action)
 
     def _forward(self, obs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Mean and log std f32[E, 2 A] before any bound."""
+        """Compute mean and log std f32[E, 2 A] before any bound."""
         if self._padded_shape[0] == 1:
             return self._network(obs)
         padded = np.zeros(self._padded_shape, dtype=np.float32)
@@ -76,7 +76,11 @@ class LoadedPolicy:
         self._rng = np.random.default_rng(0)
 
     def act(self, obs: Any, task: str, deterministic: bool = True) -> NDArray[np.float32]:
-        """The action f32[A] for one observation float[O] of the named task: the mode, or a sample."""
+        """Choose the action f32[A] for one observation float[O] of the named task: the mode, or a sample.
+
+        Raises:
+            ValueError: an observation of another shape or not finite, or a task that the policy was not trained on.
+        """
         row = np.asarray(obs, dtype=np.float32)
         if row.shape != (self.metadata.obs_dim,):
             raise ValueError(
@@ -102,5 +106,9 @@ class LoadedPolicy:
 
 
 def load_policy(run_or_checkpoint: str | Path) -> LoadedPolicy:
-    """The policy of a run (its newest checkpoint) or of one checkpoint."""
+    """Load the policy of a run (its newest checkpoint) or of one checkpoint.
+
+    Raises:
+        ValueError: there is none, or its file is damaged.
+    """
     return LoadedPolicy(*read_policy(find_policy_file(run_or_checkpoint)))

@@ -49,7 +49,7 @@ class PolicyWeights(NamedTuple):
 
 
 class PolicyMetadata(NamedTuple):
-    """What a policy file says about its weights."""
+    """What a policy's file keeps beside its weights."""
 
     version: int
     suite: str
@@ -66,7 +66,7 @@ def write_policy(path: Path, weights: PolicyWeights, metadata: PolicyMetadata) -
 
 
 def read_policy(path: Path) -> tuple[PolicyWeights, PolicyMetadata]:
-    """What `write_policy` wrote."""
+    """Read what `write_policy` wrote; ValueError for any other or a damaged file."""
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {key: file[key] for key in file.files}
@@ -80,7 +80,7 @@ def read_policy(path: Path) -> tuple[PolicyWeights, PolicyMetadata]:
 
 
 def find_policy_file(run_or_checkpoint: str | Path) -> Path:
-    """The policy of a checkpoint directory, or of the newest checkpoint of a run directory."""
+    """Find the policy of a checkpoint directory, or of the newest checkpoint of a run directory."""
     directory = Path(run_or_checkpoint)
     if not directory.exists():
         raise ValueError(f"a run or checkpoint must exist, got {directory}; check the path")

@@ -1,4 +1,4 @@
-"""Notices a simulation that has left MuJoCo's stability."""
+"""The stability check: notices a MuJoCo simulation that has diverged."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ class UnstableSimulationError(RuntimeError):
 
 
 class StabilityCheck:
-    """Looks for the warnings of one `MjData` since the start of an episode."""
+    """Watches the warnings of one `MjData` since the start of an episode."""
 
     def __init__(self, data: Any) -> None:
-        # A view of the simulation's memory: to ask the `MjData` for it again would take longer than all the rest.
+        # A view of the simulation's memory: to ask the `MjData` for it at every step would take longer than the check.
         self._number = data.warning.number[_BAD_STATE]
         self.begin()
 
     def begin(self) -> None:
-        """A new episode; not every environment's reset clears the warnings."""
+        """Begin an episode: clear the warnings, which not every environment's reset does."""
         self._number[:] = 0
 
     def check(self) -> None:

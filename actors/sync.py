@@ -1,4 +1,4 @@
-"""What an actor tells a run about itself, and what it is told in return."""
+"""The sync between an actor and its run: stats out, newer weights and other tasks in."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ActorStats(NamedTuple):
     waiting_s: float
 
     def shares(self) -> dict[str, float]:
-        """Fractions of the measured time, by the names of `perf/actor/*`."""
+        """Compute fractions of the measured time, by the names of `perf/actor/*`."""
         parts = {
             "environment": self.environment_s,
             "policy": self.policy_s,
@@ -42,4 +42,4 @@ class SyncReply(NamedTuple):
 
 
 Sync = Callable[[ActorStats], SyncReply]
-"""Hand over the stats and take what news has arrived. Never waits."""
+"""Hand over the stats and return the news that has arrived, without waiting for any."""

@@ -1,4 +1,4 @@
-"""What a task and a suite of tasks are."""
+"""A task, and a suite of tasks."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Suite(NamedTuple):
 
 
 def task_specs(names: Sequence[str], family: str, horizons: Sequence[int]) -> tuple[TaskSpec, ...]:
-    """Number the tasks of a suite."""
+    """Make the tasks of a suite from their names and horizons, numbered in order."""
     return tuple(
         TaskSpec(i, name, family, horizon)
         for i, (name, horizon) in enumerate(zip(names, horizons, strict=True))
@@ -62,7 +62,7 @@ def task_specs(names: Sequence[str], family: str, horizons: Sequence[int]) -> tu
 
 
 def split_names(names: str) -> tuple[str, ...]:
-    """Read names with commas between them; ValueError where one stands twice."""
+    """Split names at commas; ValueError where one stands twice."""
     split = tuple(part.strip() for part in names.split(","))
     duplicates = sorted({name for name in split if split.count(name) > 1})
     if duplicates:

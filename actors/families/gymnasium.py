@@ -6,7 +6,6 @@ import functools
 import importlib
 import importlib.util
 import math
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -14,7 +13,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from actors.families.family import EnvironmentRequest, Family, nothing_to_prepare
+from actors.families.family import EnvironmentRequest, Family
 from actors.goal_environment import GoalEnvironment
 from actors.stability import StabilityCheck
 from actors.tasks import Suite, split_names, task_specs
@@ -23,13 +22,13 @@ STEPS_PER_TASK = 1_000_000
 DEFAULT_HORIZON = 1000  # of an environment that is registered without a time limit
 EXTRA = "gymnasium_robotics"  # registers its environments when it is imported
 
-_GOALS_KEY = 7002  # keeps the seeds of the goals apart from other random streams
-_GOAL_KEY = "desired_goal"  # of a goal environment's observation
+_GOALS_STREAM = 7002  # keeps the seeds of the goals apart from other random streams
+_GOAL_KEY = "desired_goal"  # of the observation of Gymnasium's goal environments
 _LARGEST_SEED = 2**31
 
 
 class GymnasiumEnvironment(GoalEnvironment):
-    """Task i of a `gym:` suite. Goal i is a reset with the i-th of 50 seeds; without a goal each reset is new.
+    """One task of a `gym:` suite. Goal i is a reset with the i-th of 50 seeds; without a goal each reset is new.
 
     Observations are flattened and followed by zeros. The policy's actions in [-1, 1] are scaled to the bounds of
     the environment's; components beyond its own are ignored. Success is `is_success` or `success` of its info; an
@@ -46,11 +45,11 @@ class GymnasiumEnvironment(GoalEnvironment):
         render_mode: str | None = None,
     ) -> None:
         task = suite.tasks[task_id]
-        rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_GOALS_KEY, task_id)))
+        rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_GOALS_STREAM, task_id)))
         goals = rng.integers(_LARGEST_SEED, size=(50, 1))[:num_goals].astype(np.float64)
         super().__init__(goals, task.horizon, suite.obs_dim, suite.action_dim)
         self.render_mode = render_mode
-        self._env = make_registered(task.name, render_mode)
+        self._env = _make_registered(task.name, render_mode)
         simulation = getattr(self._env.unwrapped, "data", None)
         self._stability = StabilityCheck(simulation) if hasattr(simulation, "warning") else None  # MuJoCo's
         self._space = self._env.observation_space
@@ -71,6 +70,7 @@ class GymnasiumEnvironment(GoalEnvironment):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Begin an episode: of the goal that the options name, else with a seed of this environment's stream."""
         if options:
             return super().reset(seed=seed, options=options)
         gymnasium.Env.reset(self, seed=seed)
@@ -80,13 +80,16 @@ class GymnasiumEnvironment(GoalEnvironment):
     def step(
         self, action: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+        """Make one step; the environment's own ends are kept beside the horizon."""
         obs, reward, _, truncated, info = super().step(action)
         return obs, reward, self._terminated, truncated or self._truncated, info
 
     def render(self) -> Any:
+        """Draw as the environment itself does."""
         return self._env.render()
 
     def close(self) -> None:
+        """Close the environment."""
         self._env.close()
 
     def _start(self, goal: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -107,6 +110,7 @@ class GymnasiumEnvironment(GoalEnvironment):
         return self._padded(obs), float(reward), {**info, "success": success}
 
     def _padded(self, obs: Any) -> NDArray[np.float32]:
+        """Flatten the observation into f32[O], zeros after the task's own components."""
         if self._hides_goal:
             obs = {**obs, _GOAL_KEY: np.zeros_like(obs[_GOAL_KEY])}
         row = np.zeros(self.observation_space.shape or (), np.float32)
@@ -114,7 +118,7 @@ class GymnasiumEnvironment(GoalEnvironment):
         return row
 
 
-class GymnasiumTask(NamedTuple):
+class _TaskSizes(NamedTuple):
     """What a suite must know of one of its tasks."""
 
     obs_dim: int  # a dictionary of boxes counts as one vector, in the order of its keys
@@ -122,8 +126,8 @@ class GymnasiumTask(NamedTuple):
     horizon: int
 
 
-def make_registered(name: str, render_mode: str | None = None) -> Any:
-    """The environment as registered, without its time limit: a suite's horizon is its own.
+def _make_registered(name: str, render_mode: str | None = None) -> Any:
+    """Make an environment as it is registered, without its time limit: a suite's horizon is its own.
 
     Raises:
         ValueError: no environment of that name can be made.
@@ -140,32 +144,29 @@ def make_registered(name: str, render_mode: str | None = None) -> Any:
 
 
 @functools.cache
-def gymnasium_task(name: str) -> GymnasiumTask:
-    """The sizes of a registered environment.
+def _task_sizes(name: str) -> _TaskSizes:
+    """Find the sizes of a registered environment.
 
     Raises:
         ValueError: it does not exist, or its observations or actions are no boxes.
     """
-    env = make_registered(name)
+    env = _make_registered(name)
     try:
         _check_spaces(name, env)
         registered = gymnasium.spec(_registered_name(name)).max_episode_steps
         obs_dim = spaces.flatdim(env.observation_space)
-        return GymnasiumTask(obs_dim, math.prod(env.action_space.shape), registered or DEFAULT_HORIZON)
+        return _TaskSizes(obs_dim, math.prod(env.action_space.shape), registered or DEFAULT_HORIZON)
     finally:
         env.close()
 
 
-def boxes_of(space: spaces.Space[Any]) -> Sequence[spaces.Space[Any]]:
-    return list(space.values()) if isinstance(space, spaces.Dict) else [space]
-
-
 def _check_spaces(name: str, env: Any) -> None:
-    for part in boxes_of(env.observation_space):
+    observed = env.observation_space
+    for part in observed.values() if isinstance(observed, spaces.Dict) else [observed]:
         if not isinstance(part, spaces.Box):
             raise ValueError(
                 f"a task of a gym suite must observe boxes, or a dictionary of them, got {name} with "
-                f"{env.observation_space}; wrap it with an observation of numbers"
+                f"{observed}; wrap it with an observation of numbers"
             )
     action = env.action_space
     is_box = isinstance(action, spaces.Box) and np.issubdtype(action.dtype, np.floating)
@@ -177,7 +178,7 @@ def _check_spaces(name: str, env: Any) -> None:
 
 
 def _registered_name(name: str) -> str:
-    """Without the module that registers it: `package.module:Environment-v0`."""
+    """Strip the module that registers it: `package.module:Environment-v0`."""
     return name.rpartition(":")[2]
 
 
@@ -186,10 +187,10 @@ def _register_extra(name: str) -> None:
         importlib.import_module(EXTRA)
 
 
-def _suite(name: str, horizon: int | None) -> Suite:
-    """Every task has the sizes of the largest; a smaller one's observation and action are padded."""
+def _parse(name: str, horizon: int | None) -> Suite:
+    """Read a suite; its sizes are those of the largest task, a smaller one's observation and action are padded."""
     names = split_names(name.removeprefix("gym:"))
-    found = [gymnasium_task(task) for task in names]
+    found = [_task_sizes(task) for task in names]
     whole = f"gym:{','.join(names)}"
     action_dims = tuple(task.action_dim for task in found)
     return Suite(
@@ -210,9 +211,9 @@ def _build(request: EnvironmentRequest) -> GymnasiumEnvironment:
         request.task_id,
         request.seed,
         config.num_goals,
-        config.partially_observable,
-        request.render_mode,
+        hides_goal=config.partially_observable,
+        render_mode=request.render_mode,
     )
 
 
-FAMILY = Family(_suite, _build, nothing_to_prepare)
+FAMILY = Family(_parse, _build)

@@ -54,7 +54,7 @@ class MetaWorldEnvironment(GoalEnvironment):
             environment_class = headless_class(environment_class)
         env: Any = environment_class(reward_function_version=reward_version, render_mode=render_mode)
         release_freed_memory()
-        # What env.set_task(task) of a multi-task benchmark does, but for unpickling the goal at every reset.
+        # What the library's env.set_task(task) does, but for unpickling the goal at every reset.
         env._set_task_called = True
         env._freeze_rand_vec = True
         env._partially_observable = hides_goal
@@ -69,9 +69,11 @@ class MetaWorldEnvironment(GoalEnvironment):
         return self._env.model, getattr(self._env.data, "raw", self._env.data)
 
     def render(self) -> Any:
+        """Draw as the library does."""
         return self._env.render()
 
     def close(self) -> None:
+        """Close the library's environment."""
         self._env.close()
 
     def _start(self, goal: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -86,7 +88,7 @@ class MetaWorldEnvironment(GoalEnvironment):
         return obs.astype(np.float32), float(reward), info
 
 
-def _suite(name: str, horizon: int | None) -> Suite:
+def _parse(name: str, horizon: int | None) -> Suite:
     if name in BENCHMARKS:
         return _suite_of(name, name, benchmark_tasks(name), horizon)
     if name in NAMED_SUITES:
@@ -112,18 +114,16 @@ def _check_names(names: Sequence[str]) -> None:
 
 
 def _build(request: EnvironmentRequest) -> MetaWorldEnvironment:
-    config, task = request.config, request.suite.tasks[request.task_id]
-    goals = benchmark_goals(request.suite.benchmark, (task.name,), request.seed, request.goals_path)[
-        task.name
-    ]
+    config, task = request.config, request.task
+    goals = benchmark_goals(request.suite.benchmark, (task.name,), request.seed, request.goals_path)
     return MetaWorldEnvironment(
         task.name,
-        goals[: config.num_goals],
+        goals[task.name][: config.num_goals],
         task.horizon,
         config.reward_version,
         request.render_mode,
-        config.fast,
-        config.partially_observable,
+        fast=config.fast,
+        hides_goal=config.partially_observable,
     )
 
 
@@ -131,4 +131,4 @@ def _prepare(suite: Suite, seed: int, path: Path | None) -> None:
     benchmark_goals(suite.benchmark, suite.task_names, seed, path)
 
 
-FAMILY = Family(_suite, _build, _prepare)
+FAMILY = Family(_parse, _build, _prepare)

@@ -1,9 +1,9 @@
-"""The toy suite: point masses that are cheap to step, for tests and first experiments.
+"""The family of toy tasks: point masses that are cheap to step, for tests and first experiments.
 
 A point in the square [-1, 1]^2 must reach a target. All tasks have the same observation, but each turns or
 mirrors the action in its own way before the point follows it: toy-0 and toy-1 need opposite actions in the
 same place, so that a policy which does not look at the task cannot do both. Every task is harder than the one
-before: its target is smaller, its point slower and drifting, and its reward says less far from the target.
+before: its target is smaller, its point slower and drifting, and its reward flatter far from the target.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.families.family import EnvironmentRequest, Family, nothing_to_prepare
+from actors.families.family import EnvironmentRequest, Family
 from actors.goal_environment import GoalEnvironment
 from actors.tasks import Suite, task_specs
 
@@ -31,11 +31,11 @@ _TURNS = (
     (0.0, 1.0, 1.0, 0.0),
 )
 _HARDEST = 5  # from here on tasks are equally hard
-_GOALS_KEY = 7001  # keeps the goals' random stream apart from those of the actors
+_GOALS_STREAM = 7001  # keeps the goals' random stream apart from those of the actors
 
 
 class ToyEnvironment(GoalEnvironment):
-    """Task i of the toy suite. A goal is the start and the target of the point, which may be hidden."""
+    """Task i of a toy suite. A goal is a start of the point and a target, which may be hidden."""
 
     def __init__(
         self, task_id: int, seed: int, num_goals: int, horizon: int, hides_goal: bool = False
@@ -76,8 +76,8 @@ class ToyEnvironment(GoalEnvironment):
 
 
 def _draw_goals(task_id: int, seed: int) -> NDArray[np.float64]:
-    """f64[50, 4]: start and target on opposite sides of the middle, so that doing nothing never succeeds."""
-    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_GOALS_KEY, task_id)))
+    """Draw f64[50, 4]: start and target on opposite sides of the middle, so that doing nothing never succeeds."""
+    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_GOALS_STREAM, task_id)))
     angle = rng.uniform(0.0, 2.0 * math.pi, size=50)
     turn = rng.uniform(-0.25 * math.pi, 0.25 * math.pi, size=50)
     near, far = rng.uniform(0.3, 0.8, size=(2, 50))
@@ -90,7 +90,7 @@ def _clip(value: float) -> float:
     return -1.0 if value < -1.0 else 1.0 if value > 1.0 else value
 
 
-def _suite(name: str, horizon: int | None) -> Suite:
+def _parse(name: str, horizon: int | None) -> Suite:
     match = re.fullmatch(r"toy:(\d+)", name)
     count = int(match[1]) if match else 0
     if not 1 <= count <= MAX_TASKS:
@@ -102,10 +102,10 @@ def _suite(name: str, horizon: int | None) -> Suite:
 def _build(request: EnvironmentRequest) -> ToyEnvironment:
     if request.render_mode is not None:
         raise ValueError(f"a toy task draws nothing, got render_mode {request.render_mode!r}; use None")
-    config, horizon = request.config, request.suite.tasks[request.task_id].horizon
+    config = request.config
     return ToyEnvironment(
-        request.task_id, request.seed, config.num_goals, horizon, config.partially_observable
+        request.task_id, request.seed, config.num_goals, request.task.horizon, config.partially_observable
     )
 
 
-FAMILY = Family(_suite, _build, nothing_to_prepare)
+FAMILY = Family(_parse, _build)

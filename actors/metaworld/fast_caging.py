@@ -1,4 +1,4 @@
-"""How well the fingers enclose and grip an object: the library's formulas without their small arrays.
+"""The caging reward, how well the fingers enclose and grip an object: the library's formulas without small arrays.
 
 Meta-World's base class has one and six tasks have their own, of two kinds: the base's, measured from another start,
 and an older one, of which five tasks differ in its constants.
@@ -34,7 +34,7 @@ def caging_reward(
     high_density: bool = False,
     medium_density: bool = False,
 ) -> float:
-    """`SawyerXYZEnv._gripper_caging_reward`, with the object's place at the start of the episode as an argument."""
+    """Compute `SawyerXYZEnv._gripper_caging_reward`, with the object's position at the episode's start as `start`."""
     if high_density and medium_density:
         raise ValueError("Can only be either high_density or medium_density")
     obj, init = obj_pos.tolist(), start.tolist()
@@ -82,7 +82,7 @@ def _pick_place(env: Any, action: NDArray[Any], obj_pos: NDArray[Any]) -> float:
 
 
 def _with_margins(grip: float, xz: float) -> Callable[..., float]:
-    """The reward of a task that asks for the pads this near to the object's surface, in m, and not for effort."""
+    """Make the reward of a task that wants the pads this near to the object's surface, in m, and no effort."""
 
     def reward(env: Any, action: NDArray[Any], obj_pos: NDArray[Any], obj_radius: float) -> float:
         obj = obj_pos.tolist()
@@ -95,7 +95,7 @@ def _with_margins(grip: float, xz: float) -> Callable[..., float]:
 
 
 def _between_pads(env: Any, obj_y: float, radius: float, margin: float) -> float:
-    """Whether each pad is between the object's surface and the margin."""
+    """Rate how far each pad is between the object's surface and the margin, 1 where both are."""
     right_slope = abs(abs(obj_y - env.init_right_pad.item(1)) - _PAD_MARGIN)
     left_slope = abs(abs(obj_y - env.init_left_pad.item(1)) - _PAD_MARGIN)
     return hamacher_product(
@@ -105,7 +105,7 @@ def _between_pads(env: Any, obj_y: float, radius: float, margin: float) -> float
 
 
 def _above(env: Any, obj: list[float], margin: float) -> float:
-    """Whether the hand is where the object is in x and z."""
+    """Rate how near the hand is to the object in x and z, 1 within the margin."""
     tcp, init_tcp, init = env.tcp_center.tolist(), env.init_tcp.tolist(), env.obj_init_pos.tolist()
     return tolerance(
         length(tcp[0] - obj[0], 0.0, tcp[2] - obj[2]),

@@ -1,4 +1,4 @@
-"""The `data` of a fast environment: MuJoCo's, with every name and every array view looked up once."""
+"""The `data` of a fast environment: MuJoCo's `MjData`, with every name and every array view looked up once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from actors.metaworld.fast_physics import Physics
 
 
 class NamedView:
-    """What `data.body(name)` gives, keeping each view of the simulation's memory once it has been asked for."""
+    """What `data.body(name)` gives; keeps each view of the simulation's memory from the first access on."""
 
     def __init__(self, accessor: Any) -> None:
         self.__dict__["_accessor"] = accessor
@@ -23,7 +23,7 @@ class NamedView:
 
 
 class NamedViews(dict[str, NamedView]):
-    """The views of one kind of object by name."""
+    """The views of one kind of object (bodies, geoms, sites or joints) by name."""
 
     def __init__(self, find: Any) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class NamedViews(dict[str, NamedView]):
 
 
 class FastData:
-    """Stands for the `MjData` in a task's code; what is not defined here is that of the `MjData` itself.
+    """Stands for the `MjData` in a task's code; every attribute not defined here is that of the `MjData` itself.
 
     The kept views stay valid: bodies, geoms, sites and joints live in the part of an `MjData` that is never
     moved. Contacts and constraint forces do move, and are not kept.

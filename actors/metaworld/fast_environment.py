@@ -1,8 +1,9 @@
-"""Fast twins of Meta-World's environments: the library's own task code over quicker parts.
+"""Fast environments of Meta-World: the library's own task code over faster parts.
 
-A twin is a subclass of the library's task. `FastSawyer` takes the place of the base class under it, and the
-task's own methods run again as they are, except that the names `np`, `reward_utils`, `Rotation` and `mujoco`
-in them mean ours. The library itself is never changed, so stock environments live on beside the twins.
+The class of a fast environment is a subclass of the library's task, the stock class. `FastSawyer` takes the place of
+the base class under it, and the task's own methods run as they are, except that the names `np`, `reward_utils`,
+`Rotation` and `mujoco` in them mean ours. The library itself is never changed: stock and fast environments live in one
+process.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ _MUJOCO = types.SimpleNamespace(
     mj_name2id=mujoco.mj_name2id,
     mjtObj=mujoco.mjtObj,
 )
-# By what a task's module may hold of the library; it may import a module or one function of it.
+# By the id of what they stand for: a task's module may have imported a module or one function of it.
 _STAND_INS: dict[int, Any] = {
     id(np): _NUMPY,
     id(mujoco): _MUJOCO,
@@ -50,7 +51,7 @@ _STAND_INS: dict[int, Any] = {
 
 @functools.cache
 def fast_class(stock: type[SawyerXYZEnv]) -> type[SawyerXYZEnv]:
-    """The fast twin of a task's class; the class itself, with one warning, for versions that are not proven."""
+    """Derive the fast class of a stock class; for versions that are not proven return that one, with one warning."""
     if not versions_are_proven():
         return stock
     module = vars(sys.modules[stock.__module__])
@@ -58,16 +59,16 @@ def fast_class(stock: type[SawyerXYZEnv]) -> type[SawyerXYZEnv]:
     members = {name: _rebound(member, scope) for name, member in vars(stock).items()}
     if stock.__name__ in OWN_REWARDS:
         members["_gripper_caging_reward"] = OWN_REWARDS[stock.__name__]
-    twin: Any = types.new_class(
+    fast: Any = types.new_class(
         stock.__name__, (stock, FastSawyer), exec_body=lambda body: body.update(members)
     )
-    scope[stock.__name__] = twin  # a task calls its own static methods by the name of its class
-    return twin
+    scope[stock.__name__] = fast  # a task calls its own static methods by the name of its class
+    return fast
 
 
 @functools.cache
 def versions_are_proven() -> bool:
-    """Whether trajectories were proven equal for the installed versions; warns once if not."""
+    """Return whether trajectories were proven equal for the installed versions; warn once if not."""
     installed = {name: importlib.metadata.version(name) for name in PROVEN_VERSIONS}
     if installed == PROVEN_VERSIONS:
         return True
@@ -80,7 +81,7 @@ def versions_are_proven() -> bool:
 
 
 def _rebound(member: Any, scope: dict[str, Any]) -> Any:
-    """The same code with another global scope; what is no code stays as it is."""
+    """Return the same code with another global scope; what is no code stays as it is."""
     if isinstance(member, staticmethod):
         return staticmethod(_rebound(member.__func__, scope))
     if isinstance(member, property):

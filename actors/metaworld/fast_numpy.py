@@ -1,7 +1,7 @@
-"""The few functions of numpy and scipy that Meta-World's rewards live on, quick for three numbers.
+"""The few functions of numpy and scipy that Meta-World's rewards spend their time in, fast for three numbers.
 
-Each gives the very bits of the function it stands for: the same IEEE operations in the same order. What it is not
-made for it passes on.
+Each gives the very bits of the function it stands for: the same IEEE operations in the same order. Arguments that it
+is not made for go to that function.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-_ndarray, _float64 = np.ndarray, np.float64  # a name less to look up in what is called most
+_ndarray, _float64 = np.ndarray, np.float64  # one look-up less in what is called most
 _FLOAT64 = np.dtype(np.float64)
-_IN_ONE_PIECE = (_FLOAT64.itemsize,)  # the strides of such a vector
+_CONTIGUOUS = (_FLOAT64.itemsize,)  # the strides of such a vector
 _PLAIN = (int, float)
-# Floats into an array, the quickest way there is. Typed loosely: the stubs do not know that an array is a buffer.
+# The fastest way to write floats into an array. Typed loosely: the stubs do not know that an array is a buffer.
 _pack_two: Any = struct.Struct("2d").pack_into
 _pack_three: Any = struct.Struct("3d").pack_into
 _pack_four: Any = struct.Struct("4d").pack_into
 
 
 def _blas_adds_in_order() -> bool:
-    """Whether this machine's BLAS computes the dot product of two or three numbers as a*a + b*b + c*c.
+    """Return whether this machine's BLAS computes the dot product of two or three numbers as a*a + b*b + c*c.
 
     A kernel compiled with fused multiply-add rounds once less; some vector in four tells.
     """
@@ -55,13 +55,13 @@ length = _length_in_order if _blas_adds_in_order() else _length_by_blas
 
 
 def distance(p: list[float], q: list[float]) -> float:
-    """The norm of the difference of two points in space."""
+    """Compute the norm of the difference of two points in space."""
     return length(p[0] - q[0], p[1] - q[1], p[2] - q[2])
 
 
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    """`np.linalg.norm`, which is the root of a dot product for a vector that lies in one piece."""
-    if x.__class__ is _ndarray and x.dtype is _FLOAT64 and x.strides == _IN_ONE_PIECE:
+    """Compute `np.linalg.norm`, which is the root of a dot product for a contiguous vector."""
+    if x.__class__ is _ndarray and x.dtype is _FLOAT64 and x.strides == _CONTIGUOUS:
         if axis is None and not keepdims and (ord is None or ord == 2):
             return _float64(sqrt(x.dot(x)))
     elif x.__class__ is _float64 and ord is None:
@@ -70,7 +70,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
 
 
 def clip(x: Any, low: Any, high: Any) -> Any:
-    """`np.clip`, for one number between two plain ones."""
+    """Compute `np.clip`, faster for one number between two plain ones."""
     if (
         (x.__class__ is np.float32 or x.__class__ is np.float64)
         and type(low) in _PLAIN
@@ -81,7 +81,7 @@ def clip(x: Any, low: Any, high: Any) -> Any:
 
 
 def hstack(arrays: Any) -> NDArray[Any]:
-    """`np.hstack`, for vectors or for float64 numbers."""
+    """Compute `np.hstack`, faster for vectors and for float64 numbers."""
     for x in arrays:  # a loop costs half of all() over a generator
         if x.__class__ is not np.ndarray or x.ndim != 1:
             break
@@ -102,10 +102,11 @@ class MatrixRotation:
 
     @staticmethod
     def from_matrix(matrix: NDArray[np.float64]) -> MatrixRotation:
+        """Keep an orthogonal matrix f64[3, 3]."""
         return MatrixRotation(matrix)
 
     def as_quat(self) -> NDArray[np.float64]:
-        """The unit quaternion, scalar last, by scipy's own steps for an orthogonal matrix.
+        """Compute the unit quaternion, scalar last, by scipy's own steps for an orthogonal matrix.
 
         MuJoCo makes its matrices of unit quaternions; they are orthogonal to 1e-15, and scipy asks for 1e-12.
         """
@@ -126,7 +127,7 @@ class MatrixRotation:
 
 
 def rotation_class() -> type:
-    """`MatrixRotation` where it agrees with the installed scipy on some rotations of every case, else scipy's."""
+    """Choose `MatrixRotation` if it agrees with the installed scipy on rotations of every case, else scipy's."""
     matrices = Rotation.random(64, rng=np.random.default_rng(0)).as_matrix()
     agrees = all(
         Rotation.from_matrix(matrix).as_quat().tobytes()

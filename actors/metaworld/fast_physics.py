@@ -1,4 +1,4 @@
-"""MuJoCo's steps for a fast environment, without computing anything twice that gives the same again."""
+"""The physics of a fast environment: MuJoCo's steps, without computing twice what gives the same again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 mujoco: Any = untyped_mujoco  # defined in C, of which pyright knows nothing
 
 _STATE = int(mujoco.mjtState.mjSTATE_INTEGRATION)  # all that the next step depends on, the model aside
-MAX_KEPT_STARTS = 256  # a task that moves its furniture with the goal has one start a goal, the others one
+MAX_KEPT_STARTS = 256  # a task that moves its furniture with the goal has one start per goal, the others one
 
 
 class Physics:
@@ -33,24 +33,27 @@ class Physics:
         self._state = np.empty(mujoco.mj_stateSize(model, _STATE))
 
     def reset(self) -> None:
+        """Reset the data to what the model starts with."""
         self._changed()
         mujoco.mj_resetData(self.model, self.data)
 
     def forward(self) -> None:
+        """Evaluate what depends on the state: `mj_forward`."""
         self._changed()
         if not self.paused:
             mujoco.mj_forward(self.model, self.data)
 
     def step(self, num_steps: int = 1) -> None:
+        """Make physics steps: `mj_step`."""
         self._changed()
         if not self.paused:
             mujoco.mj_step(self.model, self.data, num_steps)
 
     def control_step(self, num_steps: int) -> None:
-        """Some physics steps and a forward: those of an environment's step.
+        """Make the physics steps of an environment's step and the forward that ends it.
 
         The forward that ended the control step before has evaluated the very state that this one starts from;
-        only the controls and the place of the mocap body are new. So the first physics step takes over
+        only the controls and the position of the mocap body are new. So the first physics step takes over
         positions, contacts, inertia and velocities, and renews the weld that hangs on the mocap body.
         """
         model, data = self.model, self.data
@@ -75,7 +78,7 @@ class Physics:
         return self._qpos.tobytes() + self._qvel.tobytes() + self._mocap_quat.tobytes()
 
     def long_step(self, num_steps: int) -> None:
-        """Many steps with constant controls, simulated once for each start and then looked up.
+        """Make many steps with constant controls, simulated once for each start and then looked up.
 
         What is kept is the state before the last step. That step is simulated every time, so that everything
         derived from the state (positions, contacts, warm start) is what the whole simulation would have left.

@@ -1,6 +1,6 @@
 """Meta-World's reward shapes for single numbers, in place of `metaworld.utils.reward_utils`.
 
-The library computes them with arrays of no dimension, some 20 us a call. Plain floats go through the same IEEE
+The library computes them with arrays of no dimension, some 20 us per call. Plain floats go through the same IEEE
 operations in the same order and give the same bits. A square stays `** 2`: both are the C library's `pow`,
 which is not always the product.
 """
@@ -27,14 +27,14 @@ def tolerance(
     sigmoid: Any = "gaussian",
     value_at_margin: float = _VALUE_AT_MARGIN,
 ) -> Any:
-    """`reward_utils.tolerance`: 1 within the bounds, falling off outside over the margin."""
+    """Compute `reward_utils.tolerance`: 1 within the bounds, falling off outside over the margin."""
     # np.float64 is a float; a float32, an array or another shape of the slope is left to the library.
     if not isinstance(x, float) or value_at_margin != _VALUE_AT_MARGIN or sigmoid not in _SIGMOIDS:
         return reward_utils.tolerance(x, bounds, margin, sigmoid, value_at_margin)
     lower, upper = bounds
     if lower > upper or margin < 0:
         return reward_utils.tolerance(x, bounds, margin, sigmoid, value_at_margin)  # it raises
-    x = float(x)  # plain floats go on quicker than numpy's
+    x = float(x)  # arithmetic on plain floats is faster than on numpy's
     if lower <= x <= upper:
         return 1.0
     if margin == 0:

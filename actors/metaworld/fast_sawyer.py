@@ -26,7 +26,7 @@ _BOUNDED = (0, 1, 2, 18, 19, 20, 36, 37, 38)  # hand, hand before, goal; the gri
 
 
 class FastSawyer(SawyerXYZEnv):
-    """What `SawyerXYZEnv` computes, bit for bit; `fast_class` puts it between the library's task and its base.
+    """Computes what `SawyerXYZEnv` does, bit for bit; `fast_class` puts it between the library's task and its base.
 
     Left out of a step: `mj_rnePostConstraint`, whose results nothing reads, and the moving of the target's
     sites, which the `mj_forward` after it undoes.
@@ -62,6 +62,7 @@ class FastSawyer(SawyerXYZEnv):
     # --- step
 
     def step(self, action: NDArray[Any]) -> tuple[Vector, Any, bool, bool, dict[str, Any]]:
+        """Make one step, as the library's does."""
         if not self._set_task_called:
             raise RuntimeError("You must call env.set_task before using env.step")
         assert len(action) == 4, f"Actions should be size 4, got {len(action)}"
@@ -81,7 +82,7 @@ class FastSawyer(SawyerXYZEnv):
         return obs, reward, False, self.curr_path_length == self.max_path_length, info
 
     def set_xyz_action(self, action: NDArray[Any]) -> None:
-        """Moves the mocap body; the action is scaled, then clipped, which rounds as the other way about."""
+        """Move the mocap body; the action is scaled, then clipped, which rounds as the other order does."""
         dtype = getattr(action, "dtype", None)
         if dtype is not _FLOAT32 and dtype is not _FLOAT64:
             return super().set_xyz_action(action)
@@ -97,10 +98,12 @@ class FastSawyer(SawyerXYZEnv):
         return None
 
     def do_simulation(self, ctrl: Any, n_frames: int) -> None:
+        """Make physics steps with these controls."""
         self._ctrl[:] = ctrl
         self._physics.step(n_frames)
 
     def set_state(self, qpos: Vector, qvel: Vector) -> None:
+        """Set positions and velocities, unless the physics is paused."""
         if not self._physics.paused:
             self.data.qpos[:] = qpos
             self.data.qvel[:] = qvel
@@ -110,6 +113,7 @@ class FastSawyer(SawyerXYZEnv):
 
     @property
     def tcp_center(self) -> Vector:
+        """The middle between the fingers, computed once for each state of the physics."""
         if self._tcp_version != self._physics.version:
             self._tcp_version = self._physics.version
             right, left = self._right_finger.tolist(), self._left_finger.tolist()
@@ -127,12 +131,12 @@ class FastSawyer(SawyerXYZEnv):
         return np.array(self._frame())
 
     def _observe(self) -> list[float]:
-        """Two frames of 18 numbers and the goal, unclipped."""
+        """Collect two frames of 18 numbers and the goal, unclipped."""
         goal = [0.0, 0.0, 0.0] if self._partially_observable else self._get_pos_goal().tolist()
         return self._frame() + self._prev_obs + goal
 
     def _frame(self) -> list[float]:
-        """The hand's position, how far the gripper is open, and position and quaternion of each object."""
+        """Collect the hand's position, the gripper's opening, and position and quaternion of each object."""
         claws = self._right_claw - self._left_claw
         opening = sqrt(claws.dot(claws)) / 0.1
         frame = self._hand.tolist()
@@ -143,7 +147,7 @@ class FastSawyer(SawyerXYZEnv):
         return frame + pos[:3] + quat[:4] + pos[3:] + quat[4:]
 
     def _clip(self, values: list[float]) -> None:
-        """To the bounds of the observation space, in place; the others of its 39 numbers have none."""
+        """Clip in place to the bounds of the observation space, which 9 of the 39 numbers have."""
         space: Any = self.sawyer_observation_space
         if space is not self._bounds_of:
             self._bounds_of, low, high = space, space.low.tolist(), space.high.tolist()
@@ -155,7 +159,7 @@ class FastSawyer(SawyerXYZEnv):
                 values[i] = high
 
     def touching_object(self, object_geom_id: int) -> bool:
-        """Whether both pads press on the geom."""
+        """Return whether both pads press on the geom."""
         place, reach = self._reach_of(object_geom_id)
         x, y, z = place.tolist()
         pad_x, pad_y, pad_z = self._left_pad_place.tolist()
@@ -178,7 +182,7 @@ class FastSawyer(SawyerXYZEnv):
         )
 
     def _reach_of(self, geom_id: int) -> tuple[Vector, float]:
-        """Where the geom is, and the squared distance from the left pad beyond which the two cannot be in contact.
+        """Find where the geom is, and the squared distance to the left pad beyond which the two cannot touch.
 
         MuJoCo looks for contacts only where bounding spheres and margins meet; a plane has no such sphere.
         """
@@ -202,9 +206,9 @@ class FastSawyer(SawyerXYZEnv):
     def reset(
         self, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Vector, dict[str, Any]]:
-        """As the library's, which starts every episode twice; the first start only draws random vectors here.
+        """Begin an episode as the library does, which resets its model twice.
 
-        What the first start simulates, the second one wipes out.
+        The first reset only draws its random vectors here: the second undoes all that the first simulates.
         """
         self.curr_path_length = 0
         with self._paused():

@@ -1,4 +1,4 @@
-"""The 50 goals of each Meta-World task for a seed: those of MT10(seed), MT25(seed), MT50(seed), but fast.
+"""The 50 goals of each Meta-World task for a seed: those of MT10(seed), MT25(seed), MT50(seed), computed faster.
 
 Meta-World draws the goals of a benchmark by resetting its environments one after another and keeping the
 random vectors of the resets, all from one legacy random stream. The vectors and how many are drawn depend on
@@ -27,9 +27,12 @@ Goals = Mapping[str, NDArray[np.float64]]  # task name -> f64[50, D], D is 3 or 
 
 
 def benchmark_goals(benchmark: str, names: Sequence[str], seed: int, path: Path | None = None) -> Goals:
-    """The goals of the named tasks of `mt10`, `mt25`, `mt50`; with `mt1` each has those of MT1(name, seed).
+    """Compute the goals of the named tasks of `mt10`, `mt25`, `mt50`; with `mt1` each has those of MT1(name, seed).
 
     `path` names a file that keeps them, so that one process computes the goals and all others read them.
+
+    Raises:
+        ValueError: a task that is not in the benchmark, or a file that is damaged or has other goals.
     """
     kept = _read(path, benchmark, seed) if path is not None and path.exists() else {}
     if all(name in kept for name in names):
@@ -47,7 +50,7 @@ def benchmark_goals(benchmark: str, names: Sequence[str], seed: int, path: Path 
 
 @functools.cache
 def _draw_in_turn(names: tuple[str, ...], seed: int) -> dict[str, NDArray[np.float64]]:
-    """The goals of the tasks in this order, from the one stream that `np.random.seed(seed)` would start."""
+    """Draw the goals of the tasks in this order, from the one stream that `np.random.seed(seed)` would start."""
     stream = np.random.RandomState(seed)  # the very generator that Meta-World draws from
     goals = {name: _draw(name, stream.uniform) for name in names}
     for array in goals.values():

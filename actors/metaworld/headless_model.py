@@ -1,4 +1,4 @@
-"""Loads a MuJoCo model without what only drawing needs: the same physics, sooner, faster and in less memory.
+"""The headless model: a MuJoCo model without what only drawing needs, faster to load and to step, and smaller.
 
 A Meta-World model comes with tens of megabytes of pictures and with the arm's shells, meshes of 67,000 triangles
 that touch nothing. Every physics step clears a mark for each node of the shells' bounding volumes, 130 kB, and the
@@ -14,7 +14,7 @@ from typing import Any
 
 
 def headless_class(environment_class: type) -> type:
-    """The same environment of Gymnasium's MuJoCo family, built without what is only drawn; it cannot render."""
+    """Derive a class of the same environment, one of Gymnasium's MuJoCo family, that cannot render."""
     return type(
         environment_class.__name__, (environment_class,), {"_initialize_simulation": _initialize_simulation}
     )
@@ -37,12 +37,12 @@ def _initialize_simulation(environment: Any) -> tuple[Any, Any]:
 
 
 def _is_only_drawn(geom: Any) -> bool:
-    """Whether nothing collides with the geom, no task asks for it by name and its body's inertia is given."""
+    """Return whether nothing collides with the geom, no task reads it by name and its body's inertia is given."""
     return not (geom.contype or geom.conaffinity or geom.name) and bool(geom.parent.explicitinertial)
 
 
 def release_freed_memory() -> None:
-    """Gives back to the system what compiling a model allocated and freed: about 30 MB an actor, with glibc."""
+    """Return to the system what compiling a model allocated and freed: about 30 MB per actor, with glibc."""
     libc = ctypes.CDLL(None)
     if hasattr(libc, "malloc_trim"):
         libc.malloc_trim(0)

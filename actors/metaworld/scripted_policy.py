@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 
 def scripted_policy(task: str) -> Callable[[NDArray[Any]], NDArray[np.float32]]:
-    """From an observation, whose goal must be visible, to an action within [-1, 1]."""
+    """Make a task's policy: from an observation, whose goal must be visible, to an action within [-1, 1]."""
     from metaworld.policies import ENV_POLICY_MAP
 
     policy: Any = ENV_POLICY_MAP[task]()

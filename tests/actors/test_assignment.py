@@ -20,7 +20,7 @@ def test_assign_tasks(num_actors: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("num_actors", "late", "present", "expected"),
+    ("num_actors", "absent", "present", "expected"),
     [
         (3, {}, {0, 1, 2}, [(0, 3), (1, 4), (2,)]),
         (3, {1}, {0, 2}, [(0, 3, 4), (1, 4), (2, 1)]),
@@ -30,6 +30,6 @@ def test_assign_tasks(num_actors: int) -> None:
         (7, {0}, {1, 2, 3, 4, 5, 6}, [(0,), (1,), (2,), (3,), (4,), (0,), (1,)]),  # actor 5 has task 0 too
     ],
 )
-def test_cover_tasks(num_actors: int, late: set, present: set, expected: list[tuple[int, ...]]) -> None:
-    serving = cover_tasks(assign_tasks(5, num_actors), late, present)
+def test_cover_tasks(num_actors: int, absent: set, present: set, expected: list[tuple[int, ...]]) -> None:
+    serving = cover_tasks(assign_tasks(5, num_actors), absent, present)
     assert list(serving.values()) == expected

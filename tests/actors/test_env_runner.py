@@ -1,4 +1,4 @@
-"""A runner survives an environment that breaks, up to a threshold."""
+"""A runner survives an environment that fails, up to a threshold."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from actors.goal_environment import GoalEnvironment
 ACTION = np.zeros(1, np.float32)
 
 
-class BreakingEnvironment(GoalEnvironment):
-    """Observes the number of the step, counted over all episodes, and breaks in the named steps or resets."""
+class FailingEnvironment(GoalEnvironment):
+    """Observes the number of the step, counted over all episodes; fails or succeeds in the steps that `events` has."""
 
-    def __init__(self, horizon: int, breaks: dict[int, str] | None = None, breaking_resets: int = 0) -> None:
+    def __init__(self, horizon: int, events: dict[int, str] | None = None, failing_resets: int = 0) -> None:
         super().__init__(np.zeros((1, 1)), horizon, obs_dim=1, action_dim=1)
-        self.breaks = breaks or {}
-        self.breaking_resets = breaking_resets
+        self.events = events or {}
+        self.failing_resets = failing_resets
         self.step_count = 0
 
     def _start(self, goal: np.ndarray) -> np.ndarray:
-        if self.breaking_resets > 0:
-            self.breaking_resets -= 1
+        if self.failing_resets > 0:
+            self.failing_resets -= 1
             raise RuntimeError("no reset")
         return np.array([-1.0], np.float32)
 
     def _advance(self, action: np.ndarray) -> tuple[np.ndarray, float, dict[str, Any]]:
         self.step_count += 1
-        kind = self.breaks.get(self.step_count, "")
+        kind = self.events.get(self.step_count, "")
         if kind == "raises":
             raise RuntimeError("simulation unstable")
         odd = {"nan obs": np.nan, "-inf obs": -np.inf}
@@ -39,12 +39,12 @@ class BreakingEnvironment(GoalEnvironment):
         return obs, reward, {"success": float(kind == "success")}
 
 
-def lane_of(env: GoalEnvironment, chunk_steps: int = 6, max_failed_episodes: int = 1) -> EnvRunner:
-    return EnvRunner(env, "breaking-v3", 3, chunk_steps, max_failed_episodes)
+def runner_of(env: GoalEnvironment, chunk_steps: int = 6, max_failed_episodes: int = 1) -> EnvRunner:
+    return EnvRunner(env, "failing-v3", 3, chunk_steps, max_failed_episodes)
 
 
 def fill(runner: EnvRunner) -> int:
-    """Steps until the chunk is full; how many it took."""
+    """Step until the chunk is full; return how many steps it took."""
     steps = 0
     while not runner.full:
         runner.step(ACTION, weights_version=5)
@@ -53,7 +53,7 @@ def fill(runner: EnvRunner) -> int:
 
 
 def test_episodes_and_final_observations() -> None:
-    runner = lane_of(BreakingEnvironment(horizon=4, breaks={3: "success"}))
+    runner = runner_of(FailingEnvironment(horizon=4, events={3: "success"}))
     fill(runner)
     transitions, episodes = runner.take()
     assert transitions.obs[:, 0].tolist() == [-1, 1, 2, 3, -1, 5]
@@ -67,7 +67,7 @@ def test_episodes_and_final_observations() -> None:
 
 
 def test_a_taken_chunk_is_not_overwritten() -> None:
-    runner = lane_of(BreakingEnvironment(horizon=100))
+    runner = runner_of(FailingEnvironment(horizon=100))
     fill(runner)
     first, _ = runner.take()
     kept = first.obs.copy()
@@ -76,8 +76,8 @@ def test_a_taken_chunk_is_not_overwritten() -> None:
 
 
 @pytest.mark.parametrize("kind", ["raises", "nan obs", "-inf obs", "inf reward"])
-def test_a_broken_episode_is_dropped_from_the_break_on(kind: str) -> None:
-    runner = lane_of(BreakingEnvironment(horizon=4, breaks={3: kind}))
+def test_a_failed_episode_keeps_what_came_before(kind: str) -> None:
+    runner = runner_of(FailingEnvironment(horizon=4, events={3: kind}))
     assert fill(runner) == 7
     transitions, episodes = runner.take()
     assert transitions.obs[:, 0].tolist() == [-1, 1, -1, 4, 5, 6]
@@ -87,22 +87,20 @@ def test_a_broken_episode_is_dropped_from_the_break_on(kind: str) -> None:
     assert runner.failed_episodes == 1
 
 
-def test_breaks_with_whole_episodes_between_them_are_tolerated() -> None:
-    breaks = dict.fromkeys([3, 10, 17], "raises")
-    runner = lane_of(BreakingEnvironment(horizon=4, breaks=breaks), chunk_steps=18)
+def test_failures_with_whole_episodes_between_them_are_tolerated() -> None:
+    failures = dict.fromkeys([3, 10, 17], "raises")
+    runner = runner_of(FailingEnvironment(horizon=4, events=failures), chunk_steps=18)
     fill(runner)
     assert runner.failed_episodes == 3
 
 
-def test_breaks_in_a_row_end_the_actor_with_task_and_cause() -> None:
-    runner = lane_of(BreakingEnvironment(horizon=4, breaks={3: "raises", 6: "raises"}))
-    with pytest.raises(
-        EnvironmentFailureError, match=r"at most 1 .* breaking-v3 .* 2; .*simulation unstable"
-    ):
+def test_failures_in_a_row_end_the_actor_with_task_and_cause() -> None:
+    runner = runner_of(FailingEnvironment(horizon=4, events={3: "raises", 6: "raises"}))
+    with pytest.raises(EnvironmentFailureError, match=r"at most 1 .* failing-v3 .* 2; .*simulation unstable"):
         fill(runner)
 
 
-def test_resets_that_break_count_too() -> None:
-    assert lane_of(BreakingEnvironment(horizon=4, breaking_resets=1)).failed_episodes == 1
+def test_resets_that_fail_count_too() -> None:
+    assert runner_of(FailingEnvironment(horizon=4, failing_resets=1)).failed_episodes == 1
     with pytest.raises(EnvironmentFailureError, match="no reset"):
-        lane_of(BreakingEnvironment(horizon=4, breaking_resets=2))
+        runner_of(FailingEnvironment(horizon=4, failing_resets=2))

@@ -87,7 +87,7 @@ def test_json_has_exactly_the_promised_keys() -> None:
 def test_processes_give_what_one_process_gives(make_weights: MakeWeights) -> None:
     suite, weights, config = parse_suite("toy:3"), make_weights(num_tasks=3), EnvironmentConfig(num_goals=5)
     before = dict(os.environ)
-    heard: list[str] = []
+    evaluated: list[str] = []
     results = [
         evaluate_suite(
             weights,
@@ -96,13 +96,13 @@ def test_processes_give_what_one_process_gives(make_weights: MakeWeights) -> Non
             seed=1,
             environment=config,
             num_processes=num_processes,
-            progress=lambda task: heard.append(task.name),
+            progress=lambda task: evaluated.append(task.name),
         )
         for num_processes in (1, 2)
     ]
     assert results[0] == results[1]
     assert [task.name for task in results[0]] == list(suite.task_names)
-    assert sorted(heard) == sorted(2 * suite.task_names)
+    assert sorted(evaluated) == sorted(2 * suite.task_names)
     assert dict(os.environ) == before
 
 

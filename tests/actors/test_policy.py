@@ -1,4 +1,4 @@
-"""The numpy policy against an implementation that spells out one sample, and the policy's file."""
+"""The numpy policy against an implementation that spells out one sample, and policies loaded from runs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from actors.policy import NumpyPolicy, load_policy
-from actors.policy_weights import PolicyMetadata, PolicyWeights, read_policy, write_policy
+from actors.policy_weights import PolicyMetadata, PolicyWeights, write_policy
 from tests.actors.conftest import MakeWeights
 
 FORMS = ["stars", "paco", "mtsac", "multi-head", "unique-only"]
@@ -79,27 +79,6 @@ def test_a_policy_that_came_by_ray_acts_the_same(make_weights: MakeWeights, form
 def write(path: Path, weights: PolicyWeights) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     write_policy(path, weights, PolicyMetadata(weights.version, "toy:4", TASKS, obs_dim=6, action_dim=2))
-
-
-def test_a_file_gives_the_weights_again(tmp_path: Path, make_weights: MakeWeights) -> None:
-    weights = make_weights(version=120)
-    write(tmp_path / "policy.npz", weights)
-    again, metadata = read_policy(tmp_path / "policy.npz")
-    assert again.version == metadata.version == 120
-    assert metadata == PolicyMetadata(120, "toy:4", TASKS, 6, 2)
-    assert again.params.keys() == weights.params.keys()
-    for key, value in weights.params.items():
-        np.testing.assert_array_equal(again.params[key], value)
-    assert [path.name for path in tmp_path.iterdir()] == ["policy.npz"]
-
-
-def test_a_failed_write_leaves_the_old_file(tmp_path: Path, make_weights: MakeWeights) -> None:
-    path = tmp_path / "policy.npz"
-    write(path, make_weights(version=1))
-    unwritable = PolicyWeights(2, {"shared/mix": np.array([object()])})
-    with pytest.raises(ValueError, match="allow_pickle"):
-        write(path, unwritable)
-    assert read_policy(path)[0].version == 1
 
 
 def test_load_policy_takes_the_newest_checkpoint(tmp_path: Path, make_weights: MakeWeights) -> None:

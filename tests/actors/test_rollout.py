@@ -112,7 +112,7 @@ def test_several_environments_of_a_task_share_its_chunks(make_weights: MakeWeigh
     first, second = writer.chunks
     assert first.transitions.task_id.tolist() == [1] * 30
     assert second.transitions.task_id.tolist() == [2] * 30
-    starts = [0, 10, 20]  # three environments a task, ten rows each
+    starts = [0, 10, 20]  # three environments per task, ten rows each
     assert len({tuple(first.transitions.obs[row]) for row in starts}) == 3
     for start in starts:
         rows = slice(start, start + 9)

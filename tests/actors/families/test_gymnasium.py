@@ -34,7 +34,7 @@ def build(suite: Suite, task_id: int, stream: tuple[int, ...] = (), **config: An
 
 
 class Corridor(gymnasium.Env):
-    """Ten fields to the right; the end is terminal and a success, a way left of the start breaks off."""
+    """Ten fields to the right; the end is terminal and a success, a place left of zero truncates."""
 
     observation_space = spaces.Dict({"position": spaces.Box(-20, 20, (1,)), "start": spaces.Box(0, 3, (2,))})
     action_space = spaces.Box(np.array([-2.0, 0.0], np.float32), np.array([4.0, 1.0], np.float32))
@@ -103,7 +103,7 @@ def test_actions_reach_both_bounds() -> None:
         np.testing.assert_allclose(env._env.unwrapped.last_action, scaled)  # type: ignore[attr-defined]
 
 
-def test_terminal_states_successes_and_breaks_of_the_environment_itself() -> None:
+def test_terminal_states_successes_and_truncations_of_the_environment_itself() -> None:
     suite = parse_suite(MIXED)
     runner = EnvRunner(build(suite, 0), "StarsCorridor-v0", 0, chunk_steps=30, max_failed_episodes=0)
     while not runner.full:

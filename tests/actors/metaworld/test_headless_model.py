@@ -45,7 +45,7 @@ SIZES_OF_THE_SIMULATION = (
     scope="module", params=["push-v3", "door-open-v3", "basketball-v3", "coffee-pull-v3", "hammer-v3"]
 )
 def models(request: pytest.FixtureRequest) -> tuple[Any, Any]:
-    """The stock and the lean `MjModel` of a task."""
+    """The stock and the headless `MjModel` of a task."""
     stock = env_dict.ALL_V3_ENVIRONMENTS[request.param]
     stock_model, headless_model = (
         environment_class(reward_function_version="v2").model
@@ -55,37 +55,37 @@ def models(request: pytest.FixtureRequest) -> tuple[Any, Any]:
 
 
 def test_only_what_is_drawn_is_gone(models: tuple[Any, Any]) -> None:
-    stock, lean = models
-    assert lean.ntexdata == lean.ncam == lean.nlight == 0 < stock.ntexdata
-    assert lean.nmeshface < stock.nmeshface / 2
+    stock, headless = models
+    assert headless.ntexdata == headless.ncam == headless.nlight == 0 < stock.ntexdata
+    assert headless.nmeshface < stock.nmeshface / 2
     compared = [field for field in _arrays(stock) if _stays(field)]
     for field in (*SIZES_OF_THE_SIMULATION, *compared):
-        np.testing.assert_array_equal(getattr(lean, field), getattr(stock, field), err_msg=field)
+        np.testing.assert_array_equal(getattr(headless, field), getattr(stock, field), err_msg=field)
     assert len(compared) > 150
     for field in dir(stock.opt):
         if not field.startswith("_") and not callable(getattr(stock.opt, field)):
-            ours, theirs = getattr(lean.opt, field), getattr(stock.opt, field)
+            ours, theirs = getattr(headless.opt, field), getattr(stock.opt, field)
             np.testing.assert_array_equal(ours, theirs, err_msg=f"opt.{field}")
-    assert lean.stat.meaninertia == stock.stat.meaninertia  # the scale of the solver's tolerance
+    assert headless.stat.meaninertia == stock.stat.meaninertia  # the scale of the solver's tolerance
 
 
 def test_every_geom_that_collides_or_has_a_name_is_the_stock_one(models: tuple[Any, Any]) -> None:
-    stock, lean = models
+    stock, headless = models
     kept = [i for i in range(stock.ngeom) if not _is_only_drawn(stock, i)]
     gone = [i for i in range(stock.ngeom) if i not in kept]
-    lost = stock.ngeom - lean.ngeom
+    lost = stock.ngeom - headless.ngeom
     assert 0 < lost <= len(gone)
     # Geoms that are only drawn stay where a body's inertia was computed from them.
-    ours = [i for i in range(lean.ngeom) if not _is_only_drawn(lean, i)]
+    ours = [i for i in range(headless.ngeom) if not _is_only_drawn(headless, i)]
     for field in _arrays(stock):
         if field.startswith("geom_") and field != "geom_dataid":
             theirs = getattr(stock, field)[kept]
-            np.testing.assert_array_equal(getattr(lean, field)[ours], theirs, err_msg=field)
+            np.testing.assert_array_equal(getattr(headless, field)[ours], theirs, err_msg=field)
     for mine, other in zip(ours, kept, strict=True):
-        assert lean.geom(mine).name == stock.geom(other).name
+        assert headless.geom(mine).name == stock.geom(other).name
         if stock.geom_dataid[other] >= 0:
             for part in ("vert", "normal", "graph"):
-                np.testing.assert_array_equal(_of_mesh(lean, mine, part), _of_mesh(stock, other, part))
+                np.testing.assert_array_equal(_of_mesh(headless, mine, part), _of_mesh(stock, other, part))
 
 
 def _arrays(model: Any) -> list[str]:
