@@ -14,13 +14,16 @@ class ChunkWriter(Protocol):
     @property
     def learner_steps(self) -> int:
         """The newest count of learner steps that an acknowledgement brought."""
+        ...
 
     @property
     def closed(self) -> bool:
         """Whether every task has used up its step budget."""
+        ...
 
     def ready_tasks(self, timeout_s: float = 0.0) -> list[int]:
         """List the tasks that take a chunk now; wait up to `timeout_s` for the first."""
+        ...
 
     def write(
         self, transitions: TransitionBatch, episodes: Sequence[EpisodeEnd], weights_version: int
