@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
 
 HiddenSizes = tuple[PositiveInt, ...]
 
@@ -29,13 +29,18 @@ class SharedConfig(_Model):
         default="none", description="what the trunk reads of the task beside the observation"
     )
     slice_init: Literal["equal", "independent"] = Field(
-        default="equal",
-        description="equal: all slices start as copies of one (PaCo); independent: each drawn separately",
+        default="independent",
+        description="equal: all slices start as copies of one (PaCo); independent: each drawn on its own",
     )
-    mix_init: Literal["simplex", "normal", "uniform"] = Field(
-        default="simplex",
-        description="start of w: simplex: random, positive, sum one; normal: N(0, 1) per component; "
-        "uniform: 1/K with 10 % of noise (needs independent slices)",
+    mix_init: Literal["simplex", "normal", "uniform", "one_hot"] = Field(
+        default="normal",
+        description="start of w: simplex: random, positive, sum one; normal: N(0, 1) per component; uniform: 1/K; "
+        "one_hot: one slice per task in turn; the last two with 10 % of noise and independent slices only",
+    )
+    mix_norm: Literal["none", "unit"] = Field(
+        default="unit",
+        description="length of w: unit: held at one from the start on, which with independent slices keeps the "
+        "scale of an ordinary layer; none: free (PaCo)",
     )
 
     @model_validator(mode="after")
@@ -49,32 +54,57 @@ class SharedConfig(_Model):
                 f"num_slices belongs to a composed trunk, got {self.num_slices} with kind plain; leave "
                 "it out or use kind composed"
             )
-        if self.kind == "composed" and self.mix_init == "uniform" and self.slice_init == "equal":
+        if self.kind == "composed" and self.mix_init in ("uniform", "one_hot") and self.slice_init == "equal":
             raise ValueError(
-                "mix_init uniform needs slices that differ, got slice_init equal: equal slices with equal w "
-                "never part; use mix_init simplex or slice_init independent"
+                f"mix_init {self.mix_init} needs slices that differ, got slice_init equal: every task "
+                "would start with the same matrices; use mix_init normal or slice_init independent"
             )
         return self
 
 
 class UniqueConfig(_Model):
-    """The unique branch: normalize(MLP([s, z_tau])), trained by a contrastive loss beside its network's own."""
+    """The unique branch: normalize(MLP([s, z_tau])), trained by a contrastive loss beside its network's own.
+
+    A large z beside raw observations makes the features a mere code of the task: docs/algorithm.md.
+    """
 
     enabled: bool = Field(default=True, description="whether networks have a unique branch")
-    task_dim: PositiveInt = Field(default=16, description="components of the learnable task vector z")
+    task_dim: NonNegativeInt = Field(
+        default=16,
+        description="components of the learnable task vector z; 0: the branch reads the state alone",
+    )
+    task_init_std: float = Field(
+        default=0.1, gt=0, description="standard deviation of z's components at the start"
+    )
+    normalize_input: bool = Field(
+        default=True,
+        description="whether this branch reads observations as every branch does with observation_norm",
+    )
     hidden: HiddenSizes = Field(default=(256, 256), description="units of each hidden layer")
     dim: PositiveInt = Field(default=64, description="components of the unique features")
-    objective: Literal["triplet"] = Field(
+    objective: Literal["triplet", "hard_triplet", "supcon", "infonce"] = Field(
         default="triplet",
-        description="contrastive loss of the unique features: triplet: one positive and one negative per anchor",
+        description="contrastive loss of the unique features: triplet: a random positive and negative per anchor; "
+        "hard_triplet: the hardest of the batch; supcon: all rows of the task as positives; infonce: one positive "
+        "against all rows of other tasks",
     )
     triplet_weight: float = Field(
         default=0.1, ge=0, description="weight of the contrastive loss in each network's loss; 0 turns it off"
     )
     triplet_margin: float = Field(
-        default=0.2, gt=0, description="margin m of the triplet loss, Euclidean distance"
+        default=0.5, gt=0, description="margin m of the triplet losses; Euclidean distances are at most 2"
     )
-    triplets_per_anchor: PositiveInt = Field(default=1, description="triplets drawn per row of a batch")
+    triplets_per_anchor: PositiveInt = Field(
+        default=1, description="triplets drawn per row of a batch (objectives triplet and infonce)"
+    )
+    temperature: float = Field(default=0.2, gt=0, description="divisor of the cosines in supcon and infonce")
+    within_variance: float = Field(
+        default=0.3,
+        ge=0,
+        lt=1,
+        description="variance of a task's features (at most 1) below which a hinge in the contrastive loss raises "
+        "it; 0: no hinge",
+    )
 
     @property
     def is_contrastive(self) -> bool:
@@ -125,6 +155,16 @@ class NetworkConfig(_Model):
             )
         return self
 
+    @property
+    def normalized_branches(self) -> tuple[str, ...]:
+        """The branches that read observations on one scale (`observation_norm.py`)."""
+        enabled = {"shared": self.shared.enabled, "unique": self.unique.enabled}
+        wanted = {
+            "shared": self.observation_norm,
+            "unique": self.observation_norm or self.unique.normalize_input,
+        }
+        return tuple(branch for branch in enabled if enabled[branch] and wanted[branch])
+
     def num_slices(self, num_tasks: int) -> int:
         """Return K of the trunk: as configured, else the paper's 5 (MT10) up to 10 tasks and 20 (MT50) above."""
         if self.shared.kind == "plain":
@@ -141,16 +181,16 @@ class NetworkConfig(_Model):
         """Raise ValueError where the configuration does not fit the number of tasks."""
         if self.unique.is_contrastive and num_tasks < 2:
             raise ValueError(
-                "a triplet loss needs at least two tasks, got 1; use --set network.unique.triplet_weight=0 "
+                "a contrastive loss needs at least two tasks, got 1; use --set network.unique.triplet_weight=0 "
                 "or a suite of several tasks"
             )
-        sees_task = self.unique.enabled or self.head == "per_task"
+        sees_task = (self.unique.enabled and self.unique.task_dim > 0) or self.head == "per_task"
         if self.shared.enabled:
             sees_task |= self.shared.kind == "composed" or self.shared.task_input == "one_hot"
         if num_tasks > 1 and not sees_task:
             raise ValueError(
-                f"a network must be told the task, got a plain trunk without task input for {num_tasks} "
-                "tasks; use network.shared.task_input=one_hot or network.head=per_task"
+                f"a network must be told the task, got {num_tasks} tasks without w, z, task input or heads of "
+                "their own; use network.shared.task_input=one_hot or network.head=per_task"
             )
 
 

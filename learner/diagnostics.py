@@ -8,7 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from learner.networks import FeatureNetwork
+from learner.contrastive import Triplets, active_share
+from learner.feature_health import unique_feature_health
 
 
 class CriticDiagnostics(NamedTuple):
@@ -41,9 +42,14 @@ class UpdateResult(NamedTuple):
     actor: ActorDiagnostics
     alpha: Tensor  # f32[T], as used in this update
     extreme_count: Tensor  # i64[T], resets of each task since the start
+    triplets: Triplets | None  # None without a contrastive loss
+    triplet_margin: float
 
     def metrics(self, task_names: Sequence[str]) -> dict[str, float]:
-        """Return the values of `train/...` by name; waits for the device."""
+        """Return the values of `train/...` by name; waits for the device.
+
+        train/contrastive_active: share of the update's triplets that do not keep the margin, whatever the objective.
+        """
         scalars = {
             "train/critic_loss": self.critic.loss,
             "train/actor_loss": self.actor.loss,
@@ -57,6 +63,9 @@ class UpdateResult(NamedTuple):
         }
         if self.actor.unique is not None:
             scalars |= unique_feature_health(self.actor.unique, self.group_sizes)
+            if self.triplets is not None:
+                active = active_share(self.actor.unique[None], self.triplets, self.triplet_margin)
+                scalars["train/contrastive_active"] = active
         values = {name: float(value) for name, value in scalars.items()}
         return values | self._task_metrics(task_names)
 
@@ -70,38 +79,3 @@ class UpdateResult(NamedTuple):
             for name, value, size in zip(task_names, tensor.tolist(), self.group_sizes, strict=True)
             if size
         }
-
-
-def unique_feature_health(unique: Tensor, group_sizes: tuple[int, ...]) -> dict[str, Tensor]:
-    """Return the signs of collapsed unique features, f32[B, F] of length one: both values near their minimum.
-
-    train/unique_effective_rank: exp(entropy of the normalised eigenvalues of the covariance), 1 to F.
-    train/unique_task_variance: variance of the tasks' mean features, 0 to 1.
-    """
-    centered = unique - unique.mean(dim=0)
-    spectrum = torch.linalg.svdvals(centered).square()
-    share = spectrum / spectrum.sum().clamp(min=1e-12)
-    means = torch.stack(
-        [part.mean(dim=0) for part, size in zip(unique.split(group_sizes), group_sizes, strict=True) if size]
-    )
-    return {
-        "train/unique_effective_rank": torch.special.entr(share).sum().exp(),
-        "train/unique_task_variance": means.var(dim=0, correction=0).sum(),
-    }
-
-
-def unique_gradient_share(actor: FeatureNetwork) -> dict[str, float]:
-    """Return the unique branch's share of the norm of the actor's newest gradient; waits for the device.
-
-    Empty without a unique branch, and before the first update.
-    """
-    if actor.task_vector is None or actor.task_vector.grad is None:
-        return {}
-    own = torch.stack([_grad_norm(p) for p in (actor.task_vector, *actor.unique)])
-    whole = torch.stack([_grad_norm(p) for p in actor.parameters()])
-    return {"train/unique_gradient_share": float(own.norm() / whole.norm().clamp(min=1e-30))}
-
-
-def _grad_norm(parameter: Tensor) -> Tensor:
-    assert parameter.grad is not None, "every parameter has a gradient after an update"
-    return parameter.grad.norm()

@@ -38,6 +38,7 @@ def reset_mix(
         return
     extreme = (~healthy & healthy.any())[:, None]  # over [E, T, K]
     network.mix.copy_(torch.where(extreme, interpolation @ network.mix, network.mix))
+    network.normalize_mix()
     moments = optimizer.state.get(network.mix, {})
     for name in ("exp_avg", "exp_avg_sq"):
         if name in moments:

@@ -21,6 +21,7 @@ class FusedConstants(NamedTuple):
     """What the operation is not differentiated by."""
 
     obs: Tensor  # f32[B, O]
+    unique_obs: Tensor  # f32[B, O], as the unique branch reads them
     groups: Groups
     shared_task_ETZ: Tensor | None  # what the trunk reads of a task: its one-hot vector
     layer_norm: bool
@@ -62,17 +63,18 @@ class _Tape:
     """The forward pass, and what of it the backward pass needs."""
 
     def __init__(self, constants: FusedConstants, operands: FusedOperands) -> None:
-        obs, groups, shared_task, layer_norm = constants
+        obs, unique_obs, groups, shared_task, layer_norm = constants
         head = operands.head_EGIO
         self._operands, self._group_sizes, self._obs_dim = operands, groups.group_sizes, obs.shape[1]
         self._features_EBI = obs.new_empty(head.shape[0], obs.shape[0], head.shape[2])  # f_s, f_u, 1
         self._features_EBI[..., -1].fill_(1.0)
         self._shared_width = operands.shared[-1].shape[3] if operands.shared else 0
-        state = obs if operands.action is None else torch.cat([obs, operands.action], dim=1)
         self._shared: list[LayerTape] = []
         self._unique: list[LayerTape] = []
-        self._shared_input = BranchInput(state, shared_task, groups)
-        self._unique_input = BranchInput(obs if operands.shared else state, operands.unique_task_ETZ, groups)
+        unique_action = None if operands.shared else operands.action
+        self._shared_input = BranchInput(_state(obs, operands.action), shared_task, groups)
+        unique_state = _state(unique_obs, unique_action)
+        self._unique_input = BranchInput(unique_state, operands.unique_task_ETZ, groups)
         if operands.shared:
             out = self._features_EBI[..., : self._shared_width]
             self._shared = branch.forward(self._shared_input, operands.shared, out, layer_norm, False)
@@ -115,3 +117,7 @@ class _Tape:
         grad_head = torch.empty_like(head)
         weight_grad(self._features_EBI, grad_value, grad_head, self._group_sizes)
         return grad_action, unique.task_ETZ, *shared.weights, *unique.weights, grad_head
+
+
+def _state(obs: Tensor, action: Tensor | None) -> Tensor:
+    return obs if action is None else torch.cat([obs, action], dim=1)

@@ -14,7 +14,8 @@ from torch import Tensor
 from actors.policy_weights import PolicyWeights
 from learner.batch import TensorBatch
 from learner.config import LearnerConfig
-from learner.diagnostics import UpdateResult, unique_gradient_share
+from learner.diagnostics import UpdateResult
+from learner.feature_health import pool_health, unique_gradient_share
 from learner.prefetch import BatchSource
 from learner.publisher import export_policy
 from learner.sac import SacLearner
@@ -167,7 +168,8 @@ class LearnerLoop:
         self._saved_at = self.learner_steps
 
     def _report(self, result: UpdateResult) -> None:
-        values = result.metrics(self._learner.task_names) | unique_gradient_share(self._learner.actor)
+        actor = self._learner.actor
+        values = result.metrics(self._learner.task_names) | unique_gradient_share(actor) | pool_health(actor)
         values["train/learning_rate"] = self._learner.learning_rate
         now, waited_s, steps = time.monotonic(), self._source.waited_s, self.learner_steps
         elapsed_s = max(now - self._report_clock, 1e-9)

@@ -17,11 +17,14 @@ from learner.network_layout import LayerLayout, NetworkLayout, actor_layout, cri
 from learner.pooled_layers import compose, initial_mix, pooled_head, pooled_layer, set_pool_grad
 from replay_service.types import TransitionSpec
 
+_LEAST_LENGTH = 1e-12
+
 
 class NetworkInput(NamedTuple):
     """What networks read of a batch: rows sorted by task, group sizes known on the host."""
 
     obs: Tensor  # f32[B, O]
+    unique_obs: Tensor  # f32[B, O], as the unique branch reads them
     task_id: Tensor  # i64[B]
     group_sizes: tuple[int, ...]  # T numbers that sum to B
 
@@ -81,17 +84,18 @@ class FeatureNetwork(nn.Module):
         ensemble, tasks, shared = layout.ensemble, layout.num_tasks, config.shared
         if layout.mix_slices:
             self.mix = nn.Parameter(initial_mix(shared, (ensemble, tasks, layout.mix_slices), generator))
+            self.normalize_mix()
         self.shared = nn.ParameterList(
             pooled_layer(ensemble, layer, shared.slice_init, generator) for layer in layout.shared
         )
         if layout.task_dim:
-            self.task_vector = nn.Parameter(
-                torch.randn(ensemble, tasks, layout.task_dim, generator=generator)
-            )
+            vector = torch.randn(ensemble, tasks, layout.task_dim, generator=generator)
+            self.task_vector = nn.Parameter(config.unique.task_init_std * vector)
         self.unique = nn.ParameterList(
             pooled_layer(ensemble, layer, "equal", generator) for layer in layout.unique
         )
-        self.head = pooled_head(ensemble, layout.head, generator)
+        head_init = shared.slice_init if layout.head.pooling == "composed" else "equal"
+        self.head = pooled_head(ensemble, layout.head, head_init, generator)
         # Where `compose` writes, by layer: fresh memory would cost as much again.
         self._composed: dict[str, Tensor] = {}
 
@@ -99,6 +103,22 @@ class FeatureNetwork(nn.Module):
     def pools(self) -> tuple[Tensor, ...]:
         """Every layer's slices f32[E, K, in + 1, out], in the order of `layout.layers`."""
         return (*self.shared, *self.unique, self.head)
+
+    @torch.no_grad()
+    def normalize_mix(self) -> None:
+        """Bring w back to length one where the configuration holds it there; call it after every change of w."""
+        if self.mix is not None and self.config.shared.mix_norm == "unit":
+            self.mix.div_(torch.linalg.vector_norm(self.mix, dim=2, keepdim=True).clamp(min=_LEAST_LENGTH))
+
+    def _mix_grad(self, grad: Tensor, mix: Tensor) -> Tensor:
+        """Return the gradient that w can follow: without the part along a w whose length is held.
+
+        Adam scales each component by itself: it would turn w by a gradient that points along it, step by step
+        towards or away from components of one size.
+        """
+        if self.config.shared.mix_norm == "none":
+            return grad
+        return grad - mix * (grad * mix).sum(dim=2, keepdim=True)
 
     @torch.no_grad()
     def compose(self) -> ComposedWeights:
@@ -130,7 +150,7 @@ class FeatureNetwork(nn.Module):
             else:
                 pool.grad = grad
         if self.mix is not None:
-            self.mix.grad = torch.stack(mix_grads).sum(0)
+            self.mix.grad = self._mix_grad(torch.stack(mix_grads).sum(0), self.mix)
 
     def forward(
         self, weights: ComposedWeights, batch: NetworkInput, action: Tensor | None = None
@@ -138,7 +158,7 @@ class FeatureNetwork(nn.Module):
         """Run all members on all rows; `action` f32[B, A] in a critic."""
         groups = Groups(batch.task_id, batch.group_sizes)
         one_hot = self._one_hot(batch.obs) if self.layout.one_hot else None
-        constants = FusedConstants(batch.obs, groups, one_hot, self.layout.layer_norm)
+        constants = FusedConstants(batch.obs, batch.unique_obs, groups, one_hot, self.layout.layer_norm)
         return NetworkOutput(*fused_forward(constants, FusedOperands(action, *weights)))
 
     def _one_hot(self, like: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ Shape suffixes: E ensemble members   B rows   T tasks   K slices   G groups of r
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -16,9 +17,11 @@ from torch import Tensor, nn
 from learner.config import SharedConfig
 from learner.network_layout import LayerLayout
 
+SliceInit = Literal["equal", "independent"]
+
 
 def pooled_layer(
-    ensemble: int, layer: LayerLayout, slice_init: str, generator: torch.Generator
+    ensemble: int, layer: LayerLayout, slice_init: SliceInit, generator: torch.Generator
 ) -> nn.Parameter:
     """Draw a hidden layer's pool f32[E, K, in + 1, out]: He's uniform weights, no bias, as in rainx0r/mtrl."""
     bound = math.sqrt(6.0 / layer.fan_in)
@@ -29,19 +32,26 @@ def pooled_layer(
     return nn.Parameter(torch.cat([weight, bias], dim=2).expand(-1, layer.slices, -1, -1).contiguous())
 
 
-def pooled_head(ensemble: int, layer: LayerLayout, generator: torch.Generator) -> nn.Parameter:
-    """Draw an output layer's pool: small uniform weights and biases, slices equal so that tasks start alike."""
-    pool = torch.empty(ensemble, 1, layer.fan_in + 1, layer.fan_out)
+def pooled_head(
+    ensemble: int, layer: LayerLayout, slice_init: SliceInit, generator: torch.Generator
+) -> nn.Parameter:
+    """Draw an output layer's pool: small uniform weights and biases, so that tasks start nearly alike."""
+    drawn = 1 if slice_init == "equal" else layer.slices
+    pool = torch.empty(ensemble, drawn, layer.fan_in + 1, layer.fan_out)
     pool.uniform_(-3e-3, 3e-3, generator=generator)
     return nn.Parameter(pool.expand(-1, layer.slices, -1, -1).contiguous())
 
 
 def initial_mix(config: SharedConfig, shape: tuple[int, int, int], generator: torch.Generator) -> Tensor:
-    """Draw the start of w, f32[E, T, K]; see SharedConfig.mix_init and docs/algorithm.md."""
+    """Draw the start of w, f32[E, T, K], of any length; see SharedConfig.mix_init and docs/algorithm.md."""
+    _, tasks, slices = shape
     if config.mix_init == "normal":
         return torch.randn(shape, generator=generator)
+    if config.mix_init == "one_hot":
+        own = torch.eye(slices)[torch.arange(tasks) % slices]
+        return own + 0.1 * torch.randn(shape, generator=generator)
     if config.mix_init == "uniform":
-        return (1 + 0.1 * torch.randn(shape, generator=generator)) / shape[-1]
+        return (1 + 0.1 * torch.randn(shape, generator=generator)) / slices
     exponential = torch.empty(shape).exponential_(generator=generator)
     return exponential / exponential.sum(-1, keepdim=True)  # Dirichlet(1, ..., 1): uniform on the simplex
 

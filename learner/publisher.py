@@ -18,7 +18,8 @@ def export_policy(learner: SacLearner) -> PolicyWeights:
     """Copy the current actor network; the arrays do not change with later updates."""
     params = _task_vectors(learner.actor) | _layers(learner.actor)
     if learner.observation_norm is not None:
-        params |= _folded(params, learner.observation_norm)
+        for branch in learner.network.normalized_branches:
+            params |= _folded(params, f"{branch}/0", learner.observation_norm)
     params["log_std_bounds"] = np.array(learner.log_std_bounds, dtype=np.float32)
     return PolicyWeights(learner.learner_steps, params)
 
@@ -50,15 +51,13 @@ def _mix(actor: FeatureNetwork, layer: LayerLayout) -> NDArray[np.float32]:
     return np.eye(tasks, dtype=np.float32) if layer.pooling == "per_task" else np.ones((tasks, 1), np.float32)
 
 
-def _folded(params: dict[str, NDArray[np.float32]], norm: ObservationNorm) -> dict[str, NDArray[np.float32]]:
-    """Return the first layers changed to read raw observations."""
-    folded: dict[str, NDArray[np.float32]] = {}
-    for layer in ("shared/0", "unique/0"):
-        if f"{layer}/weight" in params:
-            parts = (f"{layer}/weight", f"{layer}/bias")
-            raw = norm.fold(*(torch.from_numpy(params[part]).to(norm.mean.device) for part in parts))
-            folded |= {part: _copy(tensor) for part, tensor in zip(parts, raw, strict=True)}
-    return folded
+def _folded(
+    params: dict[str, NDArray[np.float32]], layer: str, norm: ObservationNorm
+) -> dict[str, NDArray[np.float32]]:
+    """Return a branch's first layer changed to read raw observations."""
+    parts = (f"{layer}/weight", f"{layer}/bias")
+    raw = norm.fold(*(torch.from_numpy(params[part]).to(norm.mean.device) for part in parts))
+    return {part: _copy(tensor) for part, tensor in zip(parts, raw, strict=True)}
 
 
 def _copy(tensor: Tensor) -> NDArray[np.float32]:

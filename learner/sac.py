@@ -13,7 +13,7 @@ from torch import Tensor
 from learner import losses
 from learner.batch import TensorBatch
 from learner.config import NetworkConfig, SacConfig
-from learner.contrastive import contrastive_objective
+from learner.contrastive import Triplets, contrastive_objective
 from learner.diagnostics import ActorDiagnostics, CriticDiagnostics, UpdateResult
 from learner.extreme_loss import draw_interpolation, healthy_tasks, reset_mix
 from learner.finite_guard import FiniteGuard
@@ -52,7 +52,9 @@ class SacLearner:
         init_generator = torch.Generator().manual_seed(init_seed)
         self.generator = torch.Generator(device).manual_seed(run_seed)
         self.objective = contrastive_objective(network.unique, spec.num_tasks)
-        self.observation_norm = ObservationNorm(spec.obs_dim).to(device) if network.observation_norm else None
+        self.observation_norm = (
+            ObservationNorm(spec.obs_dim).to(device) if network.normalized_branches else None
+        )
         self.actor = actor_network(network, spec, init_generator).to(device)
         self.critic = critic_network(network, spec, init_generator).to(device)
         self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
@@ -92,31 +94,45 @@ class SacLearner:
             NonFiniteLossError: before the optimizer step (on a GPU later, at `guard.raise_if_tripped`; the
                 weights are as they were before that step all the same).
         """
-        batch = self._normalized(batch)
+        inputs, next_inputs = self._inputs(batch)
         alpha = self.log_alpha.detach().exp()
-        drawn = self._draw_contrastive(batch)
+        triplets = self._draw_contrastive(batch)
         actor_weights = self.actor.compose()
-        target = self._critic_target(batch, actor_weights, alpha)
-        critic, healthy = self._update_critic(batch, target, drawn)
-        actor = self._update_actor(batch, actor_weights, alpha, healthy, drawn)
+        target = self._critic_target(batch, next_inputs, actor_weights, alpha)
+        critic, healthy = self._update_critic(batch, inputs, target, triplets)
+        actor = self._update_actor(batch, inputs, actor_weights, alpha, healthy, triplets)
         self._update_temperatures(batch, actor.log_prob, healthy)
         self._update_target_critic()
         self._reset_extreme_tasks(healthy)
         self.learner_steps += 1
         return UpdateResult(
-            critic.td_error.abs(), batch.group_sizes, critic, actor, alpha, self.extreme_count
+            critic.td_error.abs(),
+            batch.group_sizes,
+            critic,
+            actor,
+            alpha,
+            self.extreme_count,
+            triplets,
+            self.network.unique.triplet_margin,
         )
 
-    def _normalized(self, batch: TensorBatch) -> TensorBatch:
+    def _inputs(self, batch: TensorBatch) -> tuple[NetworkInput, NetworkInput]:
+        """Return the networks' inputs at obs and at next_obs, after taking obs into the running statistics."""
+        if self.observation_norm is not None:
+            self.observation_norm.observe(batch.obs)
+        return self.network_input(batch.obs, batch), self.network_input(batch.next_obs, batch)
+
+    def network_input(self, obs: Tensor, batch: TensorBatch) -> NetworkInput:
+        """Return what the networks read at observations f32[B, O] of the batch's tasks."""
         norm = self.observation_norm
-        if norm is None:
-            return batch
-        norm.observe(batch.obs)
-        return batch._replace(obs=norm(batch.obs), next_obs=norm(batch.next_obs))
+        normalized = obs if norm is None else norm(obs)
+        shared = normalized if "shared" in self.network.normalized_branches else obs
+        return NetworkInput(shared, normalized, batch.task_id, batch.group_sizes)
 
     @torch.no_grad()
-    def _critic_target(self, batch: TensorBatch, actor_weights: ComposedWeights, alpha: Tensor) -> Tensor:
-        next_inputs = NetworkInput(batch.next_obs, batch.task_id, batch.group_sizes)
+    def _critic_target(
+        self, batch: TensorBatch, next_inputs: NetworkInput, actor_weights: ComposedWeights, alpha: Tensor
+    ) -> Tensor:
         output = self.actor(actor_weights, next_inputs).value_EBD[0]
         next_action, next_log_prob = self._sample(output, batch)
         target_weights = self.target_critic.compose()
@@ -126,11 +142,11 @@ class SacLearner:
         return losses.critic_target(reward, batch.terminated, value, next_log_prob, row_alpha, self.sac.gamma)
 
     def _update_critic(
-        self, batch: TensorBatch, target: Tensor, drawn: Any
+        self, batch: TensorBatch, inputs: NetworkInput, target: Tensor, triplets: Triplets | None
     ) -> tuple[CriticDiagnostics, Tensor]:
         """Step the critics; return also bool[T], the tasks whose loss is not extreme."""
         weights = self.critic.compose().leaves()
-        output = self.critic(weights, _inputs(batch), batch.action)
+        output = self.critic(weights, inputs, batch.action)
         value = output.value_EBD.squeeze(2)
         td_errors = target - value
         row_losses = losses.critic_row_losses(td_errors, batch.is_weight)
@@ -140,7 +156,7 @@ class SacLearner:
         rule = self.sac.extreme_loss
         healthy = healthy_tasks(task_losses, rule.threshold if rule.enabled else None)
         loss = losses.masked_mean(task_sums, healthy, batch.num_rows)
-        contrastive = self._contrastive_loss(output, drawn)
+        contrastive = self._contrastive_loss(output, triplets)
         norm = self._step("critic", weights, loss + contrastive, task_losses)
         td_error = td_errors.detach().mean(dim=0)
         diagnostics = CriticDiagnostics(
@@ -151,20 +167,21 @@ class SacLearner:
     def _update_actor(
         self,
         batch: TensorBatch,
+        inputs: NetworkInput,
         actor_weights: ComposedWeights,
         alpha: Tensor,
         healthy: Tensor,
-        drawn: Any,
+        triplets: Triplets | None,
     ) -> ActorDiagnostics:
         weights = actor_weights.leaves()
-        output = self.actor(weights, _inputs(batch))
+        output = self.actor(weights, inputs)
         action, log_prob = self._sample(output.value_EBD[0], batch)
         critic_weights = self.critic.compose()  # constants: the gradient stops at the action
-        value = self.critic(critic_weights, _inputs(batch), action).value_EBD.squeeze(2)
+        value = self.critic(critic_weights, inputs, action).value_EBD.squeeze(2)
         row_losses = losses.actor_row_losses(log_prob, value, alpha[batch.task_id])
         task_sums = losses.sum_by_task(row_losses, batch.task_id, self.spec.num_tasks)
         loss = losses.masked_mean(task_sums, healthy, batch.num_rows)
-        contrastive = self._contrastive_loss(output, drawn)
+        contrastive = self._contrastive_loss(output, triplets)
         norm = self._step("actor", weights, loss + contrastive, task_sums.detach())
         unique = None if output.unique_EBF is None else output.unique_EBF[0].detach()
         return ActorDiagnostics(loss.detach(), contrastive.detach(), norm, log_prob.detach(), unique)
@@ -210,15 +227,16 @@ class SacLearner:
             )
         self.guard.check(stage, self.learner_steps + 1, task_losses, norm)
         optimizer.step()
+        network.normalize_mix()
         return norm
 
-    def _draw_contrastive(self, batch: TensorBatch) -> Any:
+    def _draw_contrastive(self, batch: TensorBatch) -> Triplets | None:
         return None if self.objective is None else self.objective.draw(batch.task_id, self.generator)
 
-    def _contrastive_loss(self, output: NetworkOutput, drawn: Any) -> Tensor:
-        if self.objective is None or output.unique_EBF is None:
+    def _contrastive_loss(self, output: NetworkOutput, triplets: Triplets | None) -> Tensor:
+        if self.objective is None or triplets is None or output.unique_EBF is None:
             return output.value_EBD.new_zeros(())
-        return self.objective.loss(output.unique_EBF, drawn)
+        return self.objective.loss(output.unique_EBF, triplets)
 
     def _parts(self) -> dict[str, Any]:
         parts = {name: getattr(self, name) for name in _PARTS}
@@ -253,10 +271,6 @@ _PARTS = (  # by their names in a checkpoint
     "critic_optimizer",
     "alpha_optimizer",
 )
-
-
-def _inputs(batch: TensorBatch) -> NetworkInput:
-    return NetworkInput(batch.obs, batch.task_id, batch.group_sizes)
 
 
 def _target_entropy(sac: SacConfig, spec: TransitionSpec, device: torch.device) -> Tensor:

@@ -84,6 +84,7 @@ def plan_run(config: RunConfig) -> RunPlan:
     """
     suite = parse_suite(config.suite, config.environment.horizon)
     config.network.check_tasks(len(suite.tasks))
+    _check_contrast(config)
     config = _resolved(config, suite)
     assert config.steps is not None, "just resolved"
     spec = TransitionSpec(len(suite.tasks), suite.obs_dim, suite.action_dim, suite.action_dims)
@@ -109,6 +110,15 @@ def plan_resumed(before: RunPlan, steps: int | None, shards: int | None, address
     replay = config.replay.model_copy(update={"num_shards": shards or config.replay.num_shards})
     update = {"steps": steps or config.steps, "address": address or config.address, "replay": replay}
     return plan_run(config.model_copy(update=update))
+
+
+def _check_contrast(config: RunConfig) -> None:
+    rows = config.sampling.batch_size_per_task
+    if config.network.unique.is_contrastive and rows < 2:
+        raise ValueError(
+            f"a contrastive loss needs two rows per task in a batch, got sampling.batch_size_per_task {rows}; raise it "
+            "or use --set network.unique.triplet_weight=0"
+        )
 
 
 def _resolved(config: RunConfig, suite: Suite) -> RunConfig:

@@ -15,6 +15,7 @@ NEAR_ZERO_SUCCESS = 0.05
 SOLVED_SUCCESS = 0.8
 SPREAD_STD = 0.35  # of success rates; 0.5 is half of the tasks at one and half at zero
 LEAST_TASK_VARIANCE = 0.02  # of unit vectors that do not separate tasks; orthogonal tasks have 1 - 1 / T
+LEAST_WITHIN_SHARE = 0.05  # of the features' variance, within tasks; a mere code of the task has none
 LEAST_EFFECTIVE_RANK = 1.2  # of features on one line
 LEAST_GRADIENT_SHARE = 1e-3  # of the actor's gradient norm
 
@@ -24,6 +25,15 @@ class Sign(NamedTuple):
 
     key: str
     text: str
+
+
+class Limit(NamedTuple):
+    """The least value of a metric of the unique features; below it they are collapsed."""
+
+    metric: str  # after train/unique_
+    least: float
+    meaning: str
+    remedy: str  # the field of network.unique to raise
 
 
 class Health:
@@ -128,16 +138,35 @@ class Health:
         ).tolist()
 
     def _collapse(self) -> Iterator[Sign]:
-        limits = {
-            "task_variance": (LEAST_TASK_VARIANCE, "variance between tasks"),
-            "effective_rank": (LEAST_EFFECTIVE_RANK if len(self._task_names) > 2 else 0.0, "effective rank"),
-            "gradient_share": (LEAST_GRADIENT_SHARE, "share of the actor's gradient"),
-        }
-        for name, (least, meaning) in limits.items():
-            value = self._unique.get(f"train/unique_{name}", np.inf)
-            if value < least:
+        for limit in self._limits():
+            value = self._unique_metric(limit.metric)
+            if value < limit.least:
                 yield Sign(
-                    f"collapse/{name}",
-                    f"unique features collapse: {meaning} {value:.2g}, below {least:g}; raise "
-                    "network.unique.triplet_weight",
+                    f"collapse/{limit.metric}",
+                    f"unique features collapse: {limit.meaning} {value:.2g}, below {limit.least:g}; raise "
+                    f"network.unique.{limit.remedy}",
                 )
+
+    def _limits(self) -> Iterator[Limit]:
+        told_apart = self._unique_metric("task_variance") >= LEAST_TASK_VARIANCE
+        yield Limit(
+            "task_variance",
+            LEAST_TASK_VARIANCE,
+            "tasks are not told apart, variance between tasks",
+            "triplet_weight",
+        )
+        if told_apart:  # one point for all rows is no code of the task
+            yield Limit(
+                "within_share",
+                LEAST_WITHIN_SHARE,
+                "a mere code of the task, share of the variance within tasks",
+                "within_variance, with triplet_weight above 0",
+            )
+        if len(self._task_names) > 2:
+            yield Limit("effective_rank", LEAST_EFFECTIVE_RANK, "effective rank", "triplet_weight")
+        share = "share of the actor's gradient"
+        yield Limit("gradient_share", LEAST_GRADIENT_SHARE, share, "triplet_weight")
+
+    def _unique_metric(self, name: str) -> float:
+        """Return the newest value, infinite where there is no unique branch, or no report yet."""
+        return self._unique.get(f"train/unique_{name}", np.inf)

@@ -16,6 +16,7 @@ from actors.checkpoint_path import checkpoint_path
 from replay_service.atomic_file import write_text
 from stars_dist.config.run_config import RunConfig
 from stars_dist.config.run_plan import RunPlan, plan_run
+from stars_dist.run_files.older_config import complete
 
 
 class RunDirectory:
@@ -98,8 +99,8 @@ class RunDirectory:
         write_text(self.config_file, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
 
     def read_config(self) -> RunConfig:
-        """Read what `write_config` wrote."""
-        return RunConfig.model_validate(yaml.safe_load(self.config_file.read_text()))
+        """Read what `write_config` wrote, of this version or an older one."""
+        return RunConfig.model_validate(complete(yaml.safe_load(self.config_file.read_text())))
 
     def read_plan(self) -> RunPlan:
         """Plan the run anew from its configuration."""

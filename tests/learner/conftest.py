@@ -10,6 +10,7 @@ import torch
 
 from learner.batch import BatchCopier, TensorBatch
 from learner.config import NetworkConfig, SacConfig, SharedConfig, UniqueConfig
+from learner.networks import NetworkInput
 from learner.sac import SacLearner
 from replay_service.config import ReplayConfig, SamplingConfig, TaskPriorityConfig
 from replay_service.plan import ReplayPlan
@@ -32,12 +33,23 @@ SMALL = NetworkConfig(
     shared=SharedConfig(num_slices=3), unique=SMALL_UNIQUE, actor_hidden=(16, 12), critic_hidden=(14, 10)
 )
 PLAIN = SharedConfig(kind="plain")
+PACO = SharedConfig(num_slices=3, slice_init="equal", mix_init="normal", mix_norm="none")
+
+
+def _unique(**changes: object) -> UniqueConfig:
+    return UniqueConfig.model_validate(SMALL_UNIQUE.model_dump() | changes)
+
+
 METHODS = {
     "stars": {},
+    "stars-before": {  # what a run computes that was started before these fields were there
+        "shared": SharedConfig(num_slices=3, slice_init="equal", mix_init="simplex", mix_norm="none"),
+        "unique": _unique(task_init_std=1.0, normalize_input=False, triplet_margin=0.2, within_variance=0.0),
+    },
     "stars-layer-norm": {"critic_layer_norm": True},
-    "no-triplet": {"unique": SMALL_UNIQUE.model_copy(update={"triplet_weight": 0.0})},
+    "no-triplet": {"unique": _unique(triplet_weight=0.0)},
     "shared-only": {"unique": NO_UNIQUE},
-    "paco": {"unique": NO_UNIQUE, "shared": SharedConfig(num_slices=3, mix_init="normal")},
+    "paco": {"unique": NO_UNIQUE, "shared": PACO},
     "unique-only": {"shared": SharedConfig(enabled=False), "head": "shared"},
     "mtsac": {
         "shared": SharedConfig(kind="plain", task_input="one_hot"),
@@ -50,7 +62,15 @@ METHODS = {
 
 VARIANTS = METHODS | {  # what no preset is, but the configuration allows
     "paco-one-hot": {"unique": NO_UNIQUE, "shared": SharedConfig(num_slices=3, task_input="one_hot")},
-    "one-unique-layer": {"unique": SMALL_UNIQUE.model_copy(update={"hidden": ()})},
+    "one-unique-layer": {"unique": _unique(hidden=())},
+    "state-only-unique": {"unique": _unique(task_dim=0)},
+    "raw-unique": {"unique": _unique(normalize_input=False)},
+    "free-mix": {"shared": SharedConfig(num_slices=3, mix_norm="none")},
+    "one-hot-mix": {"shared": SharedConfig(num_slices=3, mix_init="one_hot")},
+    "equal-slices": {"shared": SharedConfig(num_slices=3, slice_init="equal")},
+    "hard-triplet": {"unique": _unique(objective="hard_triplet", within_variance=0.0)},
+    "supcon": {"unique": _unique(objective="supcon")},
+    "infonce": {"unique": _unique(objective="infonce", triplets_per_anchor=2)},
 }
 
 
@@ -84,6 +104,11 @@ def random_batch(group_sizes: Sequence[int], seed: int = 0) -> TensorBatch:
     weight = rng.uniform(0.2, 1.0, size).astype(np.float32)
     sampled = SampledBatch(_transitions(rng, task_id), weight, np.array(group_sizes, np.int64), info)
     return BatchCopier(torch.device("cpu"))(sampled)
+
+
+def network_input(batch: TensorBatch) -> NetworkInput:
+    """What networks read that normalize nothing."""
+    return NetworkInput(batch.obs, batch.obs, batch.task_id, batch.group_sizes)
 
 
 @pytest.fixture

@@ -17,7 +17,20 @@ from learner.config import (
 BAD = {
     "no slices": (SharedConfig, {"num_slices": 0}, "at least 1, got 0"),
     "slices of a plain trunk": (SharedConfig, {"kind": "plain", "num_slices": 4}, "kind plain"),
-    "equal slices, equal w": (SharedConfig, {"mix_init": "uniform"}, "never part"),
+    "equal slices, equal w": (
+        SharedConfig,
+        {"slice_init": "equal", "mix_init": "uniform"},
+        "mix_init uniform needs slices that differ",
+    ),
+    "equal slices, one each": (
+        SharedConfig,
+        {"slice_init": "equal", "mix_init": "one_hot"},
+        "mix_init one_hot needs slices that differ",
+    ),
+    "no such objective": (UniqueConfig, {"objective": "simclr"}, "'triplet', 'hard_triplet', 'supcon' or"),
+    "no start of z": (UniqueConfig, {"task_init_std": 0.0}, "greater than 0"),
+    "more variance than there is": (UniqueConfig, {"within_variance": 1.0}, "less than 1"),
+    "temperature": (UniqueConfig, {"temperature": 0.0}, "greater than 0"),
     "no branch": (
         NetworkConfig,
         {"shared": {"enabled": False}, "unique": {"enabled": False}, "head": "shared"},
@@ -50,10 +63,12 @@ def test_slices_follow_the_paper(tasks: int, slices: int) -> None:
     assert NetworkConfig(shared=SharedConfig(num_slices=7)).num_slices(tasks) == 7
 
 
-def test_triplets_of_one_task_are_refused_with_the_remedy() -> None:
+@pytest.mark.parametrize("objective", ["triplet", "hard_triplet", "supcon", "infonce"])
+def test_contrast_of_one_task_is_refused_with_the_remedy(objective: str) -> None:
+    unique = UniqueConfig.model_validate({"objective": objective})
     with pytest.raises(ValueError, match=r"two tasks, got 1; use --set network.unique.triplet_weight=0"):
-        NetworkConfig().check_tasks(1)
-    NetworkConfig(unique=UniqueConfig(triplet_weight=0.0)).check_tasks(1)
+        NetworkConfig(unique=unique).check_tasks(1)
+    NetworkConfig(unique=unique.model_copy(update={"triplet_weight": 0.0})).check_tasks(1)
 
 
 def test_network_must_see_the_task() -> None:
@@ -61,6 +76,18 @@ def test_network_must_see_the_task() -> None:
     NetworkConfig.model_validate(blind).check_tasks(1)
     with pytest.raises(ValueError, match="told the task"):
         NetworkConfig.model_validate(blind).check_tasks(2)
+
+
+def test_a_unique_branch_without_z_does_not_tell_the_task() -> None:
+    stateless = {"unique": {"task_dim": 0}}
+    NetworkConfig.model_validate(stateless).check_tasks(2)  # w does
+    for blind in (
+        {"shared": {"enabled": False}, "head": "shared"},
+        {"shared": {"kind": "plain"}, "head": "shared"},
+    ):
+        NetworkConfig.model_validate(blind).check_tasks(2)
+        with pytest.raises(ValueError, match="told the task, got 2 tasks without w, z, "):
+            NetworkConfig.model_validate(blind | stateless).check_tasks(2)
 
 
 def test_every_field_is_described() -> None:

@@ -45,7 +45,7 @@ def test_interpolation_is_convex_over_the_healthy() -> None:
 
 
 def test_mix_is_reset_to_a_mixture_of_healthy_tasks(make_learner: Callable, make_batch: Callable) -> None:
-    learner = _trained(make_learner, make_batch)
+    learner = _trained(make_learner, make_batch, network=method_config("free-mix"))
     learner.update(_explode(make_batch(GROUP_SIZES, seed=9)))
     for network in (learner.actor, learner.critic):
         mix = network.mix.detach()
@@ -56,6 +56,36 @@ def test_mix_is_reset_to_a_mixture_of_healthy_tasks(make_learner: Callable, make
         share = (offset * direction).sum(-1, keepdim=True) / direction.square().sum(-1, keepdim=True)
         torch.testing.assert_close(offset, share * direction, rtol=1e-3, atol=1e-6)
     assert learner.extreme_count.tolist() == [0, 1, 0]
+
+
+def test_a_mix_of_length_one_restarts_between_the_healthy_tasks(
+    make_learner: Callable, make_batch: Callable
+) -> None:
+    """On the arc between two others: a combination of theirs with weights of at least zero, of length one."""
+    learner = _trained(make_learner, make_batch)
+    learner.update(_explode(make_batch(GROUP_SIZES, seed=9)))
+    for network in (learner.actor, learner.critic):
+        for mix in network.mix.detach():
+            solved = torch.linalg.lstsq(mix[[0, 2]].T, mix[EXTREME, :, None])
+            weights = solved.solution[:, 0]
+            assert (weights >= 0).all()
+            torch.testing.assert_close(weights @ mix[[0, 2]], mix[EXTREME], rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(mix.norm(dim=1), torch.ones(3))
+
+
+def test_w_keeps_length_one_through_updates_and_resets(make_learner: Callable, make_batch: Callable) -> None:
+    sac = SacConfig(mix_learning_rate=0.1, learning_rate=3e-3)
+    learner = make_learner(sac=sac)
+    start = learner.actor.mix.clone()
+    for seed in range(6):
+        batch = make_batch(GROUP_SIZES, seed)
+        extreme = (batch.task_id == 1) & (seed % 2 == 1)
+        learner.update(batch._replace(reward=torch.where(extreme, 1e4, batch.reward)))
+        for network in (learner.actor, learner.critic):
+            length = network.mix.detach().norm(dim=2)
+            torch.testing.assert_close(length, torch.ones_like(length))
+    assert learner.extreme_count.tolist() == [0, 3, 0]
+    assert (learner.actor.mix - start).abs().amax(-1).min() > 0.05  # every task's w has moved
 
 
 def test_moments_and_target_copy_follow(make_learner: Callable, make_batch: Callable) -> None:

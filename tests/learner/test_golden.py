@@ -2,7 +2,8 @@
 
 `python -m tests.learner.test_golden` writes the file anew; say in the commit why the mathematics changed. Losses
 are compared within 0.1 %: SSE4, AVX2 and AVX-512 differ by less than 2e-6 after a hundred updates, and the room
-is for a relu or a minimum that flips on another processor.
+is for a relu or a minimum that flips on another processor. Those of `stars-before` must stay whatever changes: runs
+that were started before the unique features and the pool changed resume with what they were started with.
 """
 
 from __future__ import annotations

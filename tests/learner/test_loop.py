@@ -71,7 +71,9 @@ def test_report_holds_clocks_and_values(fed: Replay, make_learner: Callable) -> 
     run.loop.run()
     report = run.reports[-1]
     assert report.env_steps == 300
-    assert {"train/critic_loss", "perf/updates_per_s", "perf/learner_wait_frac"} <= set(report.values)
+    named = {"train/critic_loss", "perf/updates_per_s", "perf/learner_wait_frac"}
+    features = {"unique_gradient_share", "contrastive_active", "pool_effective_rank", "task_matrix_distance"}
+    assert named | {f"train/{name}" for name in features} <= set(report.values)
     assert 0.0 <= report.values["perf/learner_wait_frac"] <= 1.0
 
 

@@ -9,11 +9,19 @@ import torch
 from torch import Tensor
 
 from learner.batch import TensorBatch
-from learner.config import SharedConfig
+from learner.config import NetworkConfig, SharedConfig
 from learner.networks import FeatureNetwork, NetworkInput, actor_network, critic_network
 from learner.pooled_layers import compose, initial_mix, set_pool_grad
 from replay_service.types import TransitionSpec
-from tests.learner.conftest import ACTION_DIM, OBS_DIM, SMALL, VARIANTS, method_config
+from tests.learner.conftest import (
+    ACTION_DIM,
+    NO_UNIQUE,
+    OBS_DIM,
+    SMALL,
+    VARIANTS,
+    method_config,
+    network_input,
+)
 from tests.learner.plain_reference import row_output
 
 SPEC = TransitionSpec(3, OBS_DIM, ACTION_DIM)
@@ -26,14 +34,14 @@ def _distinct(network: FeatureNetwork) -> FeatureNetwork:
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator))
+    network.normalize_mix()
     return network
 
 
 def _forward(
     network: FeatureNetwork, batch: TensorBatch, action: Tensor | None
 ) -> tuple[Tensor, Tensor | None]:
-    inputs = NetworkInput(batch.obs, batch.task_id, batch.group_sizes)
-    return network(network.compose(), inputs, action)
+    return network(network.compose(), network_input(batch), action)
 
 
 @pytest.mark.parametrize("method", VARIANTS)
@@ -42,11 +50,12 @@ def test_equals_plain_rows(method: str, build: Callable[..., FeatureNetwork], ma
     batch = make_batch(GROUP_SIZES)
     network = _distinct(build(method_config(method), SPEC, torch.Generator().manual_seed(0)))
     action = batch.action if build is critic_network else None
-    value, unique = _forward(network, batch, action)
+    inputs = network_input(batch)._replace(unique_obs=2 * batch.obs - 1)
+    value, unique = network(network.compose(), inputs, action)
     for member in range(network.layout.ensemble):
-        for row, task in enumerate(batch.task_id.tolist()):
+        for row in range(batch.num_rows):
             row_action = None if action is None else action[row]
-            expected, expected_unique = row_output(network, member, batch.obs[row], row_action, task)
+            expected, expected_unique = row_output(network, member, inputs, row, row_action)
             torch.testing.assert_close(value[member, row], expected, rtol=1e-4, atol=1e-5)
             if expected_unique is not None and unique is not None:
                 torch.testing.assert_close(unique[member, row], expected_unique, rtol=1e-4, atol=1e-5)
@@ -72,7 +81,7 @@ def test_one_code_path_for_one_task_and_many(make_batch: Callable) -> None:
     batch = make_batch(GROUP_SIZES)
     value, _ = _forward(network, batch, batch.action)
     part = slice(2, 7)
-    alone = NetworkInput(batch.obs[part], batch.task_id[part], (0, 5, 0))
+    alone = NetworkInput(batch.obs[part], batch.obs[part], batch.task_id[part], (0, 5, 0))
     torch.testing.assert_close(
         network(network.compose(), alone, batch.action[part]).value_EBD, value[:, part]
     )
@@ -82,7 +91,7 @@ def test_composed_weights_are_constants_until_leaves_are_requested(make_batch: C
     """The actor's loss reaches the action through the critics, and nothing of theirs."""
     network, batch = critic_network(SMALL, SPEC, torch.Generator().manual_seed(0)), make_batch(GROUP_SIZES)
     action = batch.action.clone().requires_grad_()
-    inputs = NetworkInput(batch.obs, batch.task_id, batch.group_sizes)
+    inputs = network_input(batch)
     network(network.compose(), inputs, action).value_EBD.sum().backward()
     assert action.grad is not None and action.grad.abs().sum() > 0
     assert all(parameter.grad is None for parameter in network.parameters())
@@ -92,10 +101,10 @@ def test_composed_weights_are_constants_until_leaves_are_requested(make_batch: C
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters())
 
 
-def test_slices_start_equal_and_diverge_with_training() -> None:
-    network = actor_network(SMALL, SPEC, torch.Generator().manual_seed(0))
+def test_equal_slices_diverge_with_training() -> None:
+    network = actor_network(method_config("equal-slices"), SPEC, torch.Generator().manual_seed(0))
     assert network.mix is not None
-    for pool in network.shared:
+    for pool in (*network.shared, network.head):
         assert torch.equal(pool[:, 0], pool[:, 1])
     one_task = torch.zeros(1, 3, *network.shared[0].shape[2:])
     one_task[:, 0] = 1.0
@@ -123,15 +132,49 @@ def test_composition_and_its_gradient_equal_the_sum_over_slices() -> None:
 
 
 def test_simplex_mix_keeps_the_scale_of_equal_slices() -> None:
-    mix = initial_mix(SharedConfig(), (2, 50, 20), torch.Generator().manual_seed(0))
+    mix = initial_mix(SharedConfig(mix_init="simplex"), (2, 50, 20), torch.Generator().manual_seed(0))
     torch.testing.assert_close(mix.sum(-1), torch.ones(2, 50))
     assert mix.min() > 0 and mix.std() > 0.02
 
 
+def test_one_hot_mix_gives_tasks_one_slice_in_turn() -> None:
+    mix = initial_mix(SharedConfig(mix_init="one_hot"), (2, 5, 3), torch.Generator().manual_seed(0))
+    assert (mix.argmax(-1) == torch.tensor([0, 1, 2, 0, 1])).all()
+    assert (mix - torch.eye(3)[[0, 1, 2, 0, 1]]).std() == pytest.approx(0.1, rel=0.5)
+
+
 def test_independent_slices_differ() -> None:
-    config = SMALL.model_copy(update={"shared": SharedConfig(num_slices=3, slice_init="independent")})
+    network = actor_network(SMALL, SPEC, torch.Generator().manual_seed(0))
+    for pool in (*network.shared, network.head):
+        assert not torch.equal(pool[:, 0, :-1], pool[:, 1, :-1])
+
+
+@pytest.mark.parametrize("mix_init", ["normal", "simplex", "uniform", "one_hot"])
+def test_independent_slices_with_w_of_length_one_keep_the_scale(mix_init: str) -> None:
+    """A composed matrix has the variance of an ordinary layer's, 6 / fan_in / 3, within 10 % of 20,000 entries."""
+    shared = SharedConfig.model_validate({"num_slices": 5, "mix_init": mix_init})
+    config = NetworkConfig(shared=shared, unique=NO_UNIQUE, actor_hidden=(400,))
+    network = actor_network(config, TransitionSpec(3, 50, 2), torch.Generator().manual_seed(0))
+    weight = network.compose().shared[0][0, :, :-1]
+    torch.testing.assert_close(weight.square().mean(dim=(1, 2)), torch.full((3,), 2 / 50), rtol=0.1, atol=0)
+
+
+def test_the_gradient_of_a_w_of_length_one_has_no_part_along_it() -> None:
+    """A loss of the layers' scale alone leaves w where it is; Adam would turn it by the sign of its components."""
+    network = actor_network(SMALL, SPEC, torch.Generator().manual_seed(0))
+    assert network.mix is not None
+    weights = network.compose()
+    network.set_gradients(weights.like([matrix.clone() for matrix in weights.flat()]))
+    grad, mix = network.mix.grad, network.mix.detach()
+    assert grad is not None and grad.abs().max() > 0
+    torch.testing.assert_close((grad * mix).sum(-1), torch.zeros(1, 3), atol=1e-4, rtol=0)
+
+
+def test_a_plain_trunk_has_no_w_whatever_the_mix_settings() -> None:
+    shared = SharedConfig(kind="plain", slice_init="equal", mix_init="one_hot", mix_norm="unit")
+    config = NetworkConfig(shared=shared, head="per_task", actor_hidden=(8,))
     network = actor_network(config, SPEC, torch.Generator().manual_seed(0))
-    assert not torch.equal(network.shared[0][:, 0], network.shared[0][:, 1])
+    assert network.mix is None and network.shared[0].shape[1] == 1
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,6 @@ import torch
 from actors.policy import NumpyPolicy
 from learner.batch import TensorBatch
 from learner.config import NetworkConfig
-from learner.networks import NetworkInput
 from learner.observation_norm import ObservationNorm
 from learner.publisher import export_policy
 from tests.learner.conftest import OBS_DIM, method_config
@@ -23,6 +22,16 @@ SHIFT, SCALE = torch.tensor([3.0, -2.0, 0.0, 100.0, 0.5]), torch.tensor([0.1, 5.
 
 def _normalized(method: str) -> NetworkConfig:
     return method_config(method).model_copy(update={"observation_norm": True})
+
+
+NORMALIZED = {
+    "stars": _normalized("stars"),
+    "unique-only": _normalized("unique-only"),
+    "mtsac": _normalized("mtsac"),
+    "the unique branch alone": method_config("stars"),
+    "the unique branch without z": method_config("state-only-unique"),
+    "no trunk": method_config("unique-only"),
+}
 
 
 def _shifted(batch: TensorBatch) -> TensorBatch:
@@ -49,15 +58,16 @@ def test_components_that_hardly_vary_are_not_blown_up() -> None:
     )
 
 
-@pytest.mark.parametrize("method", ["stars", "unique-only", "mtsac"])
-def test_actors_read_raw_observations(method: str, make_learner: Callable, make_batch: Callable) -> None:
-    learner = make_learner(_normalized(method))
+@pytest.mark.parametrize("case", NORMALIZED)
+def test_actors_read_raw_observations(case: str, make_learner: Callable, make_batch: Callable) -> None:
+    learner = make_learner(NORMALIZED[case])
     with torch.no_grad():
         for parameter in learner.actor.parameters():
             parameter.add_(0.2 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)))
+    learner.actor.normalize_mix()
     learner.update(_shifted(make_batch(GROUP_SIZES)))
     batch = _shifted(make_batch(GROUP_SIZES, seed=5))
-    inputs = NetworkInput(learner.observation_norm(batch.obs), batch.task_id, batch.group_sizes)
+    inputs = learner.network_input(batch.obs, batch)
     mode = learner.actor(learner.actor.compose(), inputs).value_EBD[0].detach().chunk(2, dim=1)[0].tanh()
     policy = NumpyPolicy(export_policy(learner), batch.task_id.tolist(), OBS_DIM)
     np.testing.assert_allclose(policy.act(batch.obs.numpy()), mode.numpy(), atol=1e-4)
@@ -65,7 +75,7 @@ def test_actors_read_raw_observations(method: str, make_learner: Callable, make_
 
 
 def test_an_update_is_the_plain_one_on_normalized_rows(make_learner: Callable, make_batch: Callable) -> None:
-    learner, plain = make_learner(_normalized("stars")), make_learner(method_config("stars"))
+    learner, plain = make_learner(_normalized("stars")), make_learner(method_config("raw-unique"))
     batch, norm = _shifted(make_batch(GROUP_SIZES)), ObservationNorm(OBS_DIM)
     norm.observe(batch.obs)
     learner.update(batch)
@@ -74,10 +84,40 @@ def test_an_update_is_the_plain_one_on_normalized_rows(make_learner: Callable, m
         torch.testing.assert_close(learner.critic.state_dict()[name], weight)
 
 
-def test_statistics_resume_from_a_checkpoint(make_learner: Callable, make_batch: Callable) -> None:
-    learner = make_learner(_normalized("stars"))
+@pytest.mark.parametrize(
+    ("method", "observation_norm", "branches"),
+    [
+        ("stars", True, ("shared", "unique")),
+        ("stars", False, ("unique",)),
+        ("unique-only", False, ("unique",)),
+        ("raw-unique", True, ("shared", "unique")),
+        ("raw-unique", False, ()),
+        ("mtsac", True, ("shared",)),
+        ("paco", False, ()),
+    ],
+)
+def test_branches_that_read_normalized_observations(
+    method: str,
+    observation_norm: bool,
+    branches: tuple[str, ...],
+    make_learner: Callable,
+    make_batch: Callable,
+) -> None:
+    config = method_config(method).model_copy(update={"observation_norm": observation_norm})
+    assert config.normalized_branches == branches
+    learner, batch = make_learner(config), _shifted(make_batch(GROUP_SIZES))
+    assert (learner.observation_norm is None) == (not branches)
+    learner.update(batch)
+    inputs = learner.network_input(batch.obs, batch)
+    assert torch.equal(inputs.obs, batch.obs) == ("shared" not in branches)
+    assert torch.equal(inputs.unique_obs, batch.obs) == (not branches)
+
+
+@pytest.mark.parametrize("case", NORMALIZED)
+def test_statistics_resume_from_a_checkpoint(case: str, make_learner: Callable, make_batch: Callable) -> None:
+    learner = make_learner(NORMALIZED[case])
     learner.update(_shifted(make_batch(GROUP_SIZES)))
-    restored = make_learner(_normalized("stars"), seed=9)
+    restored = make_learner(NORMALIZED[case], seed=9)
     restored.load_state_dict(copy.deepcopy(learner.state_dict()))
     for one in (learner, restored):
         one.update(_shifted(make_batch(GROUP_SIZES, seed=1)))

@@ -9,10 +9,9 @@ import pytest
 import torch
 
 from actors.policy import NumpyPolicy
-from learner.networks import NetworkInput
 from learner.publisher import export_policy
 from learner.sac import SacLearner
-from tests.learner.conftest import METHODS, OBS_DIM, method_config
+from tests.learner.conftest import OBS_DIM, VARIANTS, method_config
 
 GROUP_SIZES = (4, 7, 5)
 
@@ -22,15 +21,15 @@ def _trained(make_learner: Callable, make_batch: Callable, method: str) -> SacLe
     with torch.no_grad():
         for parameter in learner.actor.parameters():  # a new head is nearly zero and would hide any error
             parameter.add_(0.2 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)))
+    learner.actor.normalize_mix()
     learner.update(make_batch(GROUP_SIZES))
     return learner
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", VARIANTS)
 def test_numpy_and_torch_agree(method: str, make_learner: Callable, make_batch: Callable) -> None:
     learner, batch = _trained(make_learner, make_batch, method), make_batch(GROUP_SIZES, seed=5)
-    inputs = NetworkInput(batch.obs, batch.task_id, batch.group_sizes)
-    output = learner.actor(learner.actor.compose(), inputs).value_EBD[0]
+    output = learner.actor(learner.actor.compose(), learner.network_input(batch.obs, batch)).value_EBD[0]
     weights = export_policy(learner)
     policy = NumpyPolicy(weights, batch.task_id.tolist(), OBS_DIM)
     mean, log_std = output.detach().chunk(2, dim=1)
@@ -53,3 +52,14 @@ def test_export_is_a_copy_in_float32(make_learner: Callable, make_batch: Callabl
     for name, array in weights.params.items():
         assert array.dtype == np.float32 and np.array_equal(array, before[name]), name
     assert not np.array_equal(export_policy(learner).params["shared/0/weight"], before["shared/0/weight"])
+
+
+def test_published_w_has_length_one(make_learner: Callable, make_batch: Callable) -> None:
+    params = export_policy(_trained(make_learner, make_batch, "stars")).params
+    for branch in ("shared", "head"):
+        np.testing.assert_allclose(np.linalg.norm(params[f"{branch}/mix"], axis=1), 1.0, rtol=1e-6)
+
+
+def test_without_a_task_vector_none_is_published(make_learner: Callable, make_batch: Callable) -> None:
+    params = export_policy(_trained(make_learner, make_batch, "state-only-unique")).params
+    assert "unique/task_vector" not in params and "unique/0/weight" in params

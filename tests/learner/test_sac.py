@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -13,12 +14,11 @@ from torch import Tensor
 from learner.batch import TensorBatch
 from learner.config import SacConfig
 from learner.contrastive import Triplets, draw_triplets
-from learner.diagnostics import unique_feature_health
 from learner.networks import NetworkInput
 from learner.sac import SacLearner
 from replay_service.types import TransitionSpec
 from tests.learner.conftest import ACTION_DIM, OBS_DIM, VARIANTS, method_config
-from tests.learner.plain_reference import plain_triplet_loss, row_action, row_output
+from tests.learner.plain_reference import plain_contrastive_loss, row_action, row_output
 
 GROUP_SIZES = (3, 1, 4)
 NO_CLIP = SacConfig(gradient_clip_norm=None, gamma=0.9, reward_scale=2.0, log_alpha_init=-0.7)
@@ -31,9 +31,10 @@ class Draws:
         generator = torch.Generator()
         generator.set_state(learner.generator.get_state())
         self.triples: list[tuple[int, int, int]] = []
-        if learner.network.unique.is_contrastive:
-            triplets = draw_triplets(batch.task_id, learner.spec.num_tasks, 1, generator)
-            self.triples = _valid(triplets)
+        unique = learner.network.unique
+        if unique.is_contrastive:
+            per_anchor = unique.triplets_per_anchor
+            self.triples = _valid(draw_triplets(batch.task_id, learner.spec.num_tasks, per_anchor, generator))
         shape = (batch.num_rows, ACTION_DIM)
         self.next_noise = torch.randn(shape, generator=generator)
         self.noise = torch.randn(shape, generator=generator)
@@ -44,23 +45,30 @@ def _valid(triplets: Triplets) -> list[tuple[int, int, int]]:
     return [(a, p, n) for a, p, n, w in zip(*(c.tolist() for c in columns), strict=True) if w]
 
 
-def _plain_critic_loss(learner: SacLearner, batch: TensorBatch, draws: Draws) -> tuple[Tensor, Tensor]:
+class Inputs(NamedTuple):
+    """What the networks read in an update."""
+
+    now: NetworkInput
+    following: NetworkInput
+
+
+def _plain_critic_loss(
+    learner: SacLearner, batch: TensorBatch, inputs: Inputs, draws: Draws
+) -> tuple[Tensor, Tensor]:
     """The critics' whole loss and the signed td error of every row."""
     alpha, bounds = math.exp(NO_CLIP.log_alpha_init), learner.log_std_bounds
     members: list[list[Tensor]] = [[], []]
     terms, td_errors = [], []
-    for row, task in enumerate(batch.task_id.tolist()):
+    for row in range(batch.num_rows):
         with torch.no_grad():
-            output, _ = row_output(learner.actor, 0, batch.next_obs[row], None, task)
+            output, _ = row_output(learner.actor, 0, inputs.following, row, None)
             action, log_prob = row_action(output, draws.next_noise[row], bounds)
-            targets = [
-                row_output(learner.target_critic, e, batch.next_obs[row], action, task)[0] for e in (0, 1)
-            ]
+            targets = [row_output(learner.target_critic, e, inputs.following, row, action)[0] for e in (0, 1)]
             soft = torch.min(*targets)[0] - alpha * log_prob
             y = 2.0 * batch.reward[row] + (0.0 if batch.terminated[row] else 0.9) * soft
         errors = []
         for e in (0, 1):
-            q, unique = row_output(learner.critic, e, batch.obs[row], batch.action[row], task)
+            q, unique = row_output(learner.critic, e, inputs.now, row, batch.action[row])
             errors.append(y - q[0])
             if unique is not None:
                 members[e].append(unique)
@@ -68,26 +76,28 @@ def _plain_critic_loss(learner: SacLearner, batch: TensorBatch, draws: Draws) ->
         td_errors.append((errors[0] + errors[1]) / 2)
     loss = torch.stack(terms).mean()
     if draws.triples:
-        loss = loss + 0.1 * sum(plain_triplet_loss(unique, draws.triples, 0.2) for unique in members)
+        tasks, config = batch.task_id.tolist(), learner.network.unique
+        loss = loss + sum(plain_contrastive_loss(unique, tasks, draws.triples, config) for unique in members)
     return loss, torch.stack(td_errors).detach()
 
 
 def _plain_actor_loss(
-    actor: SacLearner, critic: SacLearner, batch: TensorBatch, draws: Draws
+    actor: SacLearner, critic: SacLearner, batch: TensorBatch, inputs: Inputs, draws: Draws
 ) -> tuple[Tensor, Tensor]:
     """The actor's whole loss with the critics of `critic`, and log pi of every row."""
     alpha, terms, uniques, log_probs = math.exp(NO_CLIP.log_alpha_init), [], [], []
-    for row, task in enumerate(batch.task_id.tolist()):
-        output, unique = row_output(actor.actor, 0, batch.obs[row], None, task)
+    for row in range(batch.num_rows):
+        output, unique = row_output(actor.actor, 0, inputs.now, row, None)
         action, log_prob = row_action(output, draws.noise[row], actor.log_std_bounds)
-        values = [row_output(critic.critic, e, batch.obs[row], action, task)[0] for e in (0, 1)]
+        values = [row_output(critic.critic, e, inputs.now, row, action)[0] for e in (0, 1)]
         terms.append(alpha * log_prob - torch.min(*values)[0])
         log_probs.append(log_prob)
         if unique is not None:
             uniques.append(unique)
     loss = torch.stack(terms).mean()
     if draws.triples:
-        loss = loss + 0.1 * plain_triplet_loss(uniques, draws.triples, 0.2)
+        tasks, config = batch.task_id.tolist(), actor.network.unique
+        loss = loss + plain_contrastive_loss(uniques, tasks, draws.triples, config)
     return loss, torch.stack(log_probs).detach()
 
 
@@ -112,14 +122,15 @@ def test_update_equals_the_plain_implementation(
         learner.log_alpha.fill_(NO_CLIP.log_alpha_init)
     before, draws = copy.deepcopy(learner), Draws(learner, batch)
     result = learner.update(batch)
+    inputs = Inputs(learner.network_input(batch.obs, batch), learner.network_input(batch.next_obs, batch))
 
-    critic_loss, td_error = _plain_critic_loss(before, batch, draws)
+    critic_loss, td_error = _plain_critic_loss(before, batch, inputs, draws)
     torch.testing.assert_close(result.critic.td_error, td_error, rtol=1e-3, atol=1e-4)
     torch.testing.assert_close(result.priorities, td_error.abs(), rtol=1e-3, atol=1e-4)
     torch.testing.assert_close(result.critic.loss + result.critic.contrastive_loss, critic_loss.detach())
     _assert_gradients(learner.critic, before.critic, critic_loss)
 
-    actor_loss, log_prob = _plain_actor_loss(before, learner, batch, draws)
+    actor_loss, log_prob = _plain_actor_loss(before, learner, batch, inputs, draws)
     torch.testing.assert_close(result.actor.loss + result.actor.contrastive_loss, actor_loss.detach())
     _assert_gradients(learner.actor, before.actor, actor_loss)
 
@@ -142,7 +153,7 @@ def test_target_critic_moves_by_tau(make_learner: Callable, make_batch: Callable
 def test_learning_rates_of_weights_mix_and_temperature(make_learner: Callable, make_batch: Callable) -> None:
     """Adam's first step is its step size wherever the gradient is not tiny."""
     sac = SacConfig(learning_rate=3e-3, mix_learning_rate=2e-3, temperature_learning_rate=1e-3)
-    learner = make_learner(sac=sac.model_copy(update={"log_alpha_init": -1.0}))
+    learner = make_learner(method_config("free-mix"), sac.model_copy(update={"log_alpha_init": -1.0}))
     before = copy.deepcopy(learner.critic.state_dict())
     learner.update(make_batch(GROUP_SIZES))
     after = learner.critic.state_dict()
@@ -157,7 +168,7 @@ def test_step_sizes_fall_over_the_run(
 ) -> None:
     """Linearly to their end factor, w's too; Adam's first step is its step size, as above."""
     sac = SacConfig(learning_rate=3e-3, mix_learning_rate=2e-3, learning_rate_end_factor=0.2)
-    learner = make_learner(sac=sac)
+    learner = make_learner(method_config("free-mix"), sac)
     learner.anneal(progress)
     assert learner.learning_rate == pytest.approx(factor * 3e-3)
     before = copy.deepcopy(learner.critic.state_dict())
@@ -243,6 +254,10 @@ def test_metrics_have_the_documented_names(make_learner: Callable, make_batch: C
     learner = make_learner()
     metrics = learner.update(make_batch(GROUP_SIZES)).metrics(learner.task_names)
     named = {
+        "contrastive_active",
+        "unique_within_share",
+        "unique_rank_within_task",
+        "unique_task_variance",
         "critic_loss",
         "actor_loss",
         "triplet_loss",
@@ -254,15 +269,7 @@ def test_metrics_have_the_documented_names(make_learner: Callable, make_batch: C
     assert {f"train/{name}" for name in named} <= set(metrics)
     assert all(isinstance(value, float) and math.isfinite(value) for value in metrics.values())
     assert 1.0 <= metrics["train/unique_effective_rank"] <= 6.0
-
-
-def test_collapsed_features_show_in_the_metrics() -> None:
-    collapsed = torch.ones(8, 4) / 2
-    spread = torch.eye(4).repeat_interleave(2, dim=0)
-    low, high = (unique_feature_health(f, (4, 4)) for f in (collapsed, spread))
-    assert low["train/unique_task_variance"] == 0.0 and high["train/unique_task_variance"] > 0.2
-    assert low["train/unique_effective_rank"] <= 1.0 + 1e-6
-    assert high["train/unique_effective_rank"].item() == pytest.approx(3.0, rel=1e-4)
+    assert 0.0 < metrics["train/contrastive_active"] < 1.0
 
 
 @pytest.mark.learning
@@ -278,7 +285,7 @@ def test_learns_an_action_per_task(make_learner: Callable, make_batch: Callable)
         reward = -(action - wanted[batch.task_id]).square().sum(1)
         ended = torch.ones(96, dtype=torch.bool)
         learner.update(batch._replace(obs=obs, action=action, reward=reward, terminated=ended))
-    inputs = NetworkInput(torch.randn(96, 5, generator=generator), batch.task_id, batch.group_sizes)
+    inputs = learner.network_input(torch.randn(96, 5, generator=generator), batch)
     mode = learner.actor(learner.actor.compose(), inputs).value_EBD[0, :, :2].tanh()
     error = (mode - wanted[batch.task_id]).abs().mean().item()
     assert error < 0.2, error

@@ -35,7 +35,12 @@ DIFFERS: dict[str, dict[str, Any]] = {
         "sac.extreme_loss.enabled": False,
     },
     "mtmhsac": PLAIN_SAC | {"network.head": "per_task", "sac.extreme_loss.enabled": False},
-    "paco": UNIFORM | {"network.unique.enabled": False, "network.shared.mix_init": "normal"},
+    "paco": UNIFORM
+    | {
+        "network.unique.enabled": False,
+        "network.shared.slice_init": "equal",
+        "network.shared.mix_norm": "none",
+    },
 }
 METHODS, MIXINS = preset_names("methods"), ("laptop", "small")
 
@@ -77,7 +82,8 @@ def test_exactly_the_intended_part_differs(name: str) -> None:
 def test_mixins_change_sizes_and_leave_the_method(mixin: str) -> None:
     for name in METHODS:
         changed = difference(config_of(name, mixin), config_of(name))
-        method = ("network.shared", "network.head", "network.unique.enabled", "network.unique.triplet")
+        unique = ("enabled", "objective", "triplet", "temperature", "within", "task_init", "normalize")
+        method = ("network.shared", "network.head", *(f"network.unique.{field}" for field in unique))
         sampling = ("sampling.priority", "sampling.task_priority", "sac.extreme_loss")
         assert not [key for key in changed if key.startswith((*method, *sampling))]
 
@@ -174,6 +180,12 @@ BAD = {
     "no branch left": (("shared-only", "unique-only"), (), "(set by preset shared-only, preset unique-only)"),
     "no slices": ((), ("network.shared.num_slices=0",), "num_slices must be at least 1, got 0"),
     "unknown reference": ((), ("network.match_parameters=starz",), "did you mean 'stars'?"),
+    "equal slices, one each": (
+        (),
+        ("network.shared.slice_init=equal", "network.shared.mix_init=one_hot"),
+        "needs slices that differ, got slice_init equal",
+    ),
+    "w of equal slices": (("paco",), ("network.shared.mix_init=uniform",), "needs slices that differ"),
     "floor above the batch": ((), ("sampling.batch_size_per_task=1",), "lower the floor or raise the batch"),
     "empty batch": ((), ("sampling.batch_size_per_task=0",), "greater than or equal to 1"),
     "no widths fit": (
@@ -190,3 +202,35 @@ def test_contradictions_are_one_clear_line(case: str) -> None:
     with pytest.raises(ValueError) as error:
         config_of(*presets, sets=sets)
     assert message in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("objective", ["triplet", "hard_triplet", "supcon", "infonce"])
+def test_contrast_needs_two_tasks_and_two_rows_of_each(objective: str) -> None:
+    chosen = f"network.unique.objective={objective}"
+    one_row = ("sampling.batch_size_per_task=1", "sampling.task_priority.quota_floor=1")
+    with pytest.raises(
+        ValueError, match=r"two rows per task in a batch, got .*batch_size_per_task 1; raise it"
+    ):
+        plan_of(sets=(chosen, *one_row))
+    with pytest.raises(ValueError, match=r"at least two tasks, got 1; use .*triplet_weight=0"):
+        plan_of(suite="toy:1", sets=(chosen,))
+    for preset in ("no-triplet", "shared-only"):  # without a contrast neither is needed
+        assert plan_of(preset, suite="toy:1", sets=(chosen, *one_row)).replay.batch_size == 1
+
+
+def test_a_hinge_without_a_contrastive_loss_is_harmless() -> None:
+    assert not config_of(
+        "no-triplet", sets=("network.unique.within_variance=0.5",)
+    ).network.unique.is_contrastive
+
+
+def test_plain_trunks_have_no_use_for_the_settings_of_w() -> None:
+    sets = (
+        "network.shared.slice_init=equal",
+        "network.shared.mix_init=one_hot",
+        "network.shared.mix_norm=unit",
+    )
+    plan = plan_of("mtmhsac", "small", sets=sets)
+    assert count_parameters(plan.config.network, plan.replay.spec) == count_parameters(
+        config_of("mtmhsac", "small").network, plan.replay.spec
+    )

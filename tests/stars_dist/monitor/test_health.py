@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from learner.diagnostics import unique_gradient_share
+from learner.feature_health import unique_gradient_share
 from learner.sac import SacLearner
 from replay_service.task_priority import task_probability, task_quotas
 from stars_dist.bench.stored_batches import stored_batches
-from stars_dist.config.merge import flag_layer, resolve
+from stars_dist.config.merge import flag_layer, resolve, set_layer
 from stars_dist.config.preset_files import preset_layer
 from stars_dist.config.run_plan import RunPlan
 from stars_dist.monitor.health import Health
@@ -19,6 +19,7 @@ PATIENCE = 1000
 NAMES = ["a", "b", "c", "d"]
 GOOD = {
     "train/unique_task_variance": 0.6,
+    "train/unique_within_share": 0.3,
     "train/unique_effective_rank": 3.0,
     "train/unique_gradient_share": 0.2,
 }
@@ -102,7 +103,9 @@ def test_uniform_sampling_starves_nobody() -> None:
 
 
 def _plan() -> RunPlan:
-    return resolve([flag_layer("--suite", "suite", "toy:4"), preset_layer("small")]).plan
+    """Its z are large enough that tasks of equal observations are told apart from the start."""
+    z = set_layer("network.unique.task_init_std=0.5")
+    return resolve([flag_layer("--suite", "suite", "toy:4"), preset_layer("small"), z]).plan
 
 
 def _report(learner: SacLearner, plan: RunPlan) -> dict[str, float]:
@@ -120,6 +123,14 @@ def _collapse_features(learner: SacLearner) -> None:
     learner.actor.unique[-1][..., -1, :] = 1.0  # only the bias is left: one vector for all rows
 
 
+def _code_the_task(learner: SacLearner) -> None:
+    """Without what the first layer reads of the state, and with a large z, features are a function of the task."""
+    obs_dim = learner.spec.obs_dim
+    assert learner.actor.task_vector is not None
+    learner.actor.unique[0][..., :obs_dim, :] = 0.0
+    learner.actor.task_vector.normal_(generator=torch.Generator().manual_seed(0))
+
+
 def _cut_off_features(learner: SacLearner) -> None:
     """The head ignores f_u, and there is no triplet loss."""
     learner.actor.head[:, :, -17:-1] = 0.0
@@ -128,7 +139,8 @@ def _cut_off_features(learner: SacLearner) -> None:
 @pytest.mark.parametrize(
     ("damage", "named"),
     [
-        (_collapse_features, {"variance between tasks", "effective rank"}),
+        (_collapse_features, {"tasks are not told apart, variance between tasks", "effective rank"}),
+        (_code_the_task, {"a mere code of the task, share of the variance within tasks"}),
         (_cut_off_features, {"share of the actor's gradient"}),
     ],
 )
@@ -151,5 +163,44 @@ def test_collapsed_unique_features_are_warned_of(damage, named: set[str]) -> Non
     watched.record_learner(_report(learner, plan))
     warnings = warnings_over(watched, 0, plan.total_steps, 1000)
     assert {name for name in named if any(name in warning for warning in warnings)} == named
+    assert len(warnings) == len(named)
     assert all(warning.startswith("unique features collapse") for warning in warnings)
     assert warnings_over(watched, plan.total_steps, 2 * plan.total_steps, 1000) == []
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "remedy"),
+    [
+        ("task_variance", 0.01, "raise network.unique.triplet_weight"),
+        ("within_share", 0.04, "raise network.unique.within_variance"),
+        ("effective_rank", 1.1, "raise network.unique.triplet_weight"),
+        ("gradient_share", 1e-4, "raise network.unique.triplet_weight"),
+    ],
+)
+def test_each_collapse_names_the_field_to_change(metric: str, value: float, remedy: str) -> None:
+    watched = health()
+    watched.record_learner(GOOD | {f"train/unique_{metric}": value})
+    assert warnings_over(watched, 0, PATIENCE) == []
+    (warning,) = warnings_over(watched, PATIENCE, 5000)
+    assert remedy in warning
+    watched.record_learner(GOOD)
+    assert warnings_over(watched, 5000, 10_000) == []
+
+
+def test_one_point_for_all_rows_is_no_code_of_the_task() -> None:
+    watched = health()
+    watched.record_learner(GOOD | {"train/unique_task_variance": 0.0, "train/unique_within_share": 0.0})
+    (warning,) = warnings_over(watched, 0, 5000)
+    assert "tasks are not told apart" in warning
+
+
+@pytest.mark.parametrize("preset", ["mtsac", "mtmhsac", "paco", "shared-only"])
+def test_nothing_is_said_of_unique_features_where_there_are_none(preset: str) -> None:
+    layers = [flag_layer("--suite", "suite", "toy:4"), preset_layer(preset), preset_layer("small")]
+    plan = resolve(layers).plan
+    config, names = plan.config, plan.suite.task_names
+    learner = SacLearner(config.network, config.sac, plan.replay.spec, names, torch.device("cpu"), seed=0)
+    report, watched = _report(learner, plan), Health.of(plan)
+    assert not [name for name in report if "unique" in name or "contrastive" in name]
+    watched.record_learner(report)
+    assert warnings_over(watched, 0, plan.total_steps, 1000) == []
