@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import NamedTuple
 
 from actors.checkpoint_path import STATE_FILE
+from actors.cpu_cores import allotted_cores
 from actors.evaluation_result import EvaluationResult
 from actors.evaluator import evaluate_suite
 from actors.policy_weights import PolicyWeights, find_policy_file, read_policy
@@ -54,7 +54,7 @@ def evaluate_checkpoint(
         episodes=episodes,
         seed=plan.config.seed,
         environment=plan.config.environment,
-        num_processes=min(num_processes or os.cpu_count() or 1, num_tasks),
+        num_processes=min(num_processes or allotted_cores(), num_tasks),
         progress=progress,
     )
     console.close()

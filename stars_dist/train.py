@@ -115,9 +115,11 @@ def _introduce(run: RunDirectory, plan: RunPlan) -> Console:
 
 def _conclude(run: RunDirectory, result: EvaluationResult) -> None:
     from stars_dist.monitor.evaluation_metrics import evaluation_table
+    from stars_dist.report.run_curve import draw_run_curve
 
     write_text(run.evaluation_file, json.dumps(result.to_json(), indent=2) + "\n")
     print(f"\n{evaluation_table(result)}\n")
+    print(f"picture:   {draw_run_curve(run)}")
     print(f"curves:    tensorboard --logdir {run.path.parent} --samples_per_plugin scalars=0")
     print(f"evaluate:  stars-dist evaluate {run.path} --episodes 50")
     print(f"go on:     stars-dist resume {run.path} --steps {2 * result.env_steps}")

@@ -23,9 +23,9 @@ ROOMS = (
     "build",
     "serial",
     "cluster",
+    "report",
     "train",
     "evaluate",
-    "report",
     "bench",
     "commands",
     "cli",
@@ -33,7 +33,7 @@ ROOMS = (
 APART = {
     "cluster": {"serial"},
     "evaluate": {"serial", "cluster", "train"},
-    "report": {"serial", "cluster", "train"},
+    "report": {"serial", "cluster"},
 }
 MAY_IMPORT = {
     "ray": ("stars_dist/cluster/", "replay_service/transport.py", "stars_dist/bench/replay_ray.py"),

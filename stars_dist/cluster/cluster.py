@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,9 +9,10 @@ import ray
 import ray.exceptions
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from actors.cpu_cores import allotted_cores
 from replay_service.transport import ray_shard_class
 from stars_dist.cluster.coordinator import Coordinator
-from stars_dist.cluster.placement import Placement
+from stars_dist.cluster.placement import Placement, learner_threads
 from stars_dist.cluster.processes import LearnerProcess, RolloutProcess
 from stars_dist.config.run_plan import RunPlan
 from stars_dist.run_files.directory import RunDirectory
@@ -75,16 +75,11 @@ class Cluster:
             num_gpus=self._placement.learner_gpus,
             max_concurrency=4,
         )
-        learner = self._plan.config.learner.model_copy(update={"torch_threads": self._learner_threads})
+        threads = learner_threads(self._plan, self._placement, allotted_cores())
+        learner = self._plan.config.learner.model_copy(update={"torch_threads": threads})
         plan = self._plan.override(learner=learner)
         handle = remote.remote(self._run_dir, plan, self.shards, self.coordinator, checkpoint)
         return RunningProcess(handle, handle.run.remote())
-
-    @property
-    def _learner_threads(self) -> int:
-        """Half of this machine's cores on a CPU, where rollouts need the other half."""
-        cores = os.cpu_count() or 1
-        return self._plan.config.learner.torch_threads or max(1, cores // 2)
 
     def newest_weights(self) -> Any | None:
         """Fetch the newest published weights; None while there are none, or when they died with their learner."""

@@ -12,6 +12,7 @@ import ray
 from ray._private.utils import read_ray_address
 
 from actors.blas_threads import single_threaded_children
+from actors.cpu_cores import allotted_cores
 
 ANSWER_TIMEOUT_S = 5.0
 
@@ -58,7 +59,7 @@ def connect(address: str, num_actors: int) -> bool:
 
 def _started_at_a_time(num_processes: int) -> int:
     """Choose how many start at once: Ray's choice is the cores, and past four times that many in all it warns."""
-    return max(os.cpu_count() or 1, math.ceil(num_processes / 3))
+    return max(allotted_cores(), math.ceil(num_processes / 3))
 
 
 def _started_cluster() -> str | None:

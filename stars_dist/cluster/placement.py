@@ -40,3 +40,13 @@ def place(plan: RunPlan, resources: Mapping[str, float]) -> Placement:
         return Placement(cpus, 1.0, 1.0, learner_gpus)
     share = max(cpus - SPARE_CPUS, SPARE_CPUS) / plan.num_actors
     return Placement(cpus, min(1.0, int(share * 1000) / 1000), 0.0, learner_gpus)
+
+
+def learner_threads(plan: RunPlan, placement: Placement, cores: int) -> int:
+    """Choose torch's threads in the learner on a machine with so many allotted cores.
+
+    Actors that share the cores wait for the limiter nearly all the time, so the learner has a thread on every core and
+    its idle threads wait passively. Actors with a core each keep it, and so do the shards.
+    """
+    taken = 0 if placement.shares_cores else plan.num_actors + plan.replay.num_shards
+    return plan.config.learner.torch_threads or max(1, cores - taken)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
@@ -61,6 +62,9 @@ class LearnerProcess:
         coordinator: Any,
         checkpoint: Path | None,
     ) -> None:
+        # Before torch is loaded: threads that spin while they wait take the cores from actors and shards, and an
+        # update with two of them beside any load takes ten times as long.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         from learner.prefetch import PrefetchSource
         from stars_dist.build.learner import build_learner
 

@@ -28,6 +28,7 @@ class RunDirectory:
         self.provenance_file = path / "provenance.json"
         self.metrics_file = path / "metrics.jsonl"
         self.evaluation_file = path / "evaluation.json"  # the one at the end of the run
+        self.curve_file = path / "curves.png"  # success over time, drawn at the end of the run
         self.failures_file = path / "failures.log"  # what died, and why
         self.goals_file = path / "goals.npz"
         self.replay = path / "replay"  # the mapped files of the shards

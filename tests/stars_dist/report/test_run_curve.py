@@ -1,0 +1,54 @@
+"""The learning curve of one run: what of its metrics is drawn."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+from matplotlib import image
+
+from stars_dist.report.run_curve import draw_run_curve, read_series
+from stars_dist.run_files.directory import RunDirectory
+
+LINES = [
+    {"env_steps": 100, "learner_steps": 0, "wall_time_s": 60.0, "rollout/success/a": 0.5},
+    {"env_steps": 200, "learner_steps": 5, "wall_time_s": 120.0, "train/critic_loss": 1.0},
+    {
+        "env_steps": 300,
+        "learner_steps": 9,
+        "wall_time_s": 180.0,
+        "rollout/success/a": 1.0,
+        "rollout/success/b": 0.0,
+    },
+    {
+        "env_steps": 300,
+        "learner_steps": 9,
+        "wall_time_s": 240.0,
+        "eval/success/a": 0.8,
+        "eval/success/b": 0.2,
+    },
+]
+
+
+def test_series_hold_every_moment_that_has_a_value() -> None:
+    series = read_series(LINES, "rollout/success/")
+    np.testing.assert_array_equal(series.minutes, [1.0, 3.0])
+    np.testing.assert_array_equal(series.success["a"], [0.5, 1.0])
+    np.testing.assert_array_equal(series.success["b"], [np.nan, 0.0])
+    assert list(read_series(LINES, "eval/success/").success) == ["a", "b"]
+
+
+def test_picture(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    run.metrics_file.write_text("".join(json.dumps(line) + "\n" for line in LINES))
+    path = draw_run_curve(run)
+    assert path == tmp_path / "curves.png"
+    drawn = image.imread(path)
+    assert drawn.shape[1] > 900 and len(np.unique(drawn.reshape(-1, drawn.shape[2]), axis=0)) > 50
+
+
+def test_a_run_without_any_episode_has_an_empty_picture(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    run.metrics_file.write_text(json.dumps(LINES[1]) + "\n")
+    assert draw_run_curve(run).is_file()
