@@ -141,7 +141,7 @@ BAD = {
         config_of(suite="toy:4", replay={"num_shards": 9}),
         "9 shards for 4 tasks",
     ),
-    "one task has no other": (config_of(suite="toy:1"), "a triplet loss needs at least two tasks"),
+    "one task has no other": (config_of(suite="toy:1"), "a contrastive loss needs at least two tasks"),
     "no longer than its warm-up": (config_of(suite="toy:4", steps=4), "must be longer than its warm-up"),
     "unknown suite": (config_of(suite="mt12"), "got 'mt12'"),
 }
