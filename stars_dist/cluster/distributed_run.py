@@ -15,6 +15,7 @@ from replay_service.transport import RayTransport
 from stars_dist.cluster.cluster import Cluster
 from stars_dist.cluster.connection import connect
 from stars_dist.cluster.evaluation import PeriodicEvaluation, evaluate_at_end
+from stars_dist.cluster.newest_weights import NewestWeights
 from stars_dist.cluster.placement import Placement, place
 from stars_dist.cluster.supervisor import Supervisor
 from stars_dist.config.run_plan import RunPlan
@@ -76,7 +77,7 @@ def _train(
     console.phase("starting actors, shards and learner")
     cluster = Cluster(run, plan, placement)
     supervisor = Supervisor(run, plan, cluster, monitor, run.num_resumes * INCARNATIONS_PER_START)
-    evaluations = PeriodicEvaluation(run, plan, cluster, monitor, start.env_steps)
+    evaluations = PeriodicEvaluation(run, plan, NewestWeights(cluster.coordinator), monitor, start.env_steps)
     transport = RayTransport(cluster.shards)
     snapshots = PeriodicSnapshots(run, plan, transport, start.env_steps, monitor.log)
     is_complete = supervisor.run(interrupted, evaluations, snapshots)

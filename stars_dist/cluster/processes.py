@@ -9,7 +9,11 @@ from typing import Any, NamedTuple
 
 import ray
 
+from actors.config import EnvironmentConfig
+from actors.evaluation_result import EpisodeResult
+from actors.policy import NumpyPolicy
 from actors.policy_weights import PolicyWeights
+from actors.tasks import Suite
 from replay_service.transport import RayTransport
 from stars_dist.cluster.coordinator_client import CoordinatorClient
 from stars_dist.config.run_plan import RunPlan
@@ -23,6 +27,7 @@ class LearnerStatus(NamedTuple):
 
     learner_steps: int
     env_steps: int
+    waited_s: float  # for batches: with the steps it shows that the loop goes round
     reports: tuple[Any, ...]  # of LearnerReport
 
 
@@ -79,7 +84,10 @@ class LearnerProcess:
     def status(self) -> LearnerStatus:
         """Return the clocks and hand over the reports."""
         reports = tuple(self._reports.popleft() for _ in range(len(self._reports)))
-        return LearnerStatus(self._learner.loop.learner_steps, self._learner.sampler.env_steps, reports)
+        learner = self._learner
+        return LearnerStatus(
+            learner.loop.learner_steps, learner.sampler.env_steps, learner.source.waited_s, reports
+        )
 
     def stop(self) -> None:
         """End `run` after the update in progress, with a checkpoint."""
@@ -88,3 +96,46 @@ class LearnerProcess:
     def _publish(self, weights: PolicyWeights) -> None:
         # One copy in the object store for all actors; boxed, or the coordinator would be sent the arrays themselves.
         self._coordinator.publish.remote(weights.version, [ray.put(weights)])
+
+
+class EvaluationProgress(NamedTuple):
+    """The evaluator's answer to the driver."""
+
+    steps: int  # since its start: another number is a sign of life
+    episodes: tuple[EpisodeResult, ...]  # of the task in progress
+
+
+class EvaluationProcess:
+    """One process of an evaluation: evaluates one task after another, and tells how far it is while it does."""
+
+    def __init__(self) -> None:
+        self._steps = 0
+        self._episodes: list[EpisodeResult] = []
+
+    def evaluate(
+        self,
+        policy: NumpyPolicy,
+        suite: Suite,
+        task_id: int,
+        numbers: Sequence[int],
+        seed: int,
+        environment: EnvironmentConfig,
+        goals_path: Path,
+    ) -> tuple[EpisodeResult, ...]:
+        """Run the episodes of these numbers of one task."""
+        from actors.evaluator import iterate_episodes
+
+        self._episodes = []
+        self._steps += 1
+
+        def act(obs: Any) -> Any:
+            self._steps += 1
+            return policy.act(obs[None])[0]
+
+        for episode in iterate_episodes(act, suite, task_id, numbers, seed, environment, goals_path):
+            self._episodes.append(episode)
+        return tuple(self._episodes)
+
+    def progress(self) -> EvaluationProgress:
+        """Return how far it is."""
+        return EvaluationProgress(self._steps, tuple(self._episodes))
