@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
@@ -68,30 +68,16 @@ def evaluate_task(
     def act(obs: NDArray[np.float32]) -> NDArray[Any]:
         return policy.act(obs[None])[0]
 
-    name, numbers = suite.tasks[task_id].name, range(episodes)
-    results = list(iterate_episodes(act, suite, task_id, numbers, seed, environment, goals_path))
+    name = suite.tasks[task_id].name
+    env = build_environment(suite, task_id, seed, (), environment, goals_path)
+    try:
+        results = [run_episode(act, env, number) for number in range(episodes)]
+    finally:
+        env.close()
     for number, result in enumerate(results):
         if result.failure is not None:
             logger.warning("episode %d of %s failed: %s", number, name, result.failure)
     return TaskEvaluation.of(name, results)
-
-
-def iterate_episodes(
-    act: Act,
-    suite: Suite,
-    task_id: int,
-    numbers: Iterable[int],
-    seed: int,
-    environment: EnvironmentConfig,
-    goals_path: Path | None = None,
-) -> Iterator[EpisodeResult]:
-    """Build the task's environment and run the episodes of these numbers in it."""
-    env = build_environment(suite, task_id, seed, (), environment, goals_path)
-    try:
-        for number in numbers:
-            yield run_episode(act, env, number)
-    finally:
-        env.close()
 
 
 def run_episode(act: Act, env: GoalEnvironment, number: int) -> EpisodeResult:

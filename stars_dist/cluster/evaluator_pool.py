@@ -15,7 +15,7 @@ from stars_dist.cluster.cluster import RunningProcess, has_place, kill
 from stars_dist.cluster.deadlines import Watch, deadlines
 from stars_dist.cluster.failures import describe
 from stars_dist.cluster.periodic_call import PeriodicCall
-from stars_dist.cluster.processes import EvaluationProcess, EvaluationProgress
+from stars_dist.cluster.processes import EvaluationProcess
 from stars_dist.cluster.running_clock import RunningClock
 from stars_dist.config.run_plan import RunPlan
 from stars_dist.run_files.directory import RunDirectory
@@ -54,64 +54,73 @@ class Evaluator:
     """One process of an evaluation, with the task that it has."""
 
     def __init__(self, plan: RunPlan, clock: RunningClock) -> None:
-        self._remote: Any = ray.remote(EvaluationProcess).options(num_cpus=0, max_concurrency=2)
+        # Episodes one after another in a thread of their own: another answers how many steps they have made.
+        # ray's stubs do not know concurrency_groups
+        decorate: Any = ray.remote(num_cpus=0, concurrency_groups={"steps": 1})  # type: ignore[call-overload]
+        self._remote: Any = decorate(EvaluationProcess)
         self._watch = Watch(deadlines(plan.config.actors)["evaluator"], clock)
         self._handle: Any = None
-        self._progress: PeriodicCall[EvaluationProgress] = PeriodicCall(
-            lambda: self._handle.progress.remote(), CALL_PERIOD_S, clock, self._watch
+        self._steps: PeriodicCall[int] = PeriodicCall(
+            lambda: self._handle.steps.options(concurrency_group="steps").remote(),
+            CALL_PERIOD_S,
+            clock,
+            self._watch,
         )
-        self._known: tuple[EpisodeResult, ...] = ()
+        self._episodes: list[Any] = []  # in flight
         self.task: TaskEpisodes | None = None
-        self.run: Any = None
+
+    @property
+    def next_episode(self) -> Any:
+        """The reference to the result that comes next."""
+        return self._episodes[0]
 
     def begin(self, task: TaskEpisodes, policy: NumpyPolicy, plan: RunPlan, *rest: Any) -> None:
         """Evaluate the missing episodes of a task."""
         if self._handle is None:
             self._handle = self._remote.remote()
         self._watch.record_work()
-        self.task, self._known = task, ()
-        self.run = self._handle.evaluate.remote(policy, plan.suite, task.task_id, task.missing, *rest)
+        self.task = task
+        self._handle.begin.remote(policy, plan.suite, task.task_id, *rest)
+        self._episodes = [self._handle.episode.remote(number) for number in task.missing]
 
-    def take(self) -> str | None:
-        """Take the end of the task; return the cause if the process did not get there."""
+    def advance(self) -> str | None:
+        """Take the results that have come; end a process that died or is past a deadline and return the cause."""
         assert self.task is not None
         try:
-            self.task.results += ray.get(self.run)
-        except ray.exceptions.RayTaskError as error:  # the environment cannot be built
-            self.task.give_up(describe(error))
+            done, self._episodes = ray.wait(self._episodes, num_returns=len(self._episodes), timeout=0)
+            for episode in done:  # in their order; what a process did before it died is kept
+                self.task.results.append(ray.get(episode))
+            self._check_in()
+        except ray.exceptions.RayTaskError as error:
+            self.task.give_up(cause := describe(error))  # the environment cannot be built
+            return self._lose(cause)
         except ray.exceptions.RayError as error:
-            return self.lose(describe(error), has_hung=False)
-        self.task = None
+            self.task.record_lost(cause := describe(error), has_hung=False)
+            return self._lose(cause)
+        if not self._episodes:
+            self.task = None
+        elif (cause := self._watch.overdue()) is not None:
+            self.task.record_lost(cause, has_hung=True)
+            return self._lose(cause)
         return None
-
-    def check(self) -> str | None:
-        """Ask for progress; replace a process that is past a deadline and return the cause."""
-        if not self._watch.is_placed and has_place(RunningProcess(self._handle, self.run)):
-            self._watch.record_placed()
-        try:
-            progress = self._progress.advance(lambda progress: progress.steps)
-        except ray.exceptions.RayError as error:
-            return self.lose(describe(error), has_hung=False)
-        if progress is not None:
-            self._known = progress.episodes
-        cause = self._watch.overdue()
-        return None if cause is None else self.lose(cause, has_hung=True)
-
-    def lose(self, cause: str, has_hung: bool) -> str:
-        """Keep what the lost process had done of its task, and end what is left of it; return the cause."""
-        assert self.task is not None
-        self.task.results += self._known
-        self.task.record_lost(cause, has_hung)
-        self.end()
-        return cause
 
     def end(self) -> None:
         """Kill the process; the next task gets a new one."""
         if self._handle is not None:
-            kill(RunningProcess(self._handle, self.run))
+            kill(RunningProcess(self._handle, None))
         self._handle = self.task = None
-        self._progress.forget()
+        self._episodes = []
+        self._steps.forget()
         self._watch.restart()
+
+    def _check_in(self) -> None:
+        if not self._watch.is_placed and has_place(RunningProcess(self._handle, None)):
+            self._watch.record_placed()
+        self._steps.advance(lambda steps: steps)
+
+    def _lose(self, cause: str) -> str:
+        self.end()
+        return cause
 
 
 class EvaluatorPool:
@@ -145,7 +154,7 @@ class EvaluatorPool:
         return sum(not task.missing for task in self._tasks)
 
     def advance(self, timeout_s: float) -> None:
-        """Give tasks to free processes and take what is done; wait up to `timeout_s` for the next result."""
+        """Give tasks to free processes and take what is done; wait up to `timeout_s` for the next episode."""
         for evaluator in self._evaluators:
             if evaluator.task is None and self._waiting:
                 task = self._waiting.pop()
@@ -153,9 +162,9 @@ class EvaluatorPool:
                 evaluator.begin(task, policy, self._plan, *self._rest)
         busy = [evaluator for evaluator in self._evaluators if evaluator.task is not None]
         if busy:
-            done, _ = ray.wait([evaluator.run for evaluator in busy], timeout=timeout_s)
+            ray.wait([evaluator.next_episode for evaluator in busy], timeout=timeout_s)
             for evaluator in busy:
-                self._take(evaluator, evaluator.run in done)
+                self._take(evaluator)
         if self.is_done:
             self.close()
 
@@ -176,10 +185,10 @@ class EvaluatorPool:
         names: Sequence[str] = self._plan.suite.task_names
         return tuple(TaskEvaluation.of(names[task.task_id], task.results) for task in self._tasks)
 
-    def _take(self, evaluator: Evaluator, is_done: bool) -> None:
+    def _take(self, evaluator: Evaluator) -> None:
         task = evaluator.task
         assert task is not None
-        cause = evaluator.take() if is_done else evaluator.check()
+        cause = evaluator.advance()
         if cause is None:
             return
         name = self._plan.suite.task_names[task.task_id]

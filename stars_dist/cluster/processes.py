@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import ray
+from numpy.typing import NDArray
 
 from actors.config import EnvironmentConfig
 from actors.evaluation_result import EpisodeResult
+from actors.goal_environment import GoalEnvironment
 from actors.policy import NumpyPolicy
 from actors.policy_weights import PolicyWeights
 from actors.tasks import Suite
@@ -98,44 +101,47 @@ class LearnerProcess:
         self._coordinator.publish.remote(weights.version, [ray.put(weights)])
 
 
-class EvaluationProgress(NamedTuple):
-    """The evaluator's answer to the driver."""
-
-    steps: int  # since its start: another number is a sign of life
-    episodes: tuple[EpisodeResult, ...]  # of the task in progress
-
-
 class EvaluationProcess:
-    """One process of an evaluation: evaluates one task after another, and tells how far it is while it does."""
+    """One process of an evaluation: evaluates one task after another, episode by episode."""
 
     def __init__(self) -> None:
         self._steps = 0
-        self._episodes: list[EpisodeResult] = []
+        self._policy: NumpyPolicy | None = None
+        self._build: Callable[[], GoalEnvironment] | None = None
+        self._env: GoalEnvironment | None = None
 
-    def evaluate(
+    def begin(
         self,
         policy: NumpyPolicy,
         suite: Suite,
         task_id: int,
-        numbers: Sequence[int],
         seed: int,
         environment: EnvironmentConfig,
         goals_path: Path,
-    ) -> tuple[EpisodeResult, ...]:
-        """Run the episodes of these numbers of one task."""
-        from actors.evaluator import iterate_episodes
+    ) -> None:
+        """Evaluate this task from now on."""
+        from actors.environment import build_environment
 
-        self._episodes = []
+        if self._env is not None:
+            self._env.close()
+        self._policy, self._env = policy, None
+        self._build = lambda: build_environment(suite, task_id, seed, (), environment, goals_path)
+
+    def episode(self, number: int) -> EpisodeResult:
+        """Run an episode; raises what the environment raised while it was built."""
+        from actors.evaluator import run_episode
+
+        assert self._build is not None, "a task is begun before its episodes"
         self._steps += 1
+        if self._env is None:
+            self._env = self._build()
+        return run_episode(self._act, self._env, number)
 
-        def act(obs: Any) -> Any:
-            self._steps += 1
-            return policy.act(obs[None])[0]
+    def steps(self) -> int:
+        """Return a count that changes with every step and episode."""
+        return self._steps
 
-        for episode in iterate_episodes(act, suite, task_id, numbers, seed, environment, goals_path):
-            self._episodes.append(episode)
-        return tuple(self._episodes)
-
-    def progress(self) -> EvaluationProgress:
-        """Return how far it is."""
-        return EvaluationProgress(self._steps, tuple(self._episodes))
+    def _act(self, obs: NDArray[np.float32]) -> NDArray[Any]:
+        assert self._policy is not None
+        self._steps += 1
+        return self._policy.act(obs[None])[0]
