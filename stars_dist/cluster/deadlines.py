@@ -11,6 +11,7 @@ from stars_dist.cluster.running_clock import RunningClock
 Kind = Literal["actor", "learner", "shard", "coordinator", "evaluator"]
 
 ANSWER_S = 45.0  # of services and the learner, which answer beside their work
+ACTOR_START_S = 120.0
 SLOW_START_S = 45.0  # after which a process that has not answered yet is named, long before it is given up
 
 
@@ -27,7 +28,7 @@ def deadlines(config: ActorsConfig) -> dict[Kind, Deadlines]:
     step_s = config.hang_timeout_s
     return {
         "actor": Deadlines(
-            120.0, step_s, inf
+            ACTOR_START_S, step_s, inf
         ),  # waits for the limiter and for weights with deadlines of its own
         "learner": Deadlines(
             600.0, ANSWER_S, 900.0

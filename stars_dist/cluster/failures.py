@@ -14,7 +14,7 @@ from replay_service.transport import ShardUnavailable
 from stars_dist.cluster.running_clock import RunningClock
 from stars_dist.errors import RunFailedError
 
-MAX_FAILURES = 3  # in a row, without new progress in between
+MAX_FAILURES = 3  # in a row, without progress in between
 MAX_OUTAGES = 10  # the same of the infrastructure's failures, over some minutes
 WINDOW_S = 600.0
 MAX_FREQUENT = 10  # failures of one kind in that time, with or without progress
@@ -41,9 +41,14 @@ class FailureLog:
         self._outages_in_a_row = 0
         self._recent: deque[tuple[float, str]] = deque(maxlen=200)
 
-    def record_progress(self) -> None:
-        """Note new progress, so that the next failure counts as the first."""
-        self._in_a_row = self._outages_in_a_row = 0
+    def record_progress(self, is_new: bool = True) -> None:
+        """Note progress since its start, so that the next failure counts as the first.
+
+        Outages go on counting until it gets further than it ever was: a full disk ends each try at one checkpoint.
+        """
+        self._in_a_row = 0
+        if is_new:
+            self._outages_in_a_row = 0
 
     def record(self, cause: str, details: str, incarnation: int, blame: Blame = "process") -> float:
         """Count a failure and return the seconds to wait before the next start.

@@ -92,9 +92,9 @@ class SupervisedProcess:
         self._forget()
         return None
 
-    def record_progress(self) -> None:
-        """Note that it got further than ever, so that the next failure counts as the first."""
-        self._failures.record_progress()
+    def record_progress(self, is_new: bool = True) -> None:
+        """Note that it has got somewhere since its start, or even further than ever."""
+        self._failures.record_progress(is_new)
 
     def end(self) -> None:
         """Kill the process for good."""

@@ -36,6 +36,7 @@ from stars_dist.run_files.resume_point import resume_point
 TICK_S = 0.2
 STOP_DEADLINE_S = 120.0
 LAST_STATUS_S = 5.0
+SHORTEST_PAUSE_S = 5.0  # that is worth a line
 
 
 class Supervisor:
@@ -81,6 +82,7 @@ class Supervisor:
         self._learner_status: PeriodicCall[LearnerStatus] = PeriodicCall(
             self._request_learner_status, CALL_PERIOD_S, self.clock, self.learner.watch
         )
+        self._learner_started_at = 0
         self._most_learner_steps = 0  # that a learner of this run has reached
 
     def run(
@@ -144,7 +146,7 @@ class Supervisor:
 
     def _tick(self) -> None:
         paused_s = self.clock.tick()
-        if paused_s > 0:
+        if paused_s > SHORTEST_PAUSE_S:
             self._monitor.log(
                 f"this program itself stood still for {paused_s:.0f} s; no process is blamed for it"
             )
@@ -188,13 +190,19 @@ class Supervisor:
         self.learner.find_place()
         if (slow := self.learner.watch.slow_start()) is not None:
             self._monitor.log(f"learner {slow}")
-        status = self._learner_status.advance(lambda status: (status.learner_steps, status.waited_s))
+        status = self._newest_learner_status()
         if status is not None:
-            if status.learner_steps > self._most_learner_steps:
-                self._most_learner_steps = status.learner_steps
-                self.learner.record_progress()
+            if status.learner_steps > self._learner_started_at:
+                self.learner.record_progress(is_new=status.learner_steps > self._most_learner_steps)
+                self._most_learner_steps = max(status.learner_steps, self._most_learner_steps)
             self._monitor.record_learner(status.learner_steps, status.reports)
         return self.learner.watch.overdue() is not None
+
+    def _newest_learner_status(self) -> LearnerStatus | None:
+        try:
+            return self._learner_status.advance(lambda status: (status.learner_steps, status.waited_s))
+        except ray.exceptions.RayError:
+            return None  # of a learner that could not be built: its run has ended with the cause
 
     def _record_last_status(self) -> None:
         """Record the reports of a learner whose `run` has ended; a dead one has none."""
@@ -215,7 +223,7 @@ class Supervisor:
     def _start_learner(self, incarnation: int) -> RunningProcess:
         point = resume_point(self._run.path, self._monitor.log)
         self._learner_status.forget()
-        self._most_learner_steps = max(self._most_learner_steps, point.learner_steps if point else 0)
+        self._learner_started_at = point.learner_steps if point else 0
         return self._cluster.start_learner(point.checkpoint.resolve() if point else None)
 
     def _request_learner_status(self) -> Any:

@@ -73,6 +73,15 @@ def test_outages_and_failures_of_its_own_do_not_add_up(failures: FailureLog) -> 
     assert failures.record("RuntimeError: once", "", 5) == 0.0
 
 
+def test_a_disk_that_stays_full_ends_the_run_though_each_try_learns_up_to_the_checkpoint(
+    failures: FailureLog,
+) -> None:
+    with pytest.raises(RunFailedError, match="failed 10 times in a row"):
+        for i in range(MAX_OUTAGES):
+            failures.record_progress(is_new=False)
+            failures.record("OSError: disk full", "", i, "infrastructure")
+
+
 def test_ten_failures_of_one_kind_in_ten_minutes_end_the_run_in_spite_of_progress(
     failures: FailureLog, clock: RunningClock
 ) -> None:

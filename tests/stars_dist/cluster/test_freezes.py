@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -56,6 +57,48 @@ def test_each_kind_of_process_that_freezes_is_found_killed_and_started_again(
         "learner": 1,
         "actor": 1,
     }
+
+
+@pytest.fixture
+def marker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file that the environments of hanging_environment look at."""
+    monkeypatch.setenv("HANG_MARKER", str(tmp_path / "marker"))
+    monkeypatch.setenv("PYTHONPATH", f"{Path(__file__).parent}:{Path(__file__).parents[3]}")
+    return tmp_path / "marker"
+
+
+@pytest.mark.cluster
+@pytest.mark.slow
+def test_an_actor_that_freezes_before_its_first_heartbeat_is_started_again(
+    start: Callable[..., Run], marker: Path
+) -> None:
+    suite = ["--suite", "gym:hanging_environment:FreezesOnce-v0,Pendulum-v1", "--actors", "2"]
+    patch = "import stars_dist.cluster.deadlines as d; d.ACTOR_START_S = 20.0; d.SLOW_START_S = 10.0"
+    run = start(*suite, "--steps", "1000000", patch=patch)
+    run.wait_for(lambda: "has not answered 1" in run.output)
+    run.wait_for(lambda: "hangs (no answer 2" in run.output)
+    run.wait_for(lambda: len(run.inserted()) == 2 and run.inserted().min() > 200)
+
+
+@pytest.mark.cluster
+@pytest.mark.slow
+def test_a_run_that_gives_up_over_an_actor_saves_its_learner_and_says_what_to_do(
+    start: Callable[..., Run], marker: Path
+) -> None:
+    suite = ["--suite", "gym:hanging_environment:FailsOnceMarked-v0", "--actors", "1"]
+    run = start(*suite, "--steps", "1000000", "--checkpoint-every", "900000")
+    run.wait_for(lambda: run.inserted().min() > 400 and metrics(run.path)[-1]["learner_steps"] > 50)
+    steps = metrics(run.path)[-1]["learner_steps"]
+    assert not any((run.path / "checkpoints").glob("step-*"))
+    marker.touch()
+    assert run.process.wait(120) == 1
+    (checkpoint,) = (run.path / "checkpoints").glob("step-*")
+    assert int(checkpoint.name.removeprefix("step-")) >= steps
+    (line,) = [line for line in run.output.splitlines() if line.startswith("error: ")]
+    assert line.startswith(
+        "error: actor 0 (hanging_environment:FailsOnceMarked-v0) failed 3 times in a row: Environment"
+    )
+    assert "the simulation blew up; log " in line and line.endswith(f"then: stars-dist resume {run.path}")
 
 
 @pytest.mark.cluster
