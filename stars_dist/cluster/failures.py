@@ -27,7 +27,13 @@ Blame = Literal["process", "infrastructure", "hopeless"]
 
 _OUTAGE_ERRNO = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.ENOMEM, errno.EMFILE}
 # torch.save and a lost node give nothing but a text
-_OUTAGE_TEXTS = ("No space left on device", "PytorchStreamWriter failed", "node has died", "preempted")
+_OUTAGE_TEXTS = (
+    "No space left on device",
+    "PytorchStreamWriter failed",
+    "inline_container.cc",
+    "node has died",
+    "preempted",
+)
 # From the same checkpoint and data these come again. TimeoutError is the learner's stall.
 _HOPELESS = ("NonFiniteLossError", "AssertionError", "ValueError", "TimeoutError")
 

@@ -28,6 +28,10 @@ def raised(cause: Exception) -> ray.exceptions.RayTaskError:
             raised(RuntimeError("PytorchStreamWriter failed writing file data/0: file write failed")),
             "infrastructure",
         ),
+        (
+            raised(RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 704 vs 598")),
+            "infrastructure",
+        ),
         (raised(ray.exceptions.ObjectLostError("0" * 56, None, "")), "infrastructure"),
         (raised(ray.exceptions.GetTimeoutError("ten seconds")), "infrastructure"),
         (raised(ShardUnavailable("shard 0 is restarting")), "infrastructure"),
@@ -45,6 +49,15 @@ def raised(cause: Exception) -> ray.exceptions.RayTaskError:
 )
 def test_whose_failure_it_is(error: Exception, blame: Blame) -> None:
     assert blame_of(error) == blame
+
+
+def test_what_torch_raises_on_a_full_disk_is_an_outage() -> None:
+    import torch
+
+    with pytest.raises(RuntimeError) as found:
+        torch.save({"weights": torch.zeros(100_000)}, "/dev/full")
+    assert isinstance(found.value, RuntimeError)
+    assert blame_of(raised(found.value)) == "infrastructure"
 
 
 @pytest.fixture
