@@ -61,7 +61,7 @@ class EnvRunner:
         while True:
             try:
                 self.obs, _ = self.environment.reset()  # f32[O]
-                _check_finite(self.obs, 0.0)
+                check_finite(self.obs, 0.0)
                 return
             except Exception as error:  # whatever a simulation raises, the actor goes on up to the threshold
                 self._count_failure(error)
@@ -74,7 +74,7 @@ class EnvRunner:
         """
         try:
             next_obs, reward, terminated, truncated, info = self.environment.step(action)
-            _check_finite(next_obs, reward)
+            check_finite(next_obs, reward)
         except Exception as error:  # as above
             self._count_failure(error)
             self.restart()
@@ -162,6 +162,7 @@ def _empty_chunk(environment: GoalEnvironment, task_id: int, rows: int) -> Trans
     )
 
 
-def _check_finite(obs: NDArray[np.float32], reward: float) -> None:
+def check_finite(obs: NDArray[np.float32], reward: float) -> None:
+    """Raise ValueError if a simulation gave NaN or infinity."""
     if not (math.isfinite(reward) and np.isfinite(obs).all()):
         raise ValueError(f"observation and reward must be finite, got reward {reward} and observation {obs}")

@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+
+
+class EpisodeResult(NamedTuple):
+    """One episode of an evaluation."""
+
+    success: bool
+    return_: float
+    failure: str | None = None  # why it did not end as it should; a failed episode is no success
 
 
 class TaskEvaluation(NamedTuple):
     """One task over n episodes."""
 
     name: str
-    success_rate: float
+    success_rate: float  # of all n; a failed episode counts as no success
     n: int
     ci95: tuple[float, float]  # Wilson interval of the success rate
-    mean_return: float
+    mean_return: float  # of the episodes that did not fail; 0 without any
+    failed: int = (
+        0  # episodes in which the environment raised, gave NaN or hung, and those that were given up
+    )
+
+    @classmethod
+    def of(cls, name: str, episodes: Sequence[EpisodeResult]) -> TaskEvaluation:
+        """Sum up a task's episodes."""
+        successes, n = sum(episode.success for episode in episodes), len(episodes)
+        returns = [episode.return_ for episode in episodes if episode.failure is None]
+        mean_return = float(np.mean(returns)) if returns else 0.0
+        return cls(name, successes / n, n, wilson_interval(successes, n), mean_return, n - len(returns))
 
 
 class EvaluationResult(NamedTuple):
@@ -41,6 +61,11 @@ class EvaluationResult(NamedTuple):
     def worst_5_mean(self) -> float:
         """Mean success of the five worst tasks, or of all where there are fewer."""
         return float(np.mean(sorted(self._success_rates)[:5]))
+
+    @property
+    def failed_episodes(self) -> int:
+        """Episodes of all tasks that failed."""
+        return sum(task.failed for task in self.tasks)
 
     @property
     def _success_rates(self) -> list[float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import tempfile
 from collections.abc import Callable, Sequence
@@ -14,14 +15,18 @@ from numpy.typing import NDArray
 
 from actors.blas_threads import single_threaded_children
 from actors.config import EnvironmentConfig
+from actors.env_runner import check_finite
 from actors.environment import build_environment
-from actors.evaluation_result import TaskEvaluation, wilson_interval
+from actors.evaluation_result import EpisodeResult, TaskEvaluation
 from actors.goal_environment import GoalEnvironment
 from actors.policy import NumpyPolicy
 from actors.policy_weights import PolicyWeights
 from actors.suites import prepare_suite
 from actors.tasks import Suite
 
+logger = logging.getLogger(__name__)
+
+Act = Callable[[NDArray[np.float32]], NDArray[Any]]
 Progress = Callable[[TaskEvaluation], None]  # is given each task's evaluation as it is done
 
 
@@ -58,39 +63,41 @@ def evaluate_task(
     environment: EnvironmentConfig,
     goals_path: Path | None = None,
 ) -> TaskEvaluation:
-    """Evaluate a policy that was made for this task alone."""
+    """Evaluate a policy that was made for this task alone; failed episodes are logged."""
+
+    def act(obs: NDArray[np.float32]) -> NDArray[Any]:
+        return policy.act(obs[None])[0]
+
+    name = suite.tasks[task_id].name
     env = build_environment(suite, task_id, seed, (), environment, goals_path)
     try:
-        successes, returns = run_episodes(lambda obs: policy.act(obs[None])[0], env, episodes)
+        results = [run_episode(act, env, number) for number in range(episodes)]
     finally:
         env.close()
-    return TaskEvaluation(
-        name=suite.tasks[task_id].name,
-        success_rate=successes / episodes,
-        n=episodes,
-        ci95=wilson_interval(successes, episodes),
-        mean_return=float(np.mean(returns)),
-    )
+    for number, result in enumerate(results):
+        if result.failure is not None:
+            logger.warning("episode %d of %s failed: %s", number, name, result.failure)
+    return TaskEvaluation.of(name, results)
 
 
-def run_episodes(
-    act: Callable[[NDArray[np.float32]], NDArray[Any]], env: GoalEnvironment, episodes: int
-) -> tuple[int, list[float]]:
-    """Run episodes, episode i with goal i; return how many succeeded at any step, and the return of each.
+def run_episode(act: Act, env: GoalEnvironment, number: int) -> EpisodeResult:
+    """Run episode `number`, with the goal of that number; successful if it was at any step.
 
-    An episode goes on after its success, so that the returns of all have the same number of steps.
+    It goes on after its success, so that the returns of all have the same number of steps. An environment that raises
+    or gives NaN ends it as failed. One that hangs hangs its caller: only another process can end it.
     """
-    successes, returns = 0, []
-    for episode in range(episodes):
-        obs, _ = env.reset(options={"goal": episode % len(env.goals)})
-        return_, success, terminated, truncated = 0.0, False, False, False
+    return_, success = 0.0, False
+    try:
+        obs, _ = env.reset(options={"goal": number % len(env.goals)})
+        terminated = truncated = False
         while not (terminated or truncated):
             obs, reward, terminated, truncated, info = env.step(act(obs))
+            check_finite(obs, reward)
             return_ += reward
             success = success or info["success"] > 0.0
-        successes += success
-        returns.append(return_)
-    return successes, returns
+    except Exception as error:  # whatever a simulation raises, the evaluation goes on
+        return EpisodeResult(False, return_, f"{type(error).__name__}: {error}".splitlines()[0])
+    return EpisodeResult(success, return_)
 
 
 def _evaluate_here(

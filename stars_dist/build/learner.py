@@ -44,6 +44,7 @@ class BuiltLearner(NamedTuple):
 
     learner: SacLearner
     sampler: ReplaySampler
+    source: BatchSource
     loop: LearnerLoop
 
 
@@ -87,4 +88,4 @@ def build_learner(
     outputs = LoopOutputs(publish, report_all, save)
     period = checkpoint_period_updates(plan)
     loop = LearnerLoop(learner, source, config.learner, outputs, plan.total_updates, period)
-    return BuiltLearner(learner, sampler, loop)
+    return BuiltLearner(learner, sampler, source, loop)

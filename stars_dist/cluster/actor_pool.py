@@ -2,74 +2,93 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from actors.assignment import assign_tasks, cover_tasks
 from stars_dist.cluster.coordinator import Heartbeat
-from stars_dist.cluster.periodic_call import PeriodicCall
+from stars_dist.cluster.running_clock import RunningClock
 from stars_dist.cluster.supervised_process import SupervisedProcess
 from stars_dist.config.run_plan import RunPlan
 from stars_dist.monitor.run_monitor import RunMonitor
 
+PROGRESS_CHUNKS = 5  # that an actor has made before its next failure counts as the first
+
 
 class ActorPool:
-    """Collects the actors' heartbeats from the coordinator and assigns each its tasks there."""
+    """Takes the actors' heartbeats, as the coordinator has collected them, and assigns each its tasks.
+
+    `clock` is that of the actors' watches and ticks with each collection: while the coordinator is away, or this
+    program itself, no actor can be heard, so none grows silent.
+    """
 
     def __init__(
         self,
         plan: RunPlan,
         processes: Sequence[SupervisedProcess],
-        coordinator: Any,
         monitor: RunMonitor,
-        period_s: float,
+        clock: RunningClock,
     ) -> None:
         self._config, self._processes, self._monitor = plan.config.actors, processes, monitor
         self._task_names = plan.suite.task_names
         self._assigned = assign_tasks(plan.num_tasks, len(processes))
         self._serving = dict(enumerate(self._assigned))
-        self._last_arrival = time.monotonic()
-        self._collection: PeriodicCall[tuple[Heartbeat, ...]] = PeriodicCall(
-            lambda: coordinator.collect_heartbeats.remote(self._serving), period_s
-        )
+        self._clock = clock
+        self._last_arrival = clock.now
 
-    def advance(self) -> None:
-        """Take the heartbeats that came since the last call, restart hung actors, cover the tasks of absent ones.
+    @property
+    def serving(self) -> Mapping[int, tuple[int, ...]]:
+        """The tasks that each actor is to serve."""
+        return self._serving
+
+    def record(self, heartbeats: Sequence[Heartbeat]) -> None:
+        """Take a collection of heartbeats, restart hung actors, cover the tasks of absent ones.
 
         Raises:
             RunFailedError: an actor hangs again and again without getting anywhere.
         """
-        for heartbeat in self._collection.advance() or ():
+        self._clock.tick()
+        for heartbeat in heartbeats:
             process = self._processes[heartbeat.stats.actor]
             if process.is_running and heartbeat.stats.incarnation == process.incarnation:
                 self._record(process, heartbeat)
+        for actor, process in enumerate(self._processes):
+            self._check(actor, process)
         self._cover_absent()
         self._monitor.actors_alive = sum(p.is_alive or p.is_finished for p in self._processes)
 
     def _record(self, process: SupervisedProcess, heartbeat: Heartbeat) -> None:
-        if not process.is_ready:
-            process.is_ready = True
-            self._last_arrival = time.monotonic()
-        if heartbeat.stats.env_steps > 0:
+        if not process.is_alive:
+            self._last_arrival = self._clock.now
+        if process.last_heartbeat != heartbeat.number:
+            process.last_heartbeat = heartbeat.number
+            process.watch.record_answer()
+            process.watch.record_question()  # it owes the next one
+        if heartbeat.stats.env_steps >= PROGRESS_CHUNKS * self._config.chunk_steps:
             process.record_progress()
         self._monitor.record_actor(heartbeat.stats)
-        if heartbeat.age_s > self._config.hang_timeout_s:
-            self._restart_hung(process, heartbeat)
 
-    def _restart_hung(self, process: SupervisedProcess, heartbeat: Heartbeat) -> None:
-        tasks = self._names(self._serving[heartbeat.stats.actor])
-        cause = (
-            f"no sign of life for {heartbeat.age_s:.0f} s from the step of an environment of {tasks}, more than "
-            f"actors.hang_timeout_s"
-        )
-        process.record_failure(cause, f"last heartbeat: {heartbeat.stats}")
+    def _check(self, actor: int, process: SupervisedProcess) -> None:
+        if not process.is_running:
+            return
+        process.find_place()
+        if (slow := process.watch.slow_start()) is not None:
+            self._monitor.log(f"{process.name} {slow}")
+        # While actors still arrive, the machine is busy with them and none is late.
+        cause = process.watch.overdue(not_before=self._last_arrival)
+        if cause is not None:
+            self._restart_hung(actor, process, cause)
+
+    def _restart_hung(self, actor: int, process: SupervisedProcess, cause: str) -> None:
+        if process.is_alive:
+            tasks = self._names(self._serving[actor])
+            cause = f"{cause} from the step of an environment of {tasks}, more than actors.hang_timeout_s"
+        process.record_failure(cause, "killed by the supervisor")
         self._monitor.log(f"{process.name} hangs ({cause}); starting it again")
         self._monitor.count_restart(process.kind)
 
     def _cover_absent(self) -> None:
         """Give the tasks of actors that are away for long to others. While actors still arrive, none is late."""
-        now = time.monotonic()
+        now = self._clock.now
         late = {
             actor
             for actor, process in enumerate(self._processes)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import ray
-import ray.exceptions
+from ray._private import state
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from actors.cpu_cores import allotted_cores
@@ -39,16 +39,18 @@ class Cluster:
     def __init__(self, run: RunDirectory, plan: RunPlan, placement: Placement) -> None:
         self._plan, self._placement = plan, placement
         self._run_dir = run.path.resolve()
-        self.coordinator = _remote(Coordinator).options(num_cpus=0, max_restarts=-1).remote()
+        # Beside the run directory, or nowhere: another node has not its files, and may be preempted.
+        self._here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        options = {"num_cpus": 0, "max_restarts": -1, "scheduling_strategy": self._here}
+        self.coordinator = _remote(Coordinator).options(**options).remote()
         self.shards = self._start_shards(run)
 
     def _start_shards(self, run: RunDirectory) -> list[Any]:
         plan = self._plan.replay
         waiting = plan.num_tasks * plan.replay.max_unacknowledged_chunks * self._actors_per_task
         shard_class = ray_shard_class(waiting + RESERVED_SERVICE_CALLS)
-        # Beside the run directory: Ray would rather spread them over CPU nodes, which may be preempted.
-        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
-        options = {"num_cpus": self._placement.service_cpus, "max_restarts": -1, "scheduling_strategy": here}
+        options = {"num_cpus": self._placement.service_cpus, "max_restarts": -1}
+        options["scheduling_strategy"] = self._here
         places = (run.replay.resolve(), snapshot_store(run, self._plan).directory)
         return [shard_class.options(**options).remote(i, plan, *places) for i in range(plan.num_shards)]
 
@@ -74,20 +76,13 @@ class Cluster:
             num_cpus=self._placement.service_cpus,
             num_gpus=self._placement.learner_gpus,
             max_concurrency=4,
+            scheduling_strategy=self._here,
         )
         threads = learner_threads(self._plan, self._placement, allotted_cores())
         learner = self._plan.config.learner.model_copy(update={"torch_threads": threads})
         plan = self._plan.override(learner=learner)
         handle = remote.remote(self._run_dir, plan, self.shards, self.coordinator, checkpoint)
         return RunningProcess(handle, handle.run.remote())
-
-    def newest_weights(self) -> Any | None:
-        """Fetch the newest published weights; None while there are none, or when they died with their learner."""
-        try:
-            published: Any = ray.get(self.coordinator.latest_weights.remote(None), timeout=30)
-            return None if published is None else ray.get(published.reference[0], timeout=30)
-        except (ray.exceptions.RayActorError, ray.exceptions.ObjectLostError, ray.exceptions.GetTimeoutError):
-            return None
 
 
 def _remote(plain_class: type) -> Any:
@@ -98,3 +93,13 @@ def _remote(plain_class: type) -> Any:
 def kill(process: RunningProcess) -> None:
     """End a process of this run at once."""
     ray.kill(process.handle, no_restart=True)
+
+
+def restart_in_place(handle: Any) -> None:
+    """End a process that Ray starts again behind its handle, even a stopped one: after 5 s Ray sends it SIGKILL."""
+    ray.kill(handle, no_restart=False)
+
+
+def has_place(process: RunningProcess) -> bool:
+    """Return whether Ray has found a node with room for a process and has made it there."""
+    return bool(state.actors(process.handle._actor_id.hex()).get("Pid"))

@@ -57,6 +57,12 @@ def connect(address: str, num_actors: int) -> bool:
     return False
 
 
+def resources_here() -> dict[str, float]:
+    """Return the resources of the node that this program runs on."""
+    here = ray.get_runtime_context().get_node_id()
+    return next((node["Resources"] for node in ray.nodes() if node["NodeID"] == here), {})
+
+
 def _started_at_a_time(num_processes: int) -> int:
     """Choose how many start at once: Ray's choice is the cores, and past four times that many in all it warns."""
     return max(allotted_cores(), math.ceil(num_processes / 3))

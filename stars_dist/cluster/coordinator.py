@@ -6,7 +6,6 @@ threads cost a third of a core (Ray wakes each a hundred times per second).
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -31,7 +30,7 @@ class Heartbeat(NamedTuple):
     """The newest heartbeat of an actor."""
 
     stats: ActorStats
-    age_s: float
+    number: int  # of all that were received: another one is another sign of life
 
 
 class Coordinator:
@@ -42,7 +41,8 @@ class Coordinator:
 
     def __init__(self) -> None:
         self._weights: PublishedWeights | None = None
-        self._stats: dict[int, tuple[ActorStats, float]] = {}
+        self._heartbeats: dict[int, Heartbeat] = {}
+        self._received = 0
         self._task_ids: dict[int, tuple[int, ...]] = {}
 
     def publish(self, version: int, reference: list[Any]) -> None:
@@ -57,11 +57,11 @@ class Coordinator:
 
     def heartbeat(self, stats: ActorStats) -> HeartbeatReply:
         """Record an actor's heartbeat and return what is new for it."""
-        self._stats[stats.actor] = (stats, time.monotonic())
+        self._received += 1
+        self._heartbeats[stats.actor] = Heartbeat(stats, self._received)
         return HeartbeatReply(self.latest_weights(stats.weights_version), self._task_ids.get(stats.actor))
 
     def collect_heartbeats(self, task_ids: Mapping[int, tuple[int, ...]]) -> tuple[Heartbeat, ...]:
         """Keep what each actor is to serve, and return the newest heartbeat of each: the driver's call."""
         self._task_ids = dict(task_ids)
-        now = time.monotonic()
-        return tuple(Heartbeat(stats, now - received_at) for stats, received_at in self._stats.values())
+        return tuple(self._heartbeats.values())

@@ -13,8 +13,9 @@ from actors.evaluation_result import EvaluationResult
 from actors.suites import prepare_suite
 from replay_service.transport import RayTransport
 from stars_dist.cluster.cluster import Cluster
-from stars_dist.cluster.connection import connect
+from stars_dist.cluster.connection import connect, resources_here
 from stars_dist.cluster.evaluation import PeriodicEvaluation, evaluate_at_end
+from stars_dist.cluster.newest_weights import NewestWeights
 from stars_dist.cluster.placement import Placement, place
 from stars_dist.cluster.supervisor import Supervisor
 from stars_dist.config.run_plan import RunPlan
@@ -50,11 +51,15 @@ def train_distributed(
     try:
         goals.result()
         with checking_input():
-            placement = place(plan, ray.cluster_resources())
+            placement = place(plan, ray.cluster_resources(), resources_here())
         where = "on this machine" if is_own_cluster else "on the running cluster"
         console.line(f"Ray runs {where} with {placement.cluster_cpus:g} cores")
         if placement.shares_cores:
             console.line(f"{plan.num_actors} actors share {placement.cluster_cpus:g} cores")
+        if not placement.learner_gpus and config.device == "auto" and ray.cluster_resources().get("GPU", 0.0):
+            console.line(
+                "the learner computes on the CPU: the cluster's GPUs are not on the node of this program"
+            )
         start = begin(console)
         with closing(Recorder(run, start.metrics_end)) as recorder:
             monitor = RunMonitor(plan, recorder, console)
@@ -76,7 +81,7 @@ def _train(
     console.phase("starting actors, shards and learner")
     cluster = Cluster(run, plan, placement)
     supervisor = Supervisor(run, plan, cluster, monitor, run.num_resumes * INCARNATIONS_PER_START)
-    evaluations = PeriodicEvaluation(run, plan, cluster, monitor, start.env_steps)
+    evaluations = PeriodicEvaluation(run, plan, NewestWeights(cluster.coordinator), monitor, start.env_steps)
     transport = RayTransport(cluster.shards)
     snapshots = PeriodicSnapshots(run, plan, transport, start.env_steps, monitor.log)
     is_complete = supervisor.run(interrupted, evaluations, snapshots)

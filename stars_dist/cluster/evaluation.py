@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
+from collections.abc import Callable
 
-import ray
-
-from actors.evaluation_result import EvaluationResult, TaskEvaluation
-from actors.evaluator import evaluate_task
-from actors.policy import NumpyPolicy
+from actors.evaluation_result import EvaluationResult
 from actors.policy_weights import PolicyWeights, find_policy_file, read_policy
-from stars_dist.cluster.cluster import Cluster
+from stars_dist.cluster.evaluator_pool import EvaluatorPool
+from stars_dist.cluster.newest_weights import NewestWeights
+from stars_dist.cluster.running_clock import RunningClock
 from stars_dist.config.run_plan import RunPlan
 from stars_dist.monitor.console import Console
 from stars_dist.monitor.run_monitor import RunMonitor
 from stars_dist.run_files.directory import RunDirectory
 from stars_dist.schedule import evaluation_period
 
+EVALUATION_S = 7200.0  # after which an evaluation ends with what it has
+
+Log = Callable[[str], None]
+
 
 class Evaluation:
-    """All tasks with one version of the weights: one Ray call per task, at most `num_processes` in flight.
-
-    A call whose process dies is made again.
-    """
+    """All tasks with one version of the weights; it ends whatever its environments do."""
 
     def __init__(
         self,
@@ -33,52 +32,48 @@ class Evaluation:
         env_steps: int,
         episodes: int,
         num_processes: int,
+        log: Log,
     ) -> None:
-        self._plan, self._weights, self._episodes = plan, weights, episodes
+        self._plan, self._version, self._episodes, self._log = plan, weights.version, episodes, log
         self.env_steps = env_steps
-        self._num_processes = num_processes
-        self._rest = (episodes, plan.config.seed, plan.config.environment, run.goals_file.resolve())
-        self._call: Any = ray.remote(evaluate_task).options(num_cpus=0, max_retries=3)
-        self._waiting = [task.id for task in reversed(plan.suite.tasks)]
-        self._in_flight: list[Any] = []
-        self._results: list[TaskEvaluation] = []
+        self._clock = RunningClock()
+        self._pool = EvaluatorPool(run, plan, weights, episodes, num_processes, self._clock, log)
 
     @property
     def is_done(self) -> bool:
         """Whether every task has its result."""
-        return len(self._results) == self._plan.num_tasks
+        return self._pool.is_done
 
     @property
     def progress(self) -> str:
         """How many tasks have their result, for a person."""
-        return f"{len(self._results)}/{self._plan.num_tasks} tasks"
+        return f"{self._pool.num_done}/{self._plan.num_tasks} tasks"
 
     def advance(self, timeout_s: float = 0.0) -> None:
         """Start what there is room for and take what is done; wait up to `timeout_s` for the next result."""
-        suite = self._plan.suite
-        while self._waiting and len(self._in_flight) < self._num_processes:
-            task_id = self._waiting.pop()
-            policy = NumpyPolicy(self._weights, [task_id], suite.obs_dim)
-            self._in_flight.append(self._call.remote(policy, suite, task_id, *self._rest))
-        if self._in_flight:
-            done, self._in_flight = ray.wait(self._in_flight, timeout=timeout_s)
-            self._results += ray.get(done)
+        self._clock.tick()
+        if self._clock.now > EVALUATION_S and not self.is_done:
+            self._log(
+                f"evaluation ended after {EVALUATION_S:.0f} s with {self.progress}; the rest counts as failed"
+            )
+            self._pool.give_up(f"not run within {EVALUATION_S:.0f} s")
+        self._pool.advance(timeout_s)
 
     def cancel(self) -> None:
-        """End the calls in flight."""
-        for reference in self._in_flight:
-            ray.cancel(reference, force=True)
-        self._in_flight.clear()
+        """End the processes."""
+        self._pool.close()
 
     def result(self, checkpoint: str) -> EvaluationResult:
-        """Put the tasks' results in the suite's order."""
+        """Sum up the tasks' episodes."""
         assert self.is_done
-        by_name = {task.name: task for task in self._results}
-        tasks = tuple(by_name[name] for name in self._plan.suite.task_names)
-        steps = self._weights.version
-        return EvaluationResult(
-            self._plan.suite.name, checkpoint, self.env_steps, steps, self._episodes, tasks
-        )
+        tasks, suite = self._pool.tasks(), self._plan.suite.name
+        result = EvaluationResult(suite, checkpoint, self.env_steps, self._version, self._episodes, tasks)
+        if result.failed_episodes:
+            of_tasks = ", ".join(f"{task.name} {task.failed} of {task.n}" for task in tasks if task.failed)
+            self._log(
+                f"evaluation: {result.failed_episodes} episodes failed and count as no success: {of_tasks}"
+            )
+        return result
 
 
 class PeriodicEvaluation:
@@ -88,21 +83,22 @@ class PeriodicEvaluation:
     """
 
     def __init__(
-        self, run: RunDirectory, plan: RunPlan, cluster: Cluster, monitor: RunMonitor, env_steps: int
+        self, run: RunDirectory, plan: RunPlan, weights: NewestWeights, monitor: RunMonitor, env_steps: int
     ) -> None:
-        self._run, self._plan, self._cluster, self._monitor = run, plan, cluster, monitor
+        self._run, self._plan, self._weights, self._monitor = run, plan, weights, monitor
         self._period = evaluation_period(plan, env_steps)
+        self._is_due = False
         self._evaluation: Evaluation | None = None
 
     def advance(self) -> None:
-        """Start an evaluation that is due and take the results of one in progress."""
+        """Start an evaluation that is due and take the results of one in progress; never waits."""
         if self._evaluation is None:
             self._start_if_due()
-        else:
-            self._evaluation.advance()
-            if self._evaluation.is_done:
-                self._monitor.record_evaluation(self._evaluation.result(str(self._run.path)))
-                self._evaluation = None
+            return
+        self._evaluation.advance()
+        if self._evaluation.is_done:
+            self._monitor.record_evaluation(self._evaluation.result(str(self._run.path)))
+            self._evaluation = None
 
     def cancel(self) -> None:
         """Give up an evaluation in progress."""
@@ -112,14 +108,16 @@ class PeriodicEvaluation:
 
     def _start_if_due(self) -> None:
         env_steps = self._monitor.env_steps
-        if self._monitor.learner_steps == 0 or not self._period.is_due(env_steps):
+        if self._monitor.learner_steps > 0 and self._period.is_due(env_steps):
+            self._is_due = True
+        weights = self._weights.advance() if self._is_due else None
+        if weights is None:
             return
-        weights = self._cluster.newest_weights()
-        if weights is not None:
-            config = self._plan.config.evaluation
-            self._evaluation = Evaluation(
-                self._run, self._plan, weights, env_steps, config.episodes_per_task, config.num_processes
-            )
+        self._is_due, config = False, self._plan.config.evaluation
+        episodes, num_processes = config.episodes_per_task, config.num_processes
+        self._evaluation = Evaluation(
+            self._run, self._plan, weights, env_steps, episodes, num_processes, self._monitor.log
+        )
 
 
 def evaluate_at_end(
@@ -134,7 +132,7 @@ def evaluate_at_end(
     # Not the weights that the learner published: they may have gone with its process, which ends when it has finished.
     weights, _ = read_policy(find_policy_file(run.path))
     episodes = plan.config.evaluation.final_episodes_per_task
-    evaluation = Evaluation(run, plan, weights, env_steps, episodes, num_processes)
+    evaluation = Evaluation(run, plan, weights, env_steps, episodes, num_processes, console.line)
     console.phase(f"evaluating: {episodes} episodes for each of {plan.num_tasks} tasks")
     while not evaluation.is_done:
         if interrupted.is_set():

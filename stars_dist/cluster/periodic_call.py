@@ -2,37 +2,50 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 import ray
 import ray.exceptions
 
+from stars_dist.cluster.deadlines import Watch
+from stars_dist.cluster.failures import is_creation_error
+from stars_dist.cluster.running_clock import RunningClock
+
 Answer = TypeVar("Answer")
+
+# Of a process that is away, or was killed under the call: it is called again.
+UNANSWERED = (ray.exceptions.RayActorError, ray.exceptions.ObjectLostError, ray.exceptions.GetTimeoutError)
 
 
 class PeriodicCall(Generic[Answer]):
-    """Calls every `period_s` and hands on the answers; a process that is away simply does not answer."""
+    """Calls every `period_s`, hands on the answers and tells the watch; a process that is away does not answer."""
 
-    def __init__(self, call: Callable[[], Any], period_s: float) -> None:
-        self._call = call
-        self._period_s = period_s
-        self._answered_at = time.monotonic()
-        self._called_at = float("-inf")
+    def __init__(self, call: Callable[[], Any], period_s: float, clock: RunningClock, watch: Watch) -> None:
+        self._call, self._period_s = call, period_s
+        self._clock, self.watch = clock, watch
+        self._call_at = float("-inf")
         self._in_flight: Any | None = None
 
-    @property
-    def silent_s(self) -> float:
-        """Seconds since the last answer."""
-        return time.monotonic() - self._answered_at
+    def forget(self) -> None:
+        """Give up the call in flight, if there is one: its process was killed."""
+        self._in_flight = None
 
-    def advance(self) -> Answer | None:
-        """Call when it is time; return the answer that came since the last call, if one did."""
+    def advance(self, progress: Callable[[Answer], object] = lambda _: None) -> Answer | None:
+        """Call when it is time; return the answer that came since the last call, if one did.
+
+        `progress` picks from an answer what changes while the process gets on.
+
+        Raises:
+            RayError: the process raised, while it was built or in the call.
+        """
         answer = self._take() if self._in_flight is not None else None
-        if self._in_flight is None and time.monotonic() - self._called_at >= self._period_s:
-            self._called_at = time.monotonic()
+        if answer is not None:
+            self.watch.record_answer(progress(answer))
+        if self._in_flight is None and self._clock.now >= self._call_at:
+            self._call_at = self._clock.now + self._period_s
             self._in_flight = self._call()
+            self.watch.record_question()
         return answer
 
     def _take(self) -> Answer | None:
@@ -42,8 +55,8 @@ class PeriodicCall(Generic[Answer]):
         reference: Any = self._in_flight
         self._in_flight = None
         try:
-            answer: Any = ray.get(reference)
-        except (ray.exceptions.RayActorError, ray.exceptions.ActorUnavailableError):
+            return ray.get(reference)
+        except UNANSWERED as error:
+            if is_creation_error(error):
+                raise
             return None
-        self._answered_at = time.monotonic()
-        return answer

@@ -24,20 +24,25 @@ class Placement(NamedTuple):
         return self.actor_cpus < 1
 
 
-def place(plan: RunPlan, resources: Mapping[str, float]) -> Placement:
+def place(plan: RunPlan, cluster: Mapping[str, float], here: Mapping[str, float]) -> Placement:
     """Give each process one core where the cluster has them; else all share the cores.
 
+    Learner and shards run on this program's node, beside the run directory, so they count on what is `here`.
+
     Raises:
-        ValueError: the configuration needs a GPU and the cluster has none.
+        ValueError: the configuration needs a GPU and this node has none.
     """
-    cpus, gpus = resources.get("CPU", 0.0), resources.get("GPU", 0.0)
+    cpus, gpus = cluster.get("CPU", 0.0), here.get("GPU", 0.0)
     device = plan.config.device
     if device == "cuda" and gpus < 1:
-        raise ValueError("device cuda needs a GPU in the Ray cluster, it has 0; use --device cpu or auto")
-    wanted = plan.num_actors + plan.replay.num_shards + 1
+        raise ValueError(
+            f"device cuda needs a GPU on the node of this program, it has 0 (the cluster has "
+            f"{cluster.get('GPU', 0.0):g}); start the program on a node with a GPU, or use --device cpu"
+        )
     learner_gpus = 1 if gpus >= 1 and device != "cpu" else 0
-    if wanted <= cpus:
-        return Placement(cpus, 1.0, 1.0, learner_gpus)
+    services = plan.replay.num_shards + 1
+    if plan.num_actors + services <= cpus:
+        return Placement(cpus, 1.0, 1.0 if services <= here.get("CPU", 0.0) else 0.0, learner_gpus)
     share = max(cpus - SPARE_CPUS, SPARE_CPUS) / plan.num_actors
     return Placement(cpus, min(1.0, int(share * 1000) / 1000), 0.0, learner_gpus)
 

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import ray
+from numpy.typing import NDArray
 
+from actors.config import EnvironmentConfig
+from actors.evaluation_result import EpisodeResult
+from actors.goal_environment import GoalEnvironment
+from actors.policy import NumpyPolicy
 from actors.policy_weights import PolicyWeights
+from actors.tasks import Suite
 from replay_service.transport import RayTransport
 from stars_dist.cluster.coordinator_client import CoordinatorClient
 from stars_dist.config.run_plan import RunPlan
@@ -24,6 +31,7 @@ class LearnerStatus(NamedTuple):
 
     learner_steps: int
     env_steps: int
+    waited_s: float  # for batches: with the steps it shows that the loop goes round
     reports: tuple[Any, ...]  # of LearnerReport
 
 
@@ -83,7 +91,10 @@ class LearnerProcess:
     def status(self) -> LearnerStatus:
         """Return the clocks and hand over the reports."""
         reports = tuple(self._reports.popleft() for _ in range(len(self._reports)))
-        return LearnerStatus(self._learner.loop.learner_steps, self._learner.sampler.env_steps, reports)
+        learner = self._learner
+        return LearnerStatus(
+            learner.loop.learner_steps, learner.sampler.env_steps, learner.source.waited_s, reports
+        )
 
     def stop(self) -> None:
         """End `run` after the update in progress, with a checkpoint."""
@@ -92,3 +103,49 @@ class LearnerProcess:
     def _publish(self, weights: PolicyWeights) -> None:
         # One copy in the object store for all actors; boxed, or the coordinator would be sent the arrays themselves.
         self._coordinator.publish.remote(weights.version, [ray.put(weights)])
+
+
+class EvaluationProcess:
+    """One process of an evaluation: evaluates one task after another, episode by episode."""
+
+    def __init__(self) -> None:
+        self._steps = 0
+        self._policy: NumpyPolicy | None = None
+        self._build: Callable[[], GoalEnvironment] | None = None
+        self._env: GoalEnvironment | None = None
+
+    def begin(
+        self,
+        policy: NumpyPolicy,
+        suite: Suite,
+        task_id: int,
+        seed: int,
+        environment: EnvironmentConfig,
+        goals_path: Path,
+    ) -> None:
+        """Evaluate this task from now on."""
+        from actors.environment import build_environment
+
+        if self._env is not None:
+            self._env.close()
+        self._policy, self._env = policy, None
+        self._build = lambda: build_environment(suite, task_id, seed, (), environment, goals_path)
+
+    def episode(self, number: int) -> EpisodeResult:
+        """Run an episode; raises what the environment raised while it was built."""
+        from actors.evaluator import run_episode
+
+        assert self._build is not None, "a task is begun before its episodes"
+        self._steps += 1
+        if self._env is None:
+            self._env = self._build()
+        return run_episode(self._act, self._env, number)
+
+    def steps(self) -> int:
+        """Return a count that changes with every step and episode."""
+        return self._steps
+
+    def _act(self, obs: NDArray[np.float32]) -> NDArray[Any]:
+        assert self._policy is not None
+        self._steps += 1
+        return self._policy.act(obs[None])[0]

@@ -1,9 +1,9 @@
-"""The supervisor of a distributed run: starts its processes and restarts those that die, until the run is done.
+"""The supervisor of a distributed run: starts its processes and restarts those that die or freeze, until it is done.
 
              consumes                        produces                    waits for            is unblocked by
 _start_due   what ended, back-off times      actors, learner             -                    time
 _reap        ends of actors and learner      restarts, RunFailedError    0.2 s per round      an end
-_collect     heartbeats, statuses, counters  the monitor's news          nothing              -
+_collect     heartbeats, statuses, counters  the monitor's news, kills   nothing              -
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ import ray
 import ray.exceptions
 
 from actors.assignment import assign_tasks
-from replay_service.types import ShardStats
 from stars_dist.cluster.actor_pool import ActorPool
 from stars_dist.cluster.cluster import Cluster, RunningProcess
+from stars_dist.cluster.deadlines import deadlines
 from stars_dist.cluster.evaluation import PeriodicEvaluation
 from stars_dist.cluster.periodic_call import PeriodicCall
 from stars_dist.cluster.processes import LearnerStatus
+from stars_dist.cluster.running_clock import RunningClock
+from stars_dist.cluster.service_pool import CALL_PERIOD_S, ServicePool
 from stars_dist.cluster.supervised_process import SupervisedProcess
 from stars_dist.config.run_plan import RunPlan
 from stars_dist.errors import RunFailedError
@@ -32,10 +34,9 @@ from stars_dist.run_files.replay_files import PeriodicSnapshots
 from stars_dist.run_files.resume_point import resume_point
 
 TICK_S = 0.2
-CALL_PERIOD_S = 1.0
-SHARD_SILENCE_S = 120.0  # after which a shard counts as lost for good
 STOP_DEADLINE_S = 120.0
 LAST_STATUS_S = 5.0
+SHORTEST_PAUSE_S = 5.0  # that is worth a line
 
 
 class Supervisor:
@@ -50,24 +51,39 @@ class Supervisor:
         first_incarnation: int,
     ) -> None:
         self._run, self._plan, self._cluster, self._monitor = run, plan, cluster, monitor
-        failures = run.failures_file
+        self.clock = RunningClock()
+        heartbeat_clock = RunningClock()
+        limits, failures = deadlines(plan.config.actors), run.failures_file
         self.actors = [
-            SupervisedProcess("actor", self._actor_name(i), self._actor_start(i), failures, first_incarnation)
+            SupervisedProcess(
+                "actor",
+                self._actor_name(i),
+                self._actor_start(i),
+                failures,
+                first_incarnation,
+                limits["actor"],
+                heartbeat_clock,
+            )
             for i in range(plan.num_actors)
         ]
         self.learner = SupervisedProcess(
-            "learner", "learner", self._start_learner, failures, first_incarnation
+            "learner",
+            "learner",
+            self._start_learner,
+            failures,
+            first_incarnation,
+            limits["learner"],
+            self.clock,
         )
-        self._actor_pool = ActorPool(plan, self.actors, cluster.coordinator, monitor, CALL_PERIOD_S)
+        self._actor_pool = ActorPool(plan, self.actors, monitor, heartbeat_clock)
+        self._services = ServicePool(
+            plan, cluster, monitor, failures, self.clock, lambda: self._actor_pool.serving
+        )
         self._learner_status: PeriodicCall[LearnerStatus] = PeriodicCall(
-            self._request_learner_status, CALL_PERIOD_S
+            self._request_learner_status, CALL_PERIOD_S, self.clock, self.learner.watch
         )
-        self._shard_stats: list[PeriodicCall[ShardStats]] = [
-            PeriodicCall(lambda shard=shard: self._request_shard_stats(shard), CALL_PERIOD_S)
-            for shard in cluster.shards
-        ]
-        self._shard_incarnations: dict[int, int] = {}
         self._learner_started_at = 0
+        self._most_learner_steps = 0  # that a learner of this run has reached
 
     def run(
         self,
@@ -78,17 +94,23 @@ class Supervisor:
         """Run until every step is made and learned from; return False if interrupted before that.
 
         Raises:
-            RunFailedError: a process keeps failing, or a shard stays away.
+            RunFailedError: a process keeps failing; what lives was stopped, and the learner has saved.
         """
-        while not self._is_done():
-            if interrupted.is_set():
-                return False
-            self._start_due()
-            self._reap()
-            self._collect()
-            evaluations.advance()
-            snapshots.advance(self._monitor.env_steps)
-            self._monitor.tick()
+        try:
+            while not self._is_done():
+                if interrupted.is_set():
+                    return False
+                self._tick()
+                self._start_due()
+                self._reap()
+                self._collect()
+                evaluations.advance()
+                snapshots.advance(self._monitor.env_steps)
+                self._monitor.tick()
+        except RunFailedError as error:
+            self._monitor.log(f"giving up ({error}); saving what can be saved")
+            self.stop()
+            raise
         return True
 
     def stop(self) -> None:
@@ -98,9 +120,12 @@ class Supervisor:
         learner = self.learner.process
         if learner is not None:
             learner.handle.stop.remote()
-            deadline = time.monotonic() + STOP_DEADLINE_S
-            while time.monotonic() < deadline and not ray.wait([learner.run], timeout=TICK_S)[0]:
-                self._record_learner_status()
+            self._tick()
+            deadline = self.clock.now + STOP_DEADLINE_S
+            while self.clock.now < deadline and not ray.wait([learner.run], timeout=TICK_S)[0]:
+                self._tick()
+                if self._is_learner_frozen():
+                    break
             self._record_last_status()
         self.learner.end()
 
@@ -111,13 +136,20 @@ class Supervisor:
         a model, and leave shards and learner no time to answer.
         """
         self.learner.start_if_due()
-        starting = sum(actor.is_running and not actor.is_ready for actor in self.actors)
+        starting = sum(actor.is_starting for actor in self.actors)
         for actor in self.actors:
             if starting >= self._cluster.max_starting_actors:
                 return
             if not actor.is_running:
                 actor.start_if_due()
                 starting += actor.is_running
+
+    def _tick(self) -> None:
+        paused_s = self.clock.tick()
+        if paused_s > SHORTEST_PAUSE_S:
+            self._monitor.log(
+                f"this program itself stood still for {paused_s:.0f} s; no process is blamed for it"
+            )
 
     def _is_done(self) -> bool:
         return self.learner.is_finished and all(actor.is_finished for actor in self.actors)
@@ -139,21 +171,38 @@ class Supervisor:
                 self._monitor.count_restart(process.kind)
 
     def _collect(self) -> None:
-        self._actor_pool.advance()
-        self._record_learner_status()
-        for index, call in enumerate(self._shard_stats):
-            stats = call.advance()
-            if stats is not None:
-                self._record_shard(index, stats)
-            elif call.silent_s > SHARD_SILENCE_S:
-                raise RunFailedError(f"shard {index} has not answered for {call.silent_s:.0f} s")
+        self._services.is_sampled = not self.learner.is_finished
+        heartbeats = self._services.advance()
+        if heartbeats is not None:
+            self._actor_pool.record(heartbeats)
+        if self._is_learner_frozen():
+            cause = self.learner.watch.overdue()
+            assert cause is not None
+            self._monitor.log(f"learner is frozen ({cause}); starting it again")
+            self.learner.record_failure(cause, "killed by the supervisor")
+            self._learner_status.forget()
+            self._monitor.count_restart("learner")
 
-    def _record_learner_status(self) -> None:
-        if self.learner.is_running and (status := self._learner_status.advance()) is not None:
-            self.learner.is_ready = True
+    def _is_learner_frozen(self) -> bool:
+        """Record the learner's status if it has come, and return whether it is past a deadline."""
+        if not self.learner.is_running:
+            return False
+        self.learner.find_place()
+        if (slow := self.learner.watch.slow_start()) is not None:
+            self._monitor.log(f"learner {slow}")
+        status = self._newest_learner_status()
+        if status is not None:
             if status.learner_steps > self._learner_started_at:
-                self.learner.record_progress()
+                self.learner.record_progress(is_new=status.learner_steps > self._most_learner_steps)
+                self._most_learner_steps = max(status.learner_steps, self._most_learner_steps)
             self._monitor.record_learner(status.learner_steps, status.reports)
+        return self.learner.watch.overdue() is not None
+
+    def _newest_learner_status(self) -> LearnerStatus | None:
+        try:
+            return self._learner_status.advance(lambda status: (status.learner_steps, status.waited_s))
+        except ray.exceptions.RayError:
+            return None  # of a learner that could not be built: its run has ended with the cause
 
     def _record_last_status(self) -> None:
         """Record the reports of a learner whose `run` has ended; a dead one has none."""
@@ -162,14 +211,6 @@ class Supervisor:
         except (ray.exceptions.RayActorError, ray.exceptions.GetTimeoutError):
             return
         self._monitor.record_learner(status.learner_steps, status.reports)
-
-    def _record_shard(self, index: int, stats: ShardStats) -> None:
-        before = self._shard_incarnations.get(index)
-        self._shard_incarnations[index] = stats.incarnation
-        if before is not None and stats.incarnation != before:
-            self._monitor.log(f"shard {index} was restarted and holds {stats.size.sum():,} transitions")
-            self._monitor.count_restart("shard")
-        self._monitor.record_shard(index, stats)
 
     def _actor_name(self, actor: int) -> str:
         tasks = assign_tasks(self._plan.num_tasks, self._plan.num_actors)[actor]
@@ -181,14 +222,10 @@ class Supervisor:
 
     def _start_learner(self, incarnation: int) -> RunningProcess:
         point = resume_point(self._run.path, self._monitor.log)
+        self._learner_status.forget()
         self._learner_started_at = point.learner_steps if point else 0
         return self._cluster.start_learner(point.checkpoint.resolve() if point else None)
 
     def _request_learner_status(self) -> Any:
         assert self.learner.process is not None
         return self.learner.process.handle.status.remote()
-
-    def _request_shard_stats(self, shard: Any) -> object:
-        if self.learner.is_finished:  # nobody samples any more, so let the actors make their last steps
-            return shard.set_insert_limit.remote(self._plan.total_updates, self._plan.replay.steps_per_task)
-        return shard.stats.remote()

@@ -11,6 +11,7 @@ def evaluation_metrics(result: EvaluationResult) -> dict[str, float]:
         "eval/mean_success": result.mean_success,
         "eval/std_across_tasks": result.std_across_tasks,
         "eval/worst_5_mean": result.worst_5_mean,
+        "eval/failed_episodes": float(result.failed_episodes),
         "eval/tasks_at_zero": float(sum(task.success_rate == 0 for task in result.tasks)),
     }
     for task in result.tasks:
@@ -27,7 +28,7 @@ def evaluation_table(result: EvaluationResult) -> str:
         low, high = task.ci95
         lines.append(
             f"{task.name:{width}}  {task.success_rate:7.2f}  {task.n:3d}   {low:.2f} to {high:.2f}"
-            f"   {task.mean_return:11.1f}"
+            f"   {task.mean_return:11.1f}{f'   {task.failed} failed' if task.failed else ''}"
         )
     lines.append(
         f"{'all tasks':{width}}  {result.mean_success:7.2f}  std across tasks {result.std_across_tasks:.2f}, "

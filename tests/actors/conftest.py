@@ -7,9 +7,18 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from actors.evaluator import Act, run_episode
+from actors.goal_environment import GoalEnvironment
 from actors.policy_weights import PolicyWeights
 
 MakeWeights = Callable[..., PolicyWeights]
+
+
+def run_episodes(act: Act, env: GoalEnvironment, episodes: int) -> tuple[int, list[float]]:
+    """How many of the first episodes succeed, and the return of each; none may fail."""
+    results = [run_episode(act, env, number) for number in range(episodes)]
+    assert [result.failure for result in results] == [None] * episodes
+    return sum(result.success for result in results), [result.return_ for result in results]
 
 
 @pytest.fixture

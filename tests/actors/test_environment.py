@@ -14,8 +14,8 @@ from metaworld.policies import ENV_POLICY_MAP
 
 from actors.config import EnvironmentConfig
 from actors.environment import make_environment
-from actors.evaluator import run_episodes
 from actors.suites import parse_suite, prepare_suite
+from tests.actors.conftest import run_episodes
 
 MT10 = parse_suite("mt10").task_names
 

@@ -11,12 +11,12 @@ import pytest
 
 from actors.config import EnvironmentConfig
 from actors.environment import make_environment
-from actors.evaluation_result import EvaluationResult, TaskEvaluation, wilson_interval
-from actors.evaluator import evaluate_suite, run_episodes
+from actors.evaluation_result import EpisodeResult, EvaluationResult, TaskEvaluation, wilson_interval
+from actors.evaluator import evaluate_suite, run_episode
 from actors.goal_environment import GoalEnvironment
 from actors.policy import NumpyPolicy
 from actors.suites import parse_suite
-from tests.actors.conftest import MakeWeights
+from tests.actors.conftest import MakeWeights, run_episodes
 
 
 class SuccessInOneStep(GoalEnvironment):
@@ -40,6 +40,53 @@ def test_each_goal_once_success_at_any_step_full_horizon() -> None:
     assert returns == [6.0 * goal for goal in range(1, 9)]
     successes, returns = run_episodes(lambda obs: np.zeros(1), SuccessInOneStep(), 10)
     assert returns[8:] == returns[:2]  # more episodes than goals begin again
+
+
+class FailsInSomeEpisodes(SuccessInOneStep):
+    """Goal 2 raises in its reset, goal 3 in its third step, goal 4 gives NaN; each number stands for its goal."""
+
+    def _start(self, goal: np.ndarray) -> np.ndarray:
+        if goal[0] == 2:
+            raise RuntimeError("the simulation does not start")
+        return super()._start(goal)
+
+    def _advance(self, action: np.ndarray) -> tuple[np.ndarray, float, dict[str, Any]]:
+        obs, reward, info = super()._advance(action)
+        if self.number == 3 and self.count == 3:
+            raise RuntimeError("the simulation blew up\nin several lines")
+        return obs, float("nan") if self.number == 4 else reward, info
+
+
+def test_an_episode_that_raises_or_gives_nan_is_counted_as_failed_and_as_no_success() -> None:
+    env = FailsInSomeEpisodes()
+    episodes = [run_episode(lambda obs: np.zeros(1), env, number) for number in range(8)]
+    assert [episode.failure is None for episode in episodes] == [
+        True,
+        False,
+        False,
+        False,
+        True,
+        True,
+        True,
+        True,
+    ]
+    assert episodes[1].failure == "RuntimeError: the simulation does not start"
+    assert episodes[2].failure == "RuntimeError: the simulation blew up"
+    task = TaskEvaluation.of("toy", episodes)
+    assert (task.n, task.failed, task.success_rate) == (8, 3, 3 / 8)  # goals 1, 5 and 6
+    assert task.mean_return == pytest.approx(6.0 * (1 + 5 + 6 + 7 + 8) / 5)
+
+
+def test_a_task_of_which_every_episode_fails_has_a_result() -> None:
+    task = TaskEvaluation.of("toy", [EpisodeResult(False, 0.0, "hangs")] * 3)
+    assert (task.success_rate, task.failed, task.mean_return) == (0.0, 3, 0.0)
+
+
+def test_results_of_before_the_count_of_failures_are_read() -> None:
+    data = result_of(0.2, 0.6).to_json()
+    for task in data["tasks"]:
+        del task["failed"]
+    assert EvaluationResult.from_json(data) == result_of(0.2, 0.6)
 
 
 @pytest.mark.parametrize(("successes", "n"), [(0, 50), (1, 50), (25, 50), (50, 50), (3, 10), (1, 1)])
@@ -78,7 +125,7 @@ def test_json_has_exactly_the_promised_keys() -> None:
         "suite", "checkpoint", "env_steps", "learner_steps", "episodes_per_task",
         "mean_success", "std_across_tasks", "worst_5_mean", "tasks",
     ]  # fmt: skip
-    assert list(data["tasks"][0]) == ["name", "success_rate", "n", "ci95", "mean_return"]
+    assert list(data["tasks"][0]) == ["name", "success_rate", "n", "ci95", "mean_return", "failed"]
     again = EvaluationResult.from_json(json.loads(json.dumps(data)))
     assert again == result_of(0.2, 0.6)
     assert again.to_json() == data

@@ -16,10 +16,10 @@ from gymnasium.utils.env_checker import check_env
 from actors.config import EnvironmentConfig
 from actors.env_runner import EnvRunner
 from actors.environment import build_environment
-from actors.evaluator import run_episodes
 from actors.goal_environment import GoalEnvironment
 from actors.suites import parse_suite
 from actors.tasks import Suite
+from tests.actors.conftest import run_episodes
 
 CLASSIC = "gym:Pendulum-v1,MountainCarContinuous-v0"
 FETCH = "gym:FetchReach-v4,FetchPush-v4"

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from actors.environment import make_environment
-from actors.evaluator import run_episodes
 from actors.families.toy import ToyEnvironment
+from tests.actors.conftest import run_episodes
 
 NUM_TASKS = 8
 

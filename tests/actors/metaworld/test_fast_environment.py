@@ -17,7 +17,6 @@ import pytest
 
 from actors.config import EnvironmentConfig
 from actors.environment import make_environment
-from actors.evaluator import run_episodes
 from actors.families.metaworld import MetaWorldEnvironment
 from actors.metaworld import fast_environment
 from actors.metaworld.benchmarks import benchmark_tasks
@@ -25,6 +24,7 @@ from actors.metaworld.fast_environment import fast_class
 from actors.metaworld.fast_physics import Physics
 from actors.metaworld.headless_model import headless_class
 from actors.metaworld.scripted_policy import scripted_policy
+from tests.actors.conftest import run_episodes
 
 mujoco: Any = untyped_mujoco  # defined in C, of which pyright knows nothing
 

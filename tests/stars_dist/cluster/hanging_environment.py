@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -34,4 +35,25 @@ class HangsOnce(gymnasium.Env):
         return np.zeros(2), 0.0, False, False, {}
 
 
+class FreezesOnce(HangsOnce):
+    """Stops the first actor's process that builds it, before its first heartbeat."""
+
+    def __init__(self) -> None:
+        marker = Path(os.environ["HANG_MARKER"])
+        if b"RolloutProcess" in Path("/proc/self/cmdline").read_bytes() and not marker.exists():
+            marker.touch()
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+
+class FailsOnceMarked(HangsOnce):
+    """Raises in every step from when the file named by HANG_MARKER exists."""
+
+    def step(self, action: np.ndarray) -> Any:
+        if Path(os.environ["HANG_MARKER"]).exists():
+            raise RuntimeError("the simulation blew up")
+        return np.zeros(2), 0.0, False, False, {}
+
+
+gymnasium.register("FreezesOnce-v0", lambda **_: FreezesOnce(), max_episode_steps=50)
+gymnasium.register("FailsOnceMarked-v0", lambda **_: FailsOnceMarked(), max_episode_steps=50)
 gymnasium.register("HangsOnce-v0", lambda **_: HangsOnce(), max_episode_steps=50)

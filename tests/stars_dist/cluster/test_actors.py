@@ -30,13 +30,15 @@ actors: {chunk_steps: 20, weights_poll_s: 0.2, reassign_after_s: 3.0, hang_timeo
 class Run:
     """A run in a process of its own; what it prints is in `output`."""
 
-    def __init__(self, directory: Path, *arguments: str) -> None:
+    def __init__(self, directory: Path, *arguments: str, patch: str = "") -> None:
+        """`patch` is Python that is executed before the command."""
         self.path = directory / "run"
         self._log = directory / "log"
         preset = directory / "quick.yaml"
         preset.write_text(PRESET)
         options = [part.format(preset=preset) for part in QUICK]
-        command = [*COMMAND, "launch", *options, "--run-dir", str(self.path), *arguments]
+        program = [*COMMAND[:-1], f"{patch}\n{COMMAND[-1]}"]
+        command = [*program, "launch", *options, "--run-dir", str(self.path), *arguments]
         with self._log.open("w") as stream:
             self.process = psutil.Popen(command, stdout=stream, stderr=subprocess.STDOUT)
 
@@ -60,10 +62,9 @@ class Run:
                 return np.array(found)
         return np.zeros(1)
 
-    def actors(self) -> list[psutil.Process]:
-        return [
-            p for p in self.process.children(recursive=True) if _title(p).startswith("ray::RolloutProcess")
-        ]
+    def processes(self, kind: str) -> list[psutil.Process]:
+        """The run's processes of a class, such as Shard."""
+        return [p for p in self.process.children(recursive=True) if _title(p).startswith(f"ray::{kind}")]
 
     def end(self) -> None:
         children = self.process.children(recursive=True) if self.process.is_running() else []
@@ -85,8 +86,8 @@ def _title(process: psutil.Process) -> str:
 def start(tmp_path: Path) -> Iterator[Callable[..., Run]]:
     runs: list[Run] = []
 
-    def begin(*arguments: str) -> Run:
-        runs.append(Run(tmp_path, *arguments))
+    def begin(*arguments: str, patch: str = "") -> Run:
+        runs.append(Run(tmp_path, *arguments, patch=patch))
         return runs[-1]
 
     yield begin
@@ -127,7 +128,7 @@ def test_an_actor_that_hangs_in_a_step_is_started_again(
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
     suite = "gym:hanging_environment:HangsOnce-v0,Pendulum-v1"
     run = start("--suite", suite, "--actors", "2", "--steps", "1000000")
-    run.wait_for(lambda: "hangs (no sign of life for" in run.output)
+    run.wait_for(lambda: "hangs (no answer for" in run.output)
     assert re.search(
         r"actor 0 .* hangs .* the step of an environment of hanging_environment:HangsOnce-v0", run.output
     )

@@ -28,7 +28,7 @@ def plan_of(*sets: str) -> RunPlan:
 )
 def test_a_core_each_where_there_are_enough(cpus: float, placement: Placement) -> None:
     plan = plan_of()
-    found = place(plan, {"CPU": cpus})
+    found = place(plan, {"CPU": cpus}, {"CPU": cpus})
     assert found == placement
     assert found.shares_cores == (placement.actor_cpus < 1)
 
@@ -36,7 +36,7 @@ def test_a_core_each_where_there_are_enough(cpus: float, placement: Placement) -
 @pytest.mark.parametrize(("num_actors", "cpus"), [(3, 2.0), (7, 3.0), (120, 2.0), (50, 48.0)])
 def test_actors_that_share_cores_all_fit(num_actors: int, cpus: float) -> None:
     """Shares are rounded down to thousandths, as Ray keeps them no finer, so that none is left out."""
-    placement = place(plan_of(f"actors.num_actors={num_actors}"), {"CPU": cpus})
+    placement = place(plan_of(f"actors.num_actors={num_actors}"), {"CPU": cpus}, {"CPU": cpus})
     assert placement.shares_cores
     assert num_actors * placement.actor_cpus <= cpus - 0.5
 
@@ -46,12 +46,19 @@ def test_actors_that_share_cores_all_fit(num_actors: int, cpus: float) -> None:
     [("auto", 1.0, 1), ("cuda", 2.0, 1), ("cpu", 1.0, 0), ("auto", 0.0, 0), ("auto", 0.5, 0)],
 )
 def test_the_learner_takes_a_gpu_where_there_is_one(device: str, gpus: float, learner_gpus: int) -> None:
-    placement = place(plan_of(f"device={device}"), {"CPU": 8.0, "GPU": gpus})
+    resources = {"CPU": 8.0, "GPU": gpus}
+    placement = place(plan_of(f"device={device}"), resources, resources)
     assert placement.learner_gpus == learner_gpus
 
 
-def test_cuda_without_a_gpu_is_refused() -> None:
-    with pytest.raises(
-        ValueError, match="device cuda needs a GPU in the Ray cluster, it has 0; use --device"
-    ):
-        place(plan_of("device=cuda"), {"CPU": 8.0})
+@pytest.mark.parametrize("elsewhere", [0.0, 4.0])
+def test_cuda_without_a_gpu_on_this_node_is_refused(elsewhere: float) -> None:
+    message = rf"needs a GPU on the node of this program, it has 0 \(the cluster has {elsewhere:g}\); start"
+    with pytest.raises(ValueError, match=message):
+        place(plan_of("device=cuda"), {"CPU": 8.0, "GPU": elsewhere}, {"CPU": 4.0})
+
+
+def test_a_small_node_keeps_its_learner_and_shards_and_reserves_no_cores_for_them() -> None:
+    """They may not go elsewhere, and would wait for ever for cores that this node does not have."""
+    placement = place(plan_of(), {"CPU": 8.0, "GPU": 1.0}, {"CPU": 1.0})
+    assert placement == Placement(8.0, actor_cpus=1.0, service_cpus=0.0, learner_gpus=0)

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from stars_dist.cluster.cluster import RunningProcess
+from stars_dist.cluster.deadlines import Deadlines
+from stars_dist.cluster.running_clock import RunningClock
 from stars_dist.cluster.supervised_process import SupervisedProcess
 from stars_dist.errors import RunFailedError
 
@@ -16,7 +18,8 @@ def process_of(tmp_path: Path, started: list[int]) -> SupervisedProcess:
         started.append(incarnation)
         return RunningProcess(None, None)
 
-    return SupervisedProcess("actor", "actor 0 (toy-0)", start, tmp_path / "failures.log", incarnation=7)
+    limits, file = Deadlines(120.0, 60.0, float("inf")), tmp_path / "failures.log"
+    return SupervisedProcess("actor", "actor 0 (toy-0)", start, file, 7, limits, RunningClock())
 
 
 def test_it_is_started_once_and_is_alive_when_it_has_answered(tmp_path: Path) -> None:
@@ -27,7 +30,7 @@ def test_it_is_started_once_and_is_alive_when_it_has_answered(tmp_path: Path) ->
     process.start_if_due()
     assert started == [7]
     assert process.is_running and not process.is_alive and process.away_since is not None
-    process.is_ready = True
+    process.watch.record_answer()
     assert process.is_alive and process.away_since is None
 
 
@@ -64,7 +67,7 @@ def test_progress_makes_the_next_failure_the_first(tmp_path: Path) -> None:
 def test_a_hopeless_failure_ends_the_run_at_once(tmp_path: Path) -> None:
     process = process_of(tmp_path, [])
     with pytest.raises(RunFailedError, match="failed: NonFiniteLossError"):
-        process.record_failure("NonFiniteLossError", "", is_hopeless=True)
+        process.record_failure("NonFiniteLossError", "", "hopeless")
 
 
 def test_an_ended_process_is_finished_and_not_started_again(tmp_path: Path) -> None:

@@ -1,0 +1,74 @@
+"""A supervised service: a shard or the coordinator, which Ray starts again behind the same handle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import ray.exceptions
+
+from stars_dist.cluster.cluster import restart_in_place
+from stars_dist.cluster.deadlines import Deadlines, Watch
+from stars_dist.cluster.failures import FailureLog, describe
+from stars_dist.cluster.periodic_call import PeriodicCall
+from stars_dist.cluster.running_clock import RunningClock
+
+Answer = TypeVar("Answer")
+
+
+class SupervisedService(Generic[Answer]):
+    """Asks a service periodically, and kills it when it is past a deadline.
+
+    A service that dies is back by Ray's doing alone; one that was frozen needs the kill.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        handle: Any,
+        request: Callable[[], Any],
+        period_s: float,
+        limits: Deadlines,
+        failures_file: Path,
+        clock: RunningClock,
+    ) -> None:
+        self.name = name
+        self._handle = handle
+        self._failures = FailureLog(name, failures_file, clock)
+        self._kills = 0
+        self.watch = Watch(limits, clock)
+        self.watch.record_placed()  # on the driver's node, where there is always room for it
+        self._call: PeriodicCall[Answer] = PeriodicCall(request, period_s, clock, self.watch)
+
+    def advance(self) -> Answer | None:
+        """Return the answer that came since the last call, if one did.
+
+        Raises:
+            RunFailedError: it raised, which no restart mends.
+        """
+        try:
+            answer = self._call.advance()
+        except ray.exceptions.RayError as error:
+            self._failures.record(describe(error), str(error), self._kills, "hopeless")
+            raise AssertionError("a hopeless failure raises") from error
+        if answer is not None:
+            self._failures.record_progress()
+        return answer
+
+    def restart_if_overdue(self) -> str | None:
+        """Kill the service if it is past a deadline, so that Ray starts it again; return the cause.
+
+        Raises:
+            RunFailedError: that has happened too often.
+        """
+        cause = self.watch.overdue()
+        if cause is None:
+            return None
+        restart_in_place(self._handle)
+        self._call.forget()
+        self._failures.record(cause, "killed by the supervisor", self._kills)
+        self._kills += 1
+        self.watch.restart()
+        self.watch.record_placed()
+        return cause

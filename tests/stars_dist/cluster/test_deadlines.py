@@ -1,0 +1,83 @@
+"""The watch over one process: which silence is past which deadline. Every kind of process has a row in the table."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+
+from actors.config import ActorsConfig
+from stars_dist.cluster.deadlines import SLOW_START_S, Deadlines, Kind, Watch, deadlines
+from stars_dist.cluster.running_clock import RunningClock
+
+LIMITS = Deadlines(start_s=100.0, answer_s=10.0, progress_s=30.0)
+
+
+@pytest.fixture
+def clock() -> RunningClock:
+    return RunningClock()
+
+
+@pytest.fixture
+def watch(clock: RunningClock) -> Watch:
+    return Watch(LIMITS, clock)
+
+
+def test_every_kind_of_process_has_deadlines_and_is_found_within_a_minute() -> None:
+    table = deadlines(ActorsConfig())
+    assert set(table) == set(get_args(Kind))
+    assert all(0 < limits.answer_s <= 60 for limits in table.values())
+    assert SLOW_START_S < 60
+
+
+def test_a_process_that_waits_for_a_core_is_not_late(watch: Watch, clock: RunningClock) -> None:
+    clock.now += 10_000.0
+    assert watch.overdue() is None and watch.slow_start() is None
+
+
+def test_one_that_never_gives_its_first_answer_is_named_once_and_found(
+    watch: Watch, clock: RunningClock
+) -> None:
+    clock.now += 50.0
+    watch.record_placed()
+    clock.now += SLOW_START_S + 1
+    assert watch.slow_start() == "has not answered 46 s after its start; started again after 100 s"
+    assert watch.slow_start() is None and watch.overdue() is None
+    clock.now += 100.0 - SLOW_START_S
+    assert watch.overdue() == "no answer 101 s after its start"
+    assert watch.overdue(not_before=clock.now - 5.0) is None, "others have just arrived"
+
+
+def test_the_oldest_question_counts(watch: Watch, clock: RunningClock) -> None:
+    watch.record_placed()
+    watch.record_answer()
+    clock.now += 1000.0
+    assert watch.overdue() != "no answer for 1000 s", "it was not asked"
+    watch.record_answer("further")
+    watch.record_question()
+    clock.now += 6.0
+    watch.record_question()
+    clock.now += 6.0
+    assert watch.overdue() == "no answer for 12 s"
+    watch.record_answer("further")
+    assert watch.overdue() is None
+
+
+def test_one_that_answers_and_gets_no_further_is_found(watch: Watch, clock: RunningClock) -> None:
+    watch.record_answer(1)
+    for _ in range(31):
+        clock.now += 1.0
+        watch.record_answer(1)
+    assert watch.overdue() == "no step for 31 s"
+    watch.record_answer(2)
+    assert watch.overdue() is None
+
+
+def test_a_new_process_begins_anew(watch: Watch, clock: RunningClock) -> None:
+    watch.record_answer()
+    watch.record_question()
+    clock.now += 50.0
+    assert watch.overdue()
+    watch.restart()
+    watch.record_placed()
+    assert watch.overdue() is None and not watch.has_answered

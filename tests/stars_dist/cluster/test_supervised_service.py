@@ -1,0 +1,100 @@
+"""A service behind a stable handle, on a Ray cluster of this machine: frozen, frozen at its start, never built."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stars_dist.cluster.deadlines import Deadlines
+from stars_dist.cluster.running_clock import RunningClock
+from stars_dist.cluster.supervised_service import SupervisedService
+from stars_dist.errors import RunFailedError
+
+LIMITS = Deadlines(start_s=4.0, answer_s=2.0, progress_s=float("inf"))
+
+
+class Service:
+    """Answers with its process id; `trouble` is what its first process meets while it is built."""
+
+    def __init__(self, marker: Path, trouble: str = "") -> None:
+        if trouble == "raises":
+            raise ValueError("storage must be of this run, got another's")
+        if trouble == "freezes" and not marker.exists():
+            marker.touch()
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+    def pid(self) -> int:
+        return os.getpid()
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    import ray
+
+    ray.init(address="local", include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
+def supervise(directory: Path, trouble: str = "") -> tuple[SupervisedService[int], RunningClock]:
+    import ray
+
+    remote: Any = ray.remote(Service).options(max_restarts=-1, num_cpus=0)  # type: ignore[call-overload]
+    handle, clock = remote.remote(directory / "marker", trouble), RunningClock()
+    file = directory / "failures.log"
+    return SupervisedService("shard 0", handle, handle.pid.remote, 0.2, LIMITS, file, clock), clock
+
+
+def wait_for_answer(
+    service: SupervisedService[int], clock: RunningClock, other_than: int | None = None
+) -> tuple[int, list[str]]:
+    """The next answer of another process than that, and the causes of the kills until then."""
+    causes, deadline = [], time.monotonic() + 60
+    while time.monotonic() < deadline:
+        clock.tick()
+        answer = service.advance()
+        if answer is not None and answer != other_than:
+            return answer, causes
+        if (cause := service.restart_if_overdue()) is not None:
+            causes.append(cause)
+        time.sleep(0.1)
+    raise AssertionError(f"no answer, killed for {causes}")
+
+
+@pytest.mark.cluster
+def test_a_frozen_service_is_killed_and_answers_again_behind_its_handle(
+    cluster: None, tmp_path: Path
+) -> None:
+    service, clock = supervise(tmp_path)
+    pid, causes = wait_for_answer(service, clock)
+    assert causes == []
+    os.kill(pid, signal.SIGSTOP)
+    _, causes = wait_for_answer(service, clock, other_than=pid)
+    # Ray takes some seconds over the kill, which the time to start must cover.
+    assert causes[0] == "no answer for 2 s"
+    assert "shard 0, incarnation 0: no answer for 2 s" in (tmp_path / "failures.log").read_text()
+
+
+@pytest.mark.cluster
+def test_a_service_that_freezes_while_it_is_built_is_killed_and_built_again(
+    cluster: None, tmp_path: Path
+) -> None:
+    service, clock = supervise(tmp_path, "freezes")
+    _, causes = wait_for_answer(service, clock)
+    assert causes[0] == "no answer 4 s after its start"
+
+
+@pytest.mark.cluster
+def test_a_service_that_cannot_be_built_ends_the_run_with_its_cause(cluster: None, tmp_path: Path) -> None:
+    service, clock = supervise(tmp_path, "raises")
+    with pytest.raises(
+        RunFailedError, match="shard 0 failed: ValueError: storage must be of this run, got another's; log"
+    ):
+        wait_for_answer(service, clock)
+    assert "incarnation 0: ValueError: storage must be" in (tmp_path / "failures.log").read_text()
