@@ -5,10 +5,14 @@ from __future__ import annotations
 import logging
 import math
 import os
+import signal
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import ray
+import ray._private.utils
 from ray._private.utils import read_ray_address
 
 from actors.blas_threads import single_threaded_children
@@ -36,7 +40,7 @@ def connect(address: str, num_actors: int) -> bool:
         # All processes of the cluster inherit the one thread. On a cluster that runs already Ray itself gives a
         # process as many as its reserved cores. A runtime_env of each process would do the same, but Ray then
         # starts Python twice: half a second of a core per process, and three times as long until fifty are up.
-        with single_threaded_children():
+        with single_threaded_children(), _own_signals(), _children_apart():
             start_many = {"worker_maximum_startup_concurrency": _started_at_a_time(num_actors)}
             ray.init(address="local", include_dashboard=False, _system_config=start_many, **options)
         return True
@@ -47,13 +51,57 @@ def connect(address: str, num_actors: int) -> bool:
             "use auto or local"
         )
     try:
-        ray.init(address=address, **options)
+        with _own_signals():
+            ray.init(address=address, **options)
     except (ConnectionError, RuntimeError) as error:
         raise ValueError(
             f"--address must name a Ray cluster that lets this process in, got '{address}' ({error}); "
             "set RAY_AUTH_MODE as the cluster has it, and use the same Ray and Python version"
         ) from None
     return False
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Keep this program's handler of SIGTERM, which saves the run first: ray.init would put others in its place.
+
+    Its Python handlers exit at once. The one of its C++ library calls this program's, and aborts 3 s later.
+    """
+    handler = signal.getsignal(signal.SIGTERM)
+    put = ray._private.utils.set_sigterm_handler
+    ray._private.utils.set_sigterm_handler = lambda handler: None
+    try:
+        yield
+    finally:
+        ray._private.utils.set_sigterm_handler = put
+        signal.signal(signal.SIGTERM, handler)
+        signal.alarm(0)  # of a SIGTERM while the C++ library's handler was in place
+
+
+_new_group = False
+
+
+@contextmanager
+def _children_apart() -> Iterator[None]:
+    """Put the processes that Ray starts within in a process group of their own.
+
+    A terminal that closes and `timeout` signal the whole group of this program. Ray's processes would end before the
+    run is saved; they end with this program in any case.
+    """
+    global _new_group
+    _new_group = True
+    try:
+        yield
+    finally:
+        _new_group = False
+
+
+def _leave_group() -> None:
+    if _new_group:
+        os.setpgid(0, 0)
+
+
+os.register_at_fork(after_in_child=_leave_group)
 
 
 def _started_at_a_time(num_processes: int) -> int:
