@@ -47,8 +47,8 @@ def start_new(run: RunDirectory, resolved: ResolvedRun, presets: str) -> None:
 
         with checking_input():
             run.create()
-        run.write_config(resolved.plan.config)
         run.write_provenance(provenance(resolved.plan.config.seed, presets, resolved.origins))
+        run.write_config(resolved.plan.config)  # last: it makes the directory a run
         return Start(None, 0, None)
 
     _train(run, resolved.plan, begin)

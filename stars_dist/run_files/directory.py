@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import secrets
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import IO, Any
 import yaml
 
 from actors.checkpoint_path import checkpoint_path
-from replay_service.atomic_file import write_text
+from replay_service.atomic_file import is_temporary, write_text
 from stars_dist.config.run_config import RunConfig
 from stars_dist.config.run_plan import RunPlan, plan_run
 
@@ -43,21 +44,42 @@ class RunDirectory:
         """Choose the directory of a new run; it is not made yet.
 
         Raises:
-            ValueError: when the directory holds a run already or is a file.
+            ValueError: when the directory holds anything already, is a file or cannot be written to.
         """
         run = cls(path or _default_path(config, preset_label))
-        if run.config_file.exists():
-            raise ValueError(
-                f"a new run needs a directory without one, {run.path} holds a run; "
-                f"use `stars-dist resume {run.path}` or another --run-dir"
-            )
-        nearest = next(place for place in (run.path, *run.path.absolute().parents) if place.exists())
+        try:
+            run.check_unused()
+            nearest = next(place for place in (run.path, *run.path.absolute().parents) if place.exists())
+        except OSError as error:  # such as a name that is too long
+            raise _unusable(run.path, error) from None
         if not nearest.is_dir() or not os.access(nearest, os.W_OK):
             what = "no directory that can be written to" if nearest.is_dir() else "a file"
             raise ValueError(
                 f"a run needs a directory to write to, {nearest} is {what}; use another --run-dir"
             )
         return run
+
+    def check_unused(self) -> None:
+        """Check that the directory is absent, or empty but for what a start leaves that ended too soon to be a run.
+
+        A start makes a run by writing config.yaml, last of its first entries; from then on `resume` goes on with it.
+
+        Raises:
+            ValueError: the directory holds a run or anything else.
+        """
+        if self.config_file.exists():
+            raise ValueError(
+                f"a new run needs a directory without one, {self.path} holds a run; "
+                f"use `stars-dist resume {self.path}` or another --run-dir"
+            )
+        too_soon = {self._lock_file.name, self.provenance_file.name}
+        names = {path.name for path in self.path.iterdir()} if self.path.is_dir() else set()
+        foreign = sorted(name for name in names - too_soon if not is_temporary(name))
+        if foreign:
+            raise ValueError(
+                f"a new run needs an absent or empty directory, {self.path} holds {', '.join(foreign[:3])}"
+                f"{', ...' if foreign[3:] else ''}; use another --run-dir"
+            )
 
     @classmethod
     def existing(cls, path: Path) -> RunDirectory:
@@ -74,24 +96,25 @@ class RunDirectory:
         return run
 
     def create(self) -> None:
-        """Make the directory and take it; ValueError where that cannot be."""
+        """Make the directory and take it; ValueError where that cannot be, or another run was faster."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ValueError(
-                f"a run directory must be one that can be made, got {self.path} ({error}); use another --run-dir"
-            ) from None
+            raise _unusable(self.path, error) from None
         self.lock()
+        self.check_unused()
 
     def lock(self) -> None:
         """Take the directory for the life of this process; another live process's claim is a ValueError."""
-        self._lock = self._lock_file.open("w")
         try:
+            self._lock = self._lock_file.open("w")
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise ValueError(
                 f"a run directory serves one process at a time, {self.path} is in use; stop that run first"
             ) from None
+        except OSError as error:
+            raise _unusable(self.path, error) from None
 
     def write_config(self, config: RunConfig) -> None:
         """Write the resolved configuration."""
@@ -119,9 +142,16 @@ class RunDirectory:
         return len(self.read_provenance()["resumes"])
 
 
+def _unusable(path: Path, error: OSError) -> ValueError:
+    return ValueError(
+        f"a run directory must be one that can be made and written to, got {path} ({error.strerror}); "
+        "use another --run-dir"
+    )
+
+
 def _default_path(config: RunConfig, preset_label: str) -> Path:
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    suite = config.suite.replace(":", "").replace(",", "+")
+    stamp = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"  # runs may start within one second
+    suite = config.suite.replace(":", "").replace(",", "+").replace("/", "-")
     if len(suite) > 40:
         suite = f"{suite[:40].rsplit('+', 1)[0]}+more"
     return Path("runs") / f"{suite}-{preset_label}-s{config.seed}-{stamp}"

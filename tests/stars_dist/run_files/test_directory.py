@@ -80,6 +80,32 @@ def test_a_directory_with_a_run_is_refused_for_another(tmp_path: Path) -> None:
         RunDirectory.unused(tmp_path, CONFIG, "stars")
 
 
+@pytest.mark.parametrize("name", ["metrics.jsonl", "evaluation.json", "checkpoints", "replay", "notes.txt"])
+def test_a_directory_that_holds_anything_else_is_refused(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).mkdir()
+    with pytest.raises(ValueError, match=f"absent or empty directory, {tmp_path} holds {name}"):
+        RunDirectory.unused(tmp_path, CONFIG, "stars")
+    with pytest.raises(ValueError, match=f"absent or empty directory, {tmp_path} holds {name}"):
+        RunDirectory(tmp_path).create()
+
+
+def test_what_a_start_leaves_that_ended_too_soon_is_no_hindrance(tmp_path: Path) -> None:
+    for name in ("run.lock", "provenance.json", ".provenance.json.123.tmp", ".config.yaml.123.tmp"):
+        (tmp_path / name).touch()
+    RunDirectory.unused(tmp_path, CONFIG, "stars").create()
+
+
+def test_two_runs_that_start_within_a_second_have_two_directories() -> None:
+    paths = {RunDirectory.unused(None, CONFIG, "stars").path for _ in range(8)}
+    assert len(paths) > 6
+
+
+@pytest.mark.parametrize("name", ["r" * 300, "/".join(["r" * 100] * 50)])
+def test_a_name_that_is_too_long_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="can be made and written to"):
+        RunDirectory.unused(tmp_path / name, CONFIG, "stars")
+
+
 def test_a_place_below_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ValueError, match=f"{tmp_path / 'file'} is a file; use another --run-dir"):
