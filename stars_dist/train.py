@@ -17,6 +17,7 @@ from stars_dist.config.run_plan import RunPlan
 from stars_dist.errors import RunFailedError, checking_input
 from stars_dist.interruption import Interruption, RunInterruptedError
 from stars_dist.monitor.console import Console
+from stars_dist.monitor.metrics import recorded_updates
 from stars_dist.run_files.directory import RunDirectory
 from stars_dist.run_files.provenance import provenance, this_start
 
@@ -55,11 +56,17 @@ def start_new(run: RunDirectory, resolved: ResolvedRun, presets: str) -> None:
 
 
 def resume(run: RunDirectory, plan: RunPlan) -> None:
-    """Go on with a run that ended; `plan` may have more steps than before. Raises as `start_new`."""
+    """Go on with a run that ended; `plan` may have more steps than before.
+
+    Raises:
+        UserError: it has learned and has no whole checkpoint; else as `start_new`.
+    """
 
     def begin(console: Console) -> Start:
-        from stars_dist.run_files.resume_point import find_start
+        from stars_dist.run_files.resume_point import check_resumable, find_start
 
+        with checking_input():
+            check_resumable(run, plan, recorded_updates(run.metrics_file))
         run.write_config(plan.config)
         record = run.read_provenance()
         record["resumes"].append(this_start())

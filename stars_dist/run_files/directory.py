@@ -13,7 +13,8 @@ from typing import IO, Any
 
 import yaml
 
-from actors.checkpoint_path import checkpoint_path
+from actors.checkpoint_path import DIRECTORY, checkpoint_path
+from actors.evaluation_result import EvaluationResult
 from replay_service.atomic_file import is_temporary, write_text
 from stars_dist.config.run_config import RunConfig
 from stars_dist.config.run_plan import RunPlan, plan_run
@@ -29,6 +30,7 @@ class RunDirectory:
         self.metrics_file = path / "metrics.jsonl"
         self.evaluation_file = path / "evaluation.json"  # the one at the end of the run
         self.failures_file = path / "failures.log"  # what died, and why
+        self.checkpoints = path / DIRECTORY
         self.goals_file = path / "goals.npz"
         self.replay = path / "replay"  # the mapped files of the shards
         self.snapshots = path / "replay-snapshots"  # unless replay.snapshot_dir names another place
@@ -133,8 +135,36 @@ class RunDirectory:
         write_text(self.provenance_file, json.dumps(record, indent=2) + "\n")
 
     def read_provenance(self) -> dict[str, Any]:
-        """Read what `write_provenance` wrote."""
-        return json.loads(self.provenance_file.read_text())
+        """Read what `write_provenance` wrote; where it is lost, what can be told without it."""
+        try:
+            record = json.loads(self.provenance_file.read_text())
+            if isinstance(record, dict) and "resumes" in record:
+                return record
+        except (OSError, ValueError):
+            pass
+        return self._lost_provenance()
+
+    def _lost_provenance(self) -> dict[str, Any]:
+        """Fill in a record: every start has written a file of TensorBoard's, so their number is known."""
+        starts = len(list(self.path.glob("events.out.tfevents.*")))
+        unknown = {"command": f"(unknown: {self.provenance_file.name} was lost)"}
+        return {
+            **unknown,
+            "commit": None,
+            "versions": {},
+            "seed": self.read_config().seed,
+            "presets": "unknown",
+            "origins": {},
+            "resumes": [unknown] * max(0, starts - 1),
+        }
+
+    def has_finished(self, plan: RunPlan) -> bool:
+        """Tell whether evaluation.json is of the end of the plan: a run that is given more steps keeps its old one."""
+        try:
+            result = EvaluationResult.from_json(json.loads(self.evaluation_file.read_text()))
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+        return result.env_steps >= plan.total_steps or result.learner_steps >= plan.total_updates
 
     @property
     def num_resumes(self) -> int:

@@ -99,6 +99,42 @@ def test_interrupted_serial_run_saves_and_goes_on(tmp_path: Path) -> None:
     ]
 
 
+def test_a_finished_run_with_more_steps_goes_on_after_an_interruption_and_not_without_checkpoints(
+    tmp_path: Path,
+) -> None:
+    run = tmp_path / "run"
+    small = ["--suite", "toy:2", "--preset", "small", "--eval-episodes", "2", "--serial"]
+    assert stars_dist("launch", *small, "--steps", "1400", "--run-dir", run).returncode == 0
+    process = subprocess.Popen([*COMMAND, "resume", str(run), "--steps", "400000"])
+    try:
+        wait_for(lambda: metrics(run)[-1]["env_steps"] > 1400, 90)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 130
+    finally:
+        process.kill()
+    assert stars_dist("resume", run, "--steps", "400").returncode == 2
+    process = subprocess.Popen([*COMMAND, "resume", str(run)])  # the command that was printed
+    try:
+        before = metrics(run)[-1]["env_steps"]
+        wait_for(lambda: metrics(run)[-1]["env_steps"] > before, 90)
+    finally:
+        process.kill()
+        process.wait()
+    kept = (run / "evaluation.json").read_bytes()
+    newest, *older = sorted((run / "checkpoints").iterdir(), key=lambda path: -int(path.name[5:]))
+    (newest / "policy.npz").write_bytes(b"torn")
+    evaluated = stars_dist("evaluate", run, "--episodes", "1")
+    assert evaluated.returncode == 2
+    assert (f"stars-dist evaluate {older[0]}" if older else "no whole one") in evaluated.stderr
+    for checkpoint in older:
+        (checkpoint / "state.json").unlink()
+    refused = stars_dist("resume", run)
+    assert refused.returncode == 2
+    assert f"{newest}/policy.npz is damaged" in refused.stderr
+    assert len(refused.stderr.strip().splitlines()) == 1
+    assert (run / "evaluation.json").read_bytes() == kept
+
+
 @pytest.mark.cluster
 def test_distributed_run_keeps_its_ratio_and_can_be_resumed_and_evaluated(tmp_path: Path) -> None:
     run = tmp_path / "run"
