@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import sys
 from pathlib import Path
 from typing import NamedTuple
 
 from actors.checkpoint_path import STATE_FILE, checkpoint_paths
+from actors.cores import num_cores
 from actors.evaluation_result import EvaluationResult
 from actors.evaluator import evaluate_suite
 from actors.policy_weights import POLICY_FILE, PolicyWeights, find_policy_file, read_policy
@@ -72,7 +72,7 @@ def evaluate_checkpoint(
         episodes=episodes,
         seed=plan.config.seed,
         environment=plan.config.environment,
-        num_processes=min(num_processes or os.cpu_count() or 1, num_tasks),
+        num_processes=min(num_processes or num_cores(), num_tasks),
         progress=progress,
     )
     console.close()

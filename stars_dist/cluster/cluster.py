@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,6 +9,7 @@ import ray
 import ray.exceptions
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from actors.cores import num_cores
 from replay_service.transport import ray_shard_class
 from stars_dist.cluster.coordinator import Coordinator
 from stars_dist.cluster.placement import Placement
@@ -83,7 +83,7 @@ class Cluster:
     @property
     def _learner_threads(self) -> int:
         """Half of this machine's cores on a CPU, where rollouts need the other half."""
-        cores = os.cpu_count() or 1
+        cores = num_cores()
         return self._plan.config.learner.torch_threads or max(1, cores // 2)
 
     def newest_weights(self) -> Any | None:

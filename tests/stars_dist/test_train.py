@@ -42,6 +42,7 @@ def untimed(run: Path) -> list[dict[str, float]]:
         (["launch", "--steps", "-1"], "--steps must be greater than or equal to 1, got -1"),
         (["launch", "--shards", "99"], "got 99 shards for 10 tasks; use --shards 10"),
         (["launch", "--actors", "many"], "--actors must be a valid integer, got many"),
+        (["launch", "--seed", str(2**32)], "--seed must be less than 4294967296, got 4294967296"),
         (["launch", "--run-dir", ""], "--run-dir must name a directory, got ''"),
         (["launch", "--run-dir", "~no-one/run"], "--run-dir must name a directory, got '~no-one/run'"),
         (["resume", "nowhere"], "nowhere"),
