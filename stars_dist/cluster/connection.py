@@ -60,7 +60,8 @@ def connect(address: str, num_actors: int) -> bool:
                 _init(address="local", **options)
         except OSError as error:
             raise ValueError(
-                f"Ray must have a place for its files, {tempfile.gettempdir()} is none ({error}); set another TMPDIR"
+                f"Ray must be able to write its files, it cannot ({error}); set HOME and TMPDIR to directories "
+                "that can be written to"
             ) from None
         return True
     refusal = _refusal(address)
