@@ -45,7 +45,10 @@ class Checkpoint(NamedTuple):
 def write_checkpoint(
     run_dir: Path, learner: SacLearner, suite: str, state: Mapping[str, Any], keep_last: int
 ) -> Path:
-    """Write the learner and `state` (JSON values), and remove all but the newest `keep_last` checkpoints."""
+    """Write the learner and `state` (JSON values), and remove older checkpoints so that `keep_last` are left.
+
+    One with a higher number can only be damaged or foreign: it neither counts nor is removed.
+    """
     temporary = atomic_directory.begin(checkpoint_path(run_dir, learner.learner_steps).parent)
     torch.save(learner.state_dict(), temporary / LEARNER_FILE)
     spec = learner.spec
@@ -57,7 +60,8 @@ def write_checkpoint(
     _write_json(temporary / MANIFEST_FILE, manifest)
     # In the place of the same step, if it was saved before: by an earlier request, or before a resume.
     path = atomic_directory.publish(temporary, checkpoint_path(run_dir, learner.learner_steps).name)
-    for old in checkpoint_paths(run_dir)[:-keep_last]:
+    paths = checkpoint_paths(run_dir)
+    for old in paths[: paths.index(path) + 1][:-keep_last]:
         shutil.rmtree(old)
     return path
 

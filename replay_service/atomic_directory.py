@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import os
 import shutil
 from pathlib import Path
 
 _TEMPORARY = ".writing-"
+_HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux
 
 
 def begin(parent: Path) -> Path:
@@ -25,11 +27,26 @@ def publish(written: Path, name: str) -> Path:
     for path in (*written.rglob("*"), written):
         _sync(path)
     named = written.parent / name
-    if named.exists():
-        shutil.rmtree(named)
-    written.rename(named)
+    if not named.exists():
+        written.rename(named)
+    elif not _exchange(written, named):
+        aside = written.with_name(f"{written.name}-old")
+        named.rename(aside)
+        written.rename(named)
+        written = aside
     _sync(named.parent)
+    if written.exists():
+        shutil.rmtree(written)
     return named
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swap two directories, so that a name is at no moment without one; return False where the system cannot."""
+    try:
+        rename = ctypes.CDLL(None).renameat2
+    except AttributeError:  # a C library of 2018 or before, or no Linux
+        return False
+    return rename(_HERE, os.fsencode(one.absolute()), _HERE, os.fsencode(other.absolute()), _EXCHANGE) == 0
 
 
 def numbered(parent: Path, prefix: str) -> list[Path]:

@@ -26,6 +26,11 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
         temporary.unlink(missing_ok=True)
 
 
+def is_temporary(name: str) -> bool:
+    """Tell whether a name is of a file that a killed process was writing."""
+    return name.startswith(".") and name.endswith(".tmp")
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a file of UTF-8 text, whole or not at all."""
     with atomic_file(path) as file:

@@ -6,6 +6,8 @@ commands that need them, so that help and errors answer at once.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import sys
 
 import typer
@@ -19,6 +21,7 @@ from stars_dist.commands.report import report
 from stars_dist.commands.resume import resume
 from stars_dist.commands.tasks import tasks
 from stars_dist.errors import one_line
+from stars_dist.monitor.console import discard_unwritten
 
 app = typer.Typer(
     help="Distributed multi-task reinforcement learning: STARS on Meta-World.",
@@ -50,11 +53,34 @@ def root(
 
 def main() -> None:
     """Run the program and exit with its code: 0 done, 1 failed, 2 bad input, 130 interrupted."""
+    _accept_any_text()
     try:
         code = app(standalone_mode=False)
     except typer.TyperException as error:
-        print(one_line(error), file=sys.stderr)
+        with contextlib.suppress(OSError):  # the exit code says it too
+            print(one_line(error), file=sys.stderr)
         code = error.exit_code
     except (typer.Abort, KeyboardInterrupt):
         code = 130
-    sys.exit(code)
+    except BrokenPipeError:  # the reader of the output has ended, as `head` does
+        code = 1
+    sys.exit(code if _flush() else code or 1)
+
+
+def _accept_any_text() -> None:
+    """Print what the terminal's encoding does not have as an escape, instead of failing there."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _flush() -> bool:
+    """Write the rest of the output here, where a failure is no traceback; return whether all was written."""
+    is_written = True
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        try:
+            stream.flush()
+        except OSError:
+            discard_unwritten(stream)
+            is_written = False
+    return is_written

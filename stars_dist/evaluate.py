@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from actors.checkpoint_path import STATE_FILE
-from actors.cpu_cores import allotted_cores
+from actors.checkpoint_path import STATE_FILE, checkpoint_paths
+from actors.cores import num_cores
 from actors.evaluation_result import EvaluationResult
 from actors.evaluator import evaluate_suite
-from actors.policy_weights import PolicyWeights, find_policy_file, read_policy
+from actors.policy_weights import POLICY_FILE, PolicyWeights, find_policy_file, read_policy
 from stars_dist.config.run_plan import RunPlan
 from stars_dist.monitor.console import Console
 from stars_dist.run_files.directory import RunDirectory
@@ -29,10 +30,27 @@ class CheckpointPolicy(NamedTuple):
 def read_checkpoint_policy(run_or_checkpoint: Path) -> CheckpointPolicy:
     """Read the policy of a checkpoint, or of a run's newest one; ValueError where it cannot be evaluated."""
     file = find_policy_file(run_or_checkpoint)
-    weights, _ = read_policy(file)
     checkpoint = file.resolve().parent
+    try:
+        weights, env_steps = _read(checkpoint / file.name)
+    except ValueError as error:
+        raise ValueError(f"{error}; {_remedy(checkpoint)}") from None
     plan = RunDirectory.existing(checkpoint.parent.parent).read_plan()
-    return CheckpointPolicy(file.parent, weights, _env_steps(checkpoint), plan)
+    return CheckpointPolicy(file.parent, weights, env_steps, plan)
+
+
+def _read(file: Path) -> tuple[PolicyWeights, int]:
+    weights, _ = read_policy(file)
+    return weights, _env_steps(file.parent)
+
+
+def _remedy(damaged: Path) -> str:
+    """Name the newest checkpoint that is whole beside a damaged one."""
+    for path in reversed(checkpoint_paths(damaged.parent.parent)):
+        with contextlib.suppress(ValueError):
+            if path != damaged and _read(path / POLICY_FILE):
+                return f"the newest other one that is whole: stars-dist evaluate {path}"
+    return "there is no whole one beside it"
 
 
 def evaluate_checkpoint(
@@ -54,7 +72,7 @@ def evaluate_checkpoint(
         episodes=episodes,
         seed=plan.config.seed,
         environment=plan.config.environment,
-        num_processes=min(num_processes or allotted_cores(), num_tasks),
+        num_processes=min(num_processes or num_cores(), num_tasks),
         progress=progress,
     )
     console.close()
@@ -66,6 +84,4 @@ def _env_steps(checkpoint: Path) -> int:
     try:
         return int(json.loads((checkpoint / STATE_FILE).read_text())["env_steps"])
     except (OSError, ValueError, KeyError, TypeError):
-        raise ValueError(
-            f"a checkpoint must hold a whole {STATE_FILE}, {checkpoint} does not; use another checkpoint"
-        ) from None
+        raise ValueError(f"a checkpoint must hold a whole {STATE_FILE}, {checkpoint} does not") from None

@@ -6,7 +6,6 @@ seed end with the same weights and the same metrics, but for wall time and `perf
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -28,6 +27,7 @@ from stars_dist.build.learner import build_learner, choose_device
 from stars_dist.build.rollout import build_worker
 from stars_dist.config.run_plan import RunPlan
 from stars_dist.errors import checking_input
+from stars_dist.interruption import Interruption, RunInterruptedError
 from stars_dist.monitor.console import Console
 from stars_dist.monitor.recorder import Recorder
 from stars_dist.monitor.run_monitor import RunMonitor
@@ -64,18 +64,32 @@ class SerialRun:
         """Whether every step is made and learned from."""
         return self._worker.finished and self._learner.loop.is_finished
 
-    def train(self, interrupted: threading.Event) -> bool:
-        """Train to the step budget; return False if interrupted. A checkpoint is written in either case."""
+    def train(self, interruption: Interruption) -> None:
+        """Train to the step budget; a checkpoint is written in any case.
+
+        Raises:
+            RunInterruptedError: a signal came before the run was done.
+        """
         evaluations = evaluation_period(self._plan, self._monitor.env_steps)
         self._learner.loop.publish()
-        while not self.is_finished and not interrupted.is_set():
+        while not self.is_finished and not interruption.is_set():
             self._round()
             self._snapshots.advance(self._monitor.env_steps)
             if evaluations.is_due(self._monitor.env_steps) and self._learner.loop.learner_steps:
-                self._monitor.record_evaluation(self.evaluate(self._plan.config.evaluation.episodes_per_task))
+                self._evaluate_between(interruption)
         self._learner.loop.stop()  # or an interrupted run would wait here for batches that nobody collects
         self._learner.loop.run()  # publishes and saves
-        return self.is_finished
+        if not self.is_finished:
+            raise RunInterruptedError
+
+    def _evaluate_between(self, interruption: Interruption) -> None:
+        episodes = self._plan.config.evaluation.episodes_per_task
+        try:
+            with interruption.raising():
+                result = self.evaluate(episodes)
+        except RunInterruptedError:
+            return  # the run is still to be saved
+        self._monitor.record_evaluation(result)
 
     def evaluate(self, episodes: int) -> EvaluationResult:
         """Evaluate all tasks in this process with the weights of this moment."""
@@ -131,21 +145,24 @@ def train_serially(
     plan: RunPlan,
     console: Console,
     begin: Callable[[Console], Start],
-    interrupted: threading.Event,
-) -> EvaluationResult | None:
-    """Train to the step budget and evaluate; return None if interrupted."""
+    interruption: Interruption,
+) -> EvaluationResult:
+    """Train to the step budget and evaluate; RunInterruptedError after a signal."""
     with checking_input():
         choose_device(plan.config.device)
     start = begin(console)
     with closing(Recorder(run, start.metrics_end)) as recorder:
         console.phase("computing the tasks' goals")
-        prepare_suite(plan.suite, plan.config.seed, run.goals_file)
+        with interruption.raising():
+            prepare_suite(plan.suite, plan.config.seed, run.goals_file)
         monitor = RunMonitor(plan, recorder, console)
+        interruption.learner_steps = lambda: monitor.learner_steps
         with closing(SerialRun(run, plan, monitor, start.checkpoint)) as serial:
             console.phase("training in one process")
-            if not serial.train(interrupted):
-                return None
-            result = serial.evaluate(plan.config.evaluation.final_episodes_per_task)
+            serial.train(interruption)
+            console.phase(f"evaluating all {plan.num_tasks} tasks")
+            with interruption.raising():
+                result = serial.evaluate(plan.config.evaluation.final_episodes_per_task)
             monitor.record_evaluation(result)
             console.line(f"sha256 of the weights: {serial.weights_hash()}")
             return result

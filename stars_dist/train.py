@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import typer
@@ -19,7 +15,9 @@ from stars_dist import __version__
 from stars_dist.config.merge import ResolvedRun
 from stars_dist.config.run_plan import RunPlan
 from stars_dist.errors import RunFailedError, checking_input
+from stars_dist.interruption import Interruption, RunInterruptedError
 from stars_dist.monitor.console import Console
+from stars_dist.monitor.metrics import recorded_updates
 from stars_dist.run_files.directory import RunDirectory
 from stars_dist.run_files.provenance import provenance, this_start
 
@@ -33,8 +31,8 @@ LOGGED_BY_US = "worker processes have been started|A worker died or was killed"
 Begin = Callable[[Console], "Start"]
 """Make a start's first entries in the run directory; called once it is known that the run can start."""
 
-Train = Callable[[RunDirectory, RunPlan, Console, Begin, threading.Event], EvaluationResult | None]
-"""Train to the step budget and evaluate; return None if interrupted, with a checkpoint written."""
+Train = Callable[[RunDirectory, RunPlan, Console, Begin, Interruption], EvaluationResult]
+"""Train to the step budget and evaluate; RunInterruptedError after a signal, with a checkpoint written."""
 
 
 def start_new(run: RunDirectory, resolved: ResolvedRun, presets: str) -> None:
@@ -50,19 +48,25 @@ def start_new(run: RunDirectory, resolved: ResolvedRun, presets: str) -> None:
 
         with checking_input():
             run.create()
-        run.write_config(resolved.plan.config)
         run.write_provenance(provenance(resolved.plan.config.seed, presets, resolved.origins))
+        run.write_config(resolved.plan.config)  # last: it makes the directory a run
         return Start(None, 0, None)
 
     _train(run, resolved.plan, begin)
 
 
 def resume(run: RunDirectory, plan: RunPlan) -> None:
-    """Go on with a run that ended; `plan` may have more steps than before. Raises as `start_new`."""
+    """Go on with a run that ended; `plan` may have more steps than before.
+
+    Raises:
+        UserError: it has learned and has no whole checkpoint; else as `start_new`.
+    """
 
     def begin(console: Console) -> Start:
-        from stars_dist.run_files.resume_point import find_start
+        from stars_dist.run_files.resume_point import check_resumable, find_start
 
+        with checking_input():
+            check_resumable(run, plan, recorded_updates(run.metrics_file))
         run.write_config(plan.config)
         record = run.read_provenance()
         record["resumes"].append(this_start())
@@ -73,25 +77,38 @@ def resume(run: RunDirectory, plan: RunPlan) -> None:
 
 
 def _train(run: RunDirectory, plan: RunPlan, begin: Begin) -> None:
+    interruption = Interruption()
     console = _introduce(run, plan)
+    with interruption.listening():
+        try:
+            result = _load_and_train(run, plan, console, begin, interruption)
+        except RunInterruptedError:
+            console.close()
+            _conclude_interrupted(run, console, interruption.learner_steps())
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+        except KeyboardInterrupt:
+            console.close()
+            _conclude_quit(run, console, interruption.learner_steps())
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+        finally:
+            console.close()
+        _conclude(run, console, result)
+
+
+def _load_and_train(
+    run: RunDirectory, plan: RunPlan, console: Console, begin: Begin, interruption: Interruption
+) -> EvaluationResult:
     os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", LOGGED_BY_US)  # Ray reads it when it is imported
     console.phase("loading torch")  # seconds on a cold disk
     from learner.finite_guard import NonFiniteLossError
 
     train = _import_mode(plan)
-    with _interruptible() as interrupted:
-        try:
-            result = train(run, plan, console, begin, interrupted)
-        except (RunFailedError, NonFiniteLossError) as error:
-            console.close()
-            typer.echo(f"error: {error}; then: stars-dist resume {run.path}", err=True)
-            raise typer.Exit(EXIT_FAILED) from error
-        finally:
-            console.close()
-    if result is None:
-        print(f"interrupted; the run is saved, go on with: stars-dist resume {run.path}")
-        raise typer.Exit(EXIT_INTERRUPTED)
-    _conclude(run, result)
+    try:
+        return train(run, plan, console, begin, interruption)
+    except (RunFailedError, NonFiniteLossError) as error:
+        console.close()
+        console.error(f"error: {error}; then: stars-dist resume {run.path}")
+        raise typer.Exit(EXIT_FAILED) from error
 
 
 def _import_mode(plan: RunPlan) -> Train:
@@ -113,31 +130,48 @@ def _introduce(run: RunDirectory, plan: RunPlan) -> Console:
     return console
 
 
-def _conclude(run: RunDirectory, result: EvaluationResult) -> None:
+def _conclude(run: RunDirectory, console: Console, result: EvaluationResult) -> None:
     from stars_dist.monitor.evaluation_metrics import evaluation_table
     from stars_dist.report.run_curve import draw_run_curve
 
     write_text(run.evaluation_file, json.dumps(result.to_json(), indent=2) + "\n")
-    print(f"\n{evaluation_table(result)}\n")
-    print(f"picture:   {draw_run_curve(run)}")
-    print(f"curves:    tensorboard --logdir {run.path.parent} --samples_per_plugin scalars=0")
-    print(f"evaluate:  stars-dist evaluate {run.path} --episodes 50")
-    print(f"go on:     stars-dist resume {run.path} --steps {2 * result.env_steps}")
+    console.line(f"\n{evaluation_table(result)}\n")
+    console.line(f"picture:   {draw_run_curve(run)}")
+    console.line(f"curves:    tensorboard --logdir {run.path.parent}")
+    console.line(f"evaluate:  stars-dist evaluate {run.path} --episodes 50")
+    console.line(f"go on:     stars-dist resume {run.path} --steps {2 * result.env_steps}")
 
 
-@contextmanager
-def _interruptible() -> Iterator[threading.Event]:
-    """Have Ctrl-C and SIGTERM set an event, so that the run is saved; a second one ends the program at once."""
-    interrupted = threading.Event()
+def _conclude_interrupted(run: RunDirectory, console: Console, learner_steps: int) -> None:
+    """Print whether the run is saved, which is what lies on the disk, and how it goes on."""
+    saved = _saved_steps(run, console)
+    go_on = f"go on with: stars-dist resume {run.path}"
+    if saved is None and learner_steps == 0:
+        console.line(f"interrupted before the first update, there was nothing to save; {go_on}")
+    elif saved is not None and saved >= learner_steps:
+        console.line(f"interrupted; the run is saved, {go_on}")
+    else:
+        console.line(f"interrupted; NOT saved: {_lost(saved, learner_steps)}; {go_on}")
 
-    def note(number: int, frame: FrameType | None) -> None:
-        if interrupted.is_set():
-            raise KeyboardInterrupt
-        interrupted.set()
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield interrupted
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def _conclude_quit(run: RunDirectory, console: Console, learner_steps: int) -> None:
+    """Print what a program that was told to quit has not saved."""
+    if not run.config_file.exists():
+        console.line("quit before the run began; nothing was written")
+        return
+    saved = _saved_steps(run, console)
+    console.line(f"quit; not saved: {_lost(saved, learner_steps)}; go on with: stars-dist resume {run.path}")
+
+
+def _saved_steps(run: RunDirectory, console: Console) -> int | None:
+    from stars_dist.run_files.resume_point import resume_point
+
+    point = resume_point(run.path, console.line)
+    return None if point is None else point.learner_steps
+
+
+def _lost(saved: int | None, learner_steps: int) -> str:
+    if saved is None:
+        return f"all {learner_steps:,} updates, there is no whole checkpoint"
+    after = f"what was learned after update {saved:,}"
+    return f"{after}, up to {learner_steps:,}" if learner_steps > saved else after

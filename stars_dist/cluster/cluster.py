@@ -9,7 +9,7 @@ import ray
 from ray._private import state
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from actors.cpu_cores import allotted_cores
+from actors.cores import num_cores
 from replay_service.transport import ray_shard_class
 from stars_dist.cluster.coordinator import Coordinator
 from stars_dist.cluster.placement import Placement, learner_threads
@@ -78,7 +78,7 @@ class Cluster:
             max_concurrency=4,
             scheduling_strategy=self._here,
         )
-        threads = learner_threads(self._plan, self._placement, allotted_cores())
+        threads = learner_threads(self._plan, self._placement, num_cores())
         learner = self._plan.config.learner.model_copy(update={"torch_threads": threads})
         plan = self._plan.override(learner=learner)
         handle = remote.remote(self._run_dir, plan, self.shards, self.coordinator, checkpoint)

@@ -5,16 +5,24 @@ from __future__ import annotations
 import logging
 import math
 import os
+import signal
 import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import chdir, contextmanager
+from pathlib import Path
 from typing import Any
 
 import ray
+import ray._private.utils
 from ray._private.utils import read_ray_address
 
 from actors.blas_threads import single_threaded_children
-from actors.cpu_cores import allotted_cores
+from actors.cores import num_cores
 
 ANSWER_TIMEOUT_S = 5.0
+LONGEST_TEMP_DIR = 35
+PACKAGES = Path(__file__).resolve().parent.parent.parent
 
 
 def connect(address: str, num_actors: int) -> bool:
@@ -26,8 +34,11 @@ def connect(address: str, num_actors: int) -> bool:
     Raises:
         ValueError: no cluster answers at the address.
     """
+    source = "--address"
+    if address == "auto" and os.environ.get("RAY_ADDRESS", "auto") not in ("auto", ""):
+        source, address = "RAY_ADDRESS", os.environ["RAY_ADDRESS"]
     if address == "auto":
-        address = os.environ.get("RAY_ADDRESS") or _started_cluster() or "local"
+        address = _started_cluster() or "local"
     options: dict[str, Any] = {
         "log_to_driver": False,
         "logging_level": logging.ERROR,
@@ -37,21 +48,33 @@ def connect(address: str, num_actors: int) -> bool:
         # All processes of the cluster inherit the one thread. On a cluster that runs already Ray itself gives a
         # process as many as its reserved cores. A runtime_env of each process would do the same, but Ray then
         # starts Python twice: half a second of a core per process, and three times as long until fifty are up.
-        with single_threaded_children():
-            start_many = {"worker_maximum_startup_concurrency": _started_at_a_time(num_actors)}
-            ray.init(address="local", include_dashboard=False, _system_config=start_many, **options)
+        start_many = {"worker_maximum_startup_concurrency": _started_at_a_time(num_actors)}
+        options |= {
+            "num_cpus": num_cores(),
+            "include_dashboard": False,
+            "_system_config": start_many,
+            "_temp_dir": _temp_dir(),
+        }
+        try:
+            with single_threaded_children(), _children_apart():
+                _init(address="local", **options)
+        except OSError as error:
+            raise ValueError(
+                f"Ray must be able to write its files, it cannot ({error}); set HOME and TMPDIR to directories "
+                "that can be written to"
+            ) from None
         return True
     refusal = _refusal(address)
     if refusal is not None:
         raise ValueError(
-            f"--address must name a running Ray cluster as HOST:PORT, got '{address}' ({refusal}); "
+            f"{source} must name a running Ray cluster as HOST:PORT, got '{address}' ({refusal}); "
             "use auto or local"
         )
     try:
-        ray.init(address=address, **options)
+        _init(address=address, **options)
     except (ConnectionError, RuntimeError) as error:
         raise ValueError(
-            f"--address must name a Ray cluster that lets this process in, got '{address}' ({error}); "
+            f"{source} must name a Ray cluster that lets this process in, got '{address}' ({error}); "
             "set RAY_AUTH_MODE as the cluster has it, and use the same Ray and Python version"
         ) from None
     return False
@@ -63,9 +86,68 @@ def resources_here() -> dict[str, float]:
     return next((node["Resources"] for node in ray.nodes() if node["NodeID"] == here), {})
 
 
+def _init(**options: Any) -> None:
+    """Call ray.init from where the packages lie.
+
+    Ray puts the directory that it is called from first among those that its processes import from: a file learner.py
+    in the directory of the user would take the place of the package.
+    """
+    with _own_signals(), chdir(PACKAGES):
+        ray.init(**options)
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Keep this program's handler of SIGTERM, which saves the run first: ray.init would put others in its place.
+
+    Its Python handlers exit at once. The one of its C++ library calls this program's, and aborts 3 s later.
+    """
+    handler = signal.getsignal(signal.SIGTERM)
+    put = ray._private.utils.set_sigterm_handler
+    ray._private.utils.set_sigterm_handler = lambda handler: None
+    try:
+        yield
+    finally:
+        ray._private.utils.set_sigterm_handler = put
+        signal.signal(signal.SIGTERM, handler)
+        signal.alarm(0)  # of a SIGTERM while the C++ library's handler was in place
+
+
+_new_group = False
+
+
+@contextmanager
+def _children_apart() -> Iterator[None]:
+    """Put the processes that Ray starts within in a process group of their own.
+
+    A terminal that closes and `timeout` signal the whole group of this program. Ray's processes would end before the
+    run is saved; they end with this program in any case.
+    """
+    global _new_group
+    _new_group = True
+    try:
+        yield
+    finally:
+        _new_group = False
+
+
+def _leave_group() -> None:
+    if _new_group:
+        os.setpgid(0, 0)
+
+
+os.register_at_fork(after_in_child=_leave_group)
+
+
+def _temp_dir() -> str | None:
+    """Choose where Ray keeps its sockets, whose paths have at most 107 characters; None: where it would by itself."""
+    place = os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()
+    return None if len(place) <= LONGEST_TEMP_DIR else "/tmp/ray"
+
+
 def _started_at_a_time(num_processes: int) -> int:
     """Choose how many start at once: Ray's choice is the cores, and past four times that many in all it warns."""
-    return max(allotted_cores(), math.ceil(num_processes / 3))
+    return max(num_cores(), math.ceil(num_processes / 3))
 
 
 def _started_cluster() -> str | None:

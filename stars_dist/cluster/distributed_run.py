@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
 
 import ray
@@ -20,6 +19,7 @@ from stars_dist.cluster.placement import Placement, place
 from stars_dist.cluster.supervisor import Supervisor
 from stars_dist.config.run_plan import RunPlan
 from stars_dist.errors import checking_input
+from stars_dist.interruption import Interruption, RunInterruptedError
 from stars_dist.monitor.console import Console
 from stars_dist.monitor.recorder import Recorder
 from stars_dist.monitor.run_monitor import RunMonitor
@@ -28,6 +28,7 @@ from stars_dist.run_files.replay_files import PeriodicSnapshots
 from stars_dist.run_files.resume_point import Start
 
 INCARNATIONS_PER_START = 10_000  # a resumed run's actors count on from here, so that shards know them for new
+GOALS_POLL_S = 0.2
 
 
 def train_distributed(
@@ -35,21 +36,25 @@ def train_distributed(
     plan: RunPlan,
     console: Console,
     begin: Callable[[Console], Start],
-    interrupted: threading.Event,
-) -> EvaluationResult | None:
-    """Train to the step budget and evaluate; return None if interrupted, with a checkpoint written.
+    interruption: Interruption,
+) -> EvaluationResult:
+    """Train to the step budget and evaluate; RunInterruptedError after a signal, with a checkpoint written.
 
     `begin` makes the run's first entries once the cluster is known to carry it.
     """
     config = plan.config
-    with ThreadPoolExecutor(1) as beside:  # while Ray's processes start, of which this one only waits
-        goals = beside.submit(prepare_suite, plan.suite, config.seed)
-        console.phase(f"starting Ray ({config.address})")
-        with checking_input():
-            is_own_cluster = connect(config.address, plan.num_actors)
-        console.phase("computing the tasks' goals")
+    if interruption.is_set():  # while torch was loaded
+        begin(console)
+        raise RunInterruptedError
+    beside = ThreadPoolExecutor(1)  # while Ray's processes start, of which this one only waits
+    goals = beside.submit(prepare_suite, plan.suite, config.seed)
+    beside.shutdown(wait=False)
+    console.phase(f"starting Ray ({config.address})")
+    with checking_input():
+        is_own_cluster = connect(config.address, plan.num_actors)
     try:
-        goals.result()
+        console.phase("computing the tasks' goals")
+        _wait_for(goals, interruption)
         with checking_input():
             placement = place(plan, ray.cluster_resources(), resources_here())
         where = "on this machine" if is_own_cluster else "on the running cluster"
@@ -61,11 +66,21 @@ def train_distributed(
                 "the learner computes on the CPU: the cluster's GPUs are not on the node of this program"
             )
         start = begin(console)
+        interruption.check()  # after the first entries, so that `resume` can go on
         with closing(Recorder(run, start.metrics_end)) as recorder:
             monitor = RunMonitor(plan, recorder, console)
-            return _train(run, plan, console, start, placement, monitor, interrupted)
+            interruption.learner_steps = lambda: monitor.learner_steps
+            return _train(run, plan, console, start, placement, monitor, interruption)
     finally:
         ray.shutdown()
+
+
+def _wait_for(goals: Future[None], interruption: Interruption) -> None:
+    """Wait for what is computed beside, unless the run is to stop; raise what it raised."""
+    while not interruption.is_set() and not goals.done():
+        wait([goals], timeout=GOALS_POLL_S)
+    if goals.done():
+        goals.result()
 
 
 def _train(
@@ -75,8 +90,8 @@ def _train(
     start: Start,
     placement: Placement,
     monitor: RunMonitor,
-    interrupted: threading.Event,
-) -> EvaluationResult | None:
+    interruption: Interruption,
+) -> EvaluationResult:
     prepare_suite(plan.suite, plan.config.seed, run.goals_file)
     console.phase("starting actors, shards and learner")
     cluster = Cluster(run, plan, placement)
@@ -84,7 +99,7 @@ def _train(
     evaluations = PeriodicEvaluation(run, plan, NewestWeights(cluster.coordinator), monitor, start.env_steps)
     transport = RayTransport(cluster.shards)
     snapshots = PeriodicSnapshots(run, plan, transport, start.env_steps, monitor.log)
-    is_complete = supervisor.run(interrupted, evaluations, snapshots)
+    is_complete = supervisor.run(interruption, evaluations, snapshots)
     console.phase("saving a checkpoint")
     evaluations.cancel()
     snapshots.cancel()
@@ -92,11 +107,12 @@ def _train(
     monitor.write_metrics()
     console.line(_summary(plan, monitor))
     if not is_complete:
-        return None
+        raise RunInterruptedError
     num_processes = max(1, int(placement.cluster_cpus))
-    result = evaluate_at_end(run, plan, monitor.env_steps, num_processes, console, interrupted)
-    if result is not None:
-        monitor.record_evaluation(result)
+    result = evaluate_at_end(run, plan, monitor.env_steps, num_processes, console, interruption)
+    if result is None:
+        raise RunInterruptedError
+    monitor.record_evaluation(result)
     return result
 
 

@@ -43,7 +43,9 @@ SHARDS = typer.Option(None, help="auto or a number of replay shards.  [default: 
 ADDRESS = typer.Option(
     None, help="auto (a running Ray cluster, else a new local one), local, or ADDRESS.  [default: auto]"
 )
-RUN_DIR = typer.Option(None, help="Run directory.  [default: runs/<suite>-<preset>-s<seed>-<time>]")
+RUN_DIR = typer.Option(
+    None, help="Run directory.  [default: runs/<suite>-<preset>-s<seed>-<time>-<4 digits>]"
+)
 CHECKPOINT_EVERY = typer.Option(None, metavar="N", help="Environment steps between checkpoints.")
 REPLAY_SNAPSHOT_EVERY = typer.Option(
     None,
@@ -66,7 +68,7 @@ def launch(
     device: Device | None = DEVICE,
     shards: str | None = SHARDS,
     address: str | None = ADDRESS,
-    run_dir: Path | None = RUN_DIR,
+    run_dir: str | None = RUN_DIR,
     checkpoint_every: str | None = CHECKPOINT_EVERY,
     replay_snapshot_every: str | None = REPLAY_SNAPSHOT_EVERY,
     eval_every: str | None = EVAL_EVERY,
@@ -101,7 +103,7 @@ def launch(
 
 
 def _check(
-    presets: Sequence[str], assignments: Sequence[str], flags: Flags, run_dir: Path | None, label: str
+    presets: Sequence[str], assignments: Sequence[str], flags: Flags, run_dir: str | None, label: str
 ) -> tuple[ResolvedRun, RunDirectory]:
     from stars_dist.config.merge import command_layers, resolve
     from stars_dist.run_files.directory import RunDirectory
@@ -109,9 +111,19 @@ def _check(
 
     with checking_input():
         resolved = resolve(command_layers(presets, assignments, flags))
-        run = RunDirectory.unused(run_dir, resolved.plan.config, label)
+        run = RunDirectory.unused(_path(run_dir), resolved.plan.config, label)
         check_snapshots_unused(run, resolved.plan)
     return resolved, run
+
+
+def _path(run_dir: str | None) -> Path | None:
+    """Read --run-dir, of which a shell leaves the ~ of `--run-dir=~/run` as it is."""
+    if run_dir is not None and not run_dir.strip():
+        raise ValueError(f"--run-dir must name a directory, got {run_dir!r}; leave it out for runs/...")
+    try:
+        return None if run_dir is None else Path(run_dir).expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"--run-dir must name a directory, got {run_dir!r} ({error})") from None
 
 
 def _show(resolved: ResolvedRun, path: Path) -> None:

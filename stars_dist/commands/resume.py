@@ -10,6 +10,7 @@ import typer
 from stars_dist.errors import checking_input
 
 if TYPE_CHECKING:
+    from stars_dist.config.run_plan import RunPlan
     from stars_dist.run_files.directory import RunDirectory
 
 
@@ -30,7 +31,7 @@ def resume(
     with checking_input():
         directory = RunDirectory.existing(run)
         before = directory.read_plan()
-        _check_steps(directory, before.total_steps, steps)
+        _check_steps(directory, before, steps)
         if shards is not None and shards < 1:
             raise ValueError(f"--shards must be at least 1, got {shards}; give the new number of shards")
         plan = plan_resumed(before, steps, shards, address)
@@ -40,14 +41,15 @@ def resume(
     resume_run(directory, plan)
 
 
-def _check_steps(directory: RunDirectory, before: int, steps: int | None) -> None:
+def _check_steps(directory: RunDirectory, plan: RunPlan, steps: int | None) -> None:
+    before = plan.total_steps
     if steps is not None and steps < 1:
         raise ValueError(f"--steps must be at least 1, got {steps}; give the new total of environment steps")
     if steps is not None and steps < before:
         raise ValueError(
             f"--steps must be at least the run's {before}, got {steps}; it is the new total, not what is added"
         )
-    if directory.evaluation_file.exists() and (steps or before) <= before:
+    if directory.has_finished(plan) and (steps or before) <= before:
         raise ValueError(
             f"a finished run needs more steps to go on, {directory.path} has made its {before}; "
             f"use --steps {2 * before}"

@@ -18,7 +18,7 @@ class RunConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     suite: str = Field("mt10", description=SUITE_GRAMMAR)
-    seed: int = Field(1, ge=0, description="root of every random stream and of the goals")
+    seed: int = Field(1, ge=0, lt=2**32, description="root of every random stream and of the goals")
     steps: int | None = Field(
         None, ge=1, description="environment steps over all tasks; null: the suite's budget"
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
 import sys
 import threading
@@ -15,12 +17,13 @@ REPAINT_EVERY_S = 0.5
 class Console:
     """Prints what the program is doing, and again at least every few seconds, so that silence means a fault.
 
-    `phase` names what is in progress; `progress` replaces its detail. A thread repeats the newest of both.
+    `phase` names what is in progress; `progress` replaces its detail. A thread repeats the newest of both. What cannot
+    be written, to a closed pipe or a full disk, is lost and nothing else.
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:
-        self._stream = stream or sys.stdout
-        self._is_terminal = self._stream.isatty()
+        self._stream = stream or sys.stdout  # None where the program has no output
+        self._is_terminal = self._stream is not None and self._stream.isatty()
         self._started = time.monotonic()
         self._last_line = self._started
         self._detail: str | None = None
@@ -38,6 +41,12 @@ class Console:
         """Print a line that stays."""
         with self._lock:
             self._print(text)
+
+    def error(self, text: str) -> None:
+        """Print a line on standard error."""
+        with self._lock:
+            self._wipe()
+            _write(sys.stderr, f"{text}\n")
 
     def phase(self, text: str) -> None:
         """Begin a phase: print it and repeat it while it lasts."""
@@ -72,16 +81,41 @@ class Console:
 
     def _print(self, text: str) -> None:
         self._wipe()
-        print(text, file=self._stream, flush=True)
+        self._write(f"{text}\n")
         self._last_line = time.monotonic()
 
     def _paint(self, text: str) -> None:
         self._wipe()
-        self._stream.write(text[: shutil.get_terminal_size().columns - 1])
-        self._stream.flush()
+        self._write(text[: shutil.get_terminal_size().columns - 1])
         self._painted = True
 
     def _wipe(self) -> None:
         if self._painted:
-            self._stream.write("\r\x1b[2K")
+            self._write("\r\x1b[2K")
             self._painted = False
+
+    def _write(self, text: str) -> None:
+        _write(self._stream, text)
+
+
+def _write(stream: TextIO | None, text: str) -> None:
+    if stream is None:
+        return
+    try:
+        stream.write(text)
+        stream.flush()
+    except OSError:
+        discard_unwritten(stream)
+
+
+def discard_unwritten(stream: TextIO) -> None:
+    """Empty the buffer of a stream that cannot be written to, or each later flush, the one at exit too, would fail."""
+    with contextlib.suppress(OSError, ValueError):  # a stream that is no file cannot be redirected
+        descriptor = stream.fileno()
+        place = os.dup(descriptor)
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, descriptor)
+        stream.flush()
+        os.dup2(place, descriptor)  # a disk may have room again
+        os.close(place)
+        os.close(nowhere)

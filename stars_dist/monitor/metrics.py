@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from replay_service.atomic_file import write_text
+from replay_service.atomic_file import atomic_file
 
 
 class Clocks(NamedTuple):
@@ -17,6 +18,12 @@ class Clocks(NamedTuple):
     env_steps: int
     learner_steps: int
     wall_time_s: float
+
+
+# A line as MetricsFile writes it: the clocks, then values by names without braces. To parse all of it takes far longer.
+_WHOLE_LINE = re.compile(
+    rb'\{"env_steps": (\d+), "learner_steps": (\d+), "wall_time_s": (\d+(?:\.\d+)?)(?:, "[^{}]*)?\}\n?'
+)
 
 
 class MetricsFile:
@@ -37,18 +44,48 @@ class MetricsFile:
 
 
 def read_metrics(path: Path) -> Iterator[dict[str, float]]:
-    """Read the lines of a metrics file; a last line that a crash cut short is left out."""
-    if not path.exists():
-        return
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            yield json.loads(line)
-        except json.JSONDecodeError:
-            return
+    """Read the lines of a metrics file; those that a crash cut short or that are damaged are left out."""
+    return (values for line in _lines(path) if (values := _parse(line)) is not None)
+
+
+def recorded_updates(path: Path) -> int:
+    """Find the most learner steps that a metrics file tells of; 0 without one."""
+    return max((clocks.learner_steps for line in _lines(path) if (clocks := _clocks(line))), default=0)
 
 
 def cut_metrics(path: Path, env_steps: int | None) -> float:
-    """Drop a torn last line and the lines beyond `env_steps`; return the wall time reached so far, in s."""
-    kept = [line for line in read_metrics(path) if env_steps is None or line["env_steps"] <= env_steps]
-    write_text(path, "".join(json.dumps(line) + "\n" for line in kept))
-    return max((line["wall_time_s"] for line in kept), default=0.0)
+    """Drop damaged lines and those beyond `env_steps`; return the wall time reached so far, in s.
+
+    One line at a time, of which the clocks alone are parsed: of many tasks a file has gigabytes.
+    """
+    wall_time_s = 0.0
+    with atomic_file(path) as file:
+        for line in _lines(path):
+            clocks = _clocks(line)
+            if clocks is not None and (env_steps is None or clocks.env_steps <= env_steps):
+                file.write(line.rstrip(b"\n") + b"\n")
+                wall_time_s = max(wall_time_s, clocks.wall_time_s)
+    return wall_time_s
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    if path.exists():
+        with path.open("rb") as file:
+            yield from file
+
+
+def _clocks(line: bytes) -> Clocks | None:
+    """Read the clocks of a line; None where it is damaged."""
+    if (match := _WHOLE_LINE.fullmatch(line)) is not None:
+        return Clocks(int(match[1]), int(match[2]), float(match[3]))
+    values = _parse(line)
+    return None if values is None else Clocks(*(values[clock] for clock in Clocks._fields))  # pyright: ignore[reportArgumentType]
+
+
+def _parse(line: bytes) -> dict[str, float] | None:
+    try:
+        values = json.loads(line)
+    except ValueError:
+        return None
+    is_whole = isinstance(values, dict) and all(clock in values for clock in Clocks._fields)
+    return values if is_whole else None

@@ -61,6 +61,11 @@ def read_finished_run(path: Path) -> FinishedRun:
         raise ValueError(
             f"a report needs finished runs, {path} has no evaluation.json; go on with: stars-dist resume {path}"
         )
+    if not run.has_finished(run.read_plan()):
+        raise ValueError(
+            f"a report needs finished runs, {path} was given more steps since its evaluation.json; "
+            f"go on with: stars-dist resume {path}"
+        )
     record = run.read_provenance()
     lines = list(read_metrics(run.metrics_file))
     settings = {".".join(key): value for key, value in leaves(run.read_config().model_dump())}

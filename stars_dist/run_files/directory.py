@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import secrets
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,8 +13,9 @@ from typing import IO, Any
 
 import yaml
 
-from actors.checkpoint_path import checkpoint_path
-from replay_service.atomic_file import write_text
+from actors.checkpoint_path import DIRECTORY, checkpoint_path
+from actors.evaluation_result import EvaluationResult
+from replay_service.atomic_file import is_temporary, write_text
 from stars_dist.config.run_config import RunConfig
 from stars_dist.config.run_plan import RunPlan, plan_run
 from stars_dist.run_files.older_config import complete
@@ -30,6 +32,7 @@ class RunDirectory:
         self.evaluation_file = path / "evaluation.json"  # the one at the end of the run
         self.curve_file = path / "curves.png"  # success over time, drawn at the end of the run
         self.failures_file = path / "failures.log"  # what died, and why
+        self.checkpoints = path / DIRECTORY
         self.goals_file = path / "goals.npz"
         self.replay = path / "replay"  # the mapped files of the shards
         self.snapshots = path / "replay-snapshots"  # unless replay.snapshot_dir names another place
@@ -45,21 +48,42 @@ class RunDirectory:
         """Choose the directory of a new run; it is not made yet.
 
         Raises:
-            ValueError: when the directory holds a run already or is a file.
+            ValueError: when the directory holds anything already, is a file or cannot be written to.
         """
         run = cls(path or _default_path(config, preset_label))
-        if run.config_file.exists():
-            raise ValueError(
-                f"a new run needs a directory without one, {run.path} holds a run; "
-                f"use `stars-dist resume {run.path}` or another --run-dir"
-            )
-        nearest = next(place for place in (run.path, *run.path.absolute().parents) if place.exists())
+        try:
+            run.check_unused()
+            nearest = next(place for place in (run.path, *run.path.absolute().parents) if place.exists())
+        except OSError as error:  # such as a name that is too long
+            raise _unusable(run.path, error) from None
         if not nearest.is_dir() or not os.access(nearest, os.W_OK):
             what = "no directory that can be written to" if nearest.is_dir() else "a file"
             raise ValueError(
                 f"a run needs a directory to write to, {nearest} is {what}; use another --run-dir"
             )
         return run
+
+    def check_unused(self) -> None:
+        """Check that the directory is absent, or empty but for what a start leaves that ended too soon to be a run.
+
+        A start makes a run by writing config.yaml, last of its first entries; from then on `resume` goes on with it.
+
+        Raises:
+            ValueError: the directory holds a run or anything else.
+        """
+        if self.config_file.exists():
+            raise ValueError(
+                f"a new run needs a directory without one, {self.path} holds a run; "
+                f"use `stars-dist resume {self.path}` or another --run-dir"
+            )
+        too_soon = {self._lock_file.name, self.provenance_file.name}
+        names = {path.name for path in self.path.iterdir()} if self.path.is_dir() else set()
+        foreign = sorted(name for name in names - too_soon if not is_temporary(name))
+        if foreign:
+            raise ValueError(
+                f"a new run needs an absent or empty directory, {self.path} holds {', '.join(foreign[:3])}"
+                f"{', ...' if foreign[3:] else ''}; use another --run-dir"
+            )
 
     @classmethod
     def existing(cls, path: Path) -> RunDirectory:
@@ -76,24 +100,25 @@ class RunDirectory:
         return run
 
     def create(self) -> None:
-        """Make the directory and take it; ValueError where that cannot be."""
+        """Make the directory and take it; ValueError where that cannot be, or another run was faster."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ValueError(
-                f"a run directory must be one that can be made, got {self.path} ({error}); use another --run-dir"
-            ) from None
+            raise _unusable(self.path, error) from None
         self.lock()
+        self.check_unused()
 
     def lock(self) -> None:
         """Take the directory for the life of this process; another live process's claim is a ValueError."""
-        self._lock = self._lock_file.open("w")
         try:
+            self._lock = self._lock_file.open("w")
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise ValueError(
                 f"a run directory serves one process at a time, {self.path} is in use; stop that run first"
             ) from None
+        except OSError as error:
+            raise _unusable(self.path, error) from None
 
     def write_config(self, config: RunConfig) -> None:
         """Write the resolved configuration."""
@@ -112,8 +137,36 @@ class RunDirectory:
         write_text(self.provenance_file, json.dumps(record, indent=2) + "\n")
 
     def read_provenance(self) -> dict[str, Any]:
-        """Read what `write_provenance` wrote."""
-        return json.loads(self.provenance_file.read_text())
+        """Read what `write_provenance` wrote; where it is lost, what can be told without it."""
+        try:
+            record = json.loads(self.provenance_file.read_text())
+            if isinstance(record, dict) and "resumes" in record:
+                return record
+        except (OSError, ValueError):
+            pass
+        return self._lost_provenance()
+
+    def _lost_provenance(self) -> dict[str, Any]:
+        """Fill in a record: every start has written a file of TensorBoard's, so their number is known."""
+        starts = len(list(self.path.glob("events.out.tfevents.*")))
+        unknown = {"command": f"(unknown: {self.provenance_file.name} was lost)"}
+        return {
+            **unknown,
+            "commit": None,
+            "versions": {},
+            "seed": self.read_config().seed,
+            "presets": "unknown",
+            "origins": {},
+            "resumes": [unknown] * max(0, starts - 1),
+        }
+
+    def has_finished(self, plan: RunPlan) -> bool:
+        """Tell whether evaluation.json is of the end of the plan: a run that is given more steps keeps its old one."""
+        try:
+            result = EvaluationResult.from_json(json.loads(self.evaluation_file.read_text()))
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+        return result.env_steps >= plan.total_steps or result.learner_steps >= plan.total_updates
 
     @property
     def num_resumes(self) -> int:
@@ -121,9 +174,16 @@ class RunDirectory:
         return len(self.read_provenance()["resumes"])
 
 
+def _unusable(path: Path, error: OSError) -> ValueError:
+    return ValueError(
+        f"a run directory must be one that can be made and written to, got {path} ({error.strerror}); "
+        "use another --run-dir"
+    )
+
+
 def _default_path(config: RunConfig, preset_label: str) -> Path:
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    suite = config.suite.replace(":", "").replace(",", "+")
+    stamp = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"  # runs may start within one second
+    suite = config.suite.replace(":", "").replace(",", "+").replace("/", "-")
     if len(suite) > 40:
         suite = f"{suite[:40].rsplit('+', 1)[0]}+more"
     return Path("runs") / f"{suite}-{preset_label}-s{config.seed}-{stamp}"

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from actors.checkpoint_path import checkpoint_paths
+from actors.checkpoint_path import DAMAGED_PREFIX, checkpoint_paths, set_aside
 from learner.checkpoint import CheckpointError, read_checkpoint
 from stars_dist.config.run_plan import RunPlan
 from stars_dist.run_files.directory import RunDirectory
 from stars_dist.run_files.replay_files import prepare_replay
+from stars_dist.schedule import checkpoint_period_updates
 
 Log = Callable[[str], None]
 
@@ -32,15 +33,43 @@ class Start(NamedTuple):
 
 
 def resume_point(run_dir: Path, log: Log) -> ResumePoint | None:
-    """Find the newest whole checkpoint, None without any; damaged ones are logged and passed over."""
+    """Find the newest whole checkpoint, None without any; damaged ones are set aside and logged."""
     for path in reversed(checkpoint_paths(run_dir)):
         try:
             checkpoint = read_checkpoint(path)
         except CheckpointError as error:
-            log(f"damaged checkpoint passed over: {error}")
+            log(f"damaged checkpoint passed over: {error}; it is now {set_aside(path).name}")
             continue
         return ResumePoint(path, checkpoint.state["env_steps"], checkpoint.learner["learner_steps"])
     return None
+
+
+def check_resumable(run: RunDirectory, plan: RunPlan, recorded_updates: int) -> None:
+    """Keep a run that has learned from starting anew because its checkpoints are gone.
+
+    `recorded_updates` are those that its metrics tell of. Fewer than between two checkpoints may be without one.
+
+    Raises:
+        ValueError: it has updates that a checkpoint must hold, and none is whole; nothing was changed.
+    """
+    faults: list[str] = []
+    for path in reversed(checkpoint_paths(run.path)):
+        try:
+            read_checkpoint(path)
+        except CheckpointError as error:
+            faults.append(str(error).split(";")[0])
+        else:
+            return
+    faults += [
+        f"{path} was found damaged before" for path in sorted(run.checkpoints.glob(f"{DAMAGED_PREFIX}*"))
+    ]
+    if not faults and (run.evaluation_file.exists() or recorded_updates >= checkpoint_period_updates(plan)):
+        faults.append(f"{run.checkpoints} holds none")
+    if faults:
+        raise ValueError(
+            f"a run that has made updates needs a whole checkpoint to go on from, {run.path} has none "
+            f"({'; '.join(faults)}); restore one from a copy, or launch the run anew with another --run-dir"
+        )
 
 
 def find_start(run: RunDirectory, plan: RunPlan, log: Log) -> Start:

@@ -155,6 +155,17 @@ def test_keeps_the_newest_in_order_of_steps(
     assert checkpoint_paths(tmp_path)[-1] == checkpoint_path(tmp_path, 11)
 
 
+def test_a_damaged_one_of_a_higher_number_does_not_push_out_what_was_written(
+    tmp_path: Path, make_learner: Callable
+) -> None:
+    learner = make_learner()
+    for steps in (2, 90, 9, 10):
+        learner.learner_steps = steps
+        path = _write(tmp_path, learner, keep_last=1)
+        assert read_checkpoint(path).learner["learner_steps"] == steps
+    assert [path.name for path in checkpoint_paths(tmp_path)] == ["step-10", "step-90"]
+
+
 def test_no_checkpoint_yet(tmp_path: Path) -> None:
     assert checkpoint_paths(tmp_path) == []
 

@@ -42,6 +42,9 @@ def untimed(run: Path) -> list[dict[str, float]]:
         (["launch", "--steps", "-1"], "--steps must be greater than or equal to 1, got -1"),
         (["launch", "--shards", "99"], "got 99 shards for 10 tasks; use --shards 10"),
         (["launch", "--actors", "many"], "--actors must be a valid integer, got many"),
+        (["launch", "--seed", str(2**32)], "--seed must be less than 4294967296, got 4294967296"),
+        (["launch", "--run-dir", ""], "--run-dir must name a directory, got ''"),
+        (["launch", "--run-dir", "~no-one/run"], "--run-dir must name a directory, got '~no-one/run'"),
         (["resume", "nowhere"], "nowhere"),
         (["evaluate", "nowhere"], "nowhere"),
     ],
@@ -95,6 +98,42 @@ def test_interrupted_serial_run_saves_and_goes_on(tmp_path: Path) -> None:
     assert [path.name for path in (run / "checkpoints").iterdir()] == [
         f"step-{int(metrics(run)[-1]['learner_steps'])}"
     ]
+
+
+def test_a_finished_run_with_more_steps_goes_on_after_an_interruption_and_not_without_checkpoints(
+    tmp_path: Path,
+) -> None:
+    run = tmp_path / "run"
+    small = ["--suite", "toy:2", "--preset", "small", "--eval-episodes", "2", "--serial"]
+    assert stars_dist("launch", *small, "--steps", "1400", "--run-dir", run).returncode == 0
+    process = subprocess.Popen([*COMMAND, "resume", str(run), "--steps", "400000"])
+    try:
+        wait_for(lambda: metrics(run)[-1]["env_steps"] > 1400, 90)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 130
+    finally:
+        process.kill()
+    assert stars_dist("resume", run, "--steps", "400").returncode == 2
+    process = subprocess.Popen([*COMMAND, "resume", str(run)])  # the command that was printed
+    try:
+        before = metrics(run)[-1]["env_steps"]
+        wait_for(lambda: metrics(run)[-1]["env_steps"] > before, 90)
+    finally:
+        process.kill()
+        process.wait()
+    kept = (run / "evaluation.json").read_bytes()
+    newest, *older = sorted((run / "checkpoints").iterdir(), key=lambda path: -int(path.name[5:]))
+    (newest / "policy.npz").write_bytes(b"torn")
+    evaluated = stars_dist("evaluate", run, "--episodes", "1")
+    assert evaluated.returncode == 2
+    assert (f"stars-dist evaluate {older[0]}" if older else "no whole one") in evaluated.stderr
+    for checkpoint in older:
+        (checkpoint / "state.json").unlink()
+    refused = stars_dist("resume", run)
+    assert refused.returncode == 2
+    assert f"{newest}/policy.npz is damaged" in refused.stderr
+    assert len(refused.stderr.strip().splitlines()) == 1
+    assert (run / "evaluation.json").read_bytes() == kept
 
 
 @pytest.mark.cluster

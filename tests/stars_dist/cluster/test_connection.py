@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from stars_dist.cluster.connection import connect
 
+ROOT = Path(__file__).resolve().parent.parent.parent.parent
 OTHER_RUN = """
 import ray, sys
 ray.init(address="local", include_dashboard=False, log_to_driver=False)
@@ -42,6 +44,42 @@ def test_auto_joins_a_cluster_that_is_named_and_never_the_private_one_of_another
         assert starts_its_own(RAY_ADDRESS=address) == "False"
     finally:
         other.communicate("", timeout=60)
+
+
+IN_A_WORKER = """
+import os, signal
+import ray
+signal.signal(signal.SIGTERM, kept := lambda number, frame: None)
+from stars_dist.cluster.connection import connect
+where = os.getcwd()
+connect("auto", 1)
+import learner
+print(ray.get(ray.remote(lambda: __import__("learner").__file__).remote()) == learner.__file__)
+print(os.getcwd() == where, signal.getsignal(signal.SIGTERM) is kept, ray.cluster_resources()["CPU"])
+"""
+
+
+@pytest.mark.cluster
+def test_an_odd_environment_is_none_of_rays_business(tmp_path: Path) -> None:
+    """A learner.py where the user is, one core by affinity, a long TMPDIR, RAY_ADDRESS=auto, own signal handlers."""
+    (tmp_path / "learner.py").write_text("raise SystemExit('not this one')")
+    long = tmp_path / ("x" * 100)
+    long.mkdir()
+    environment = WITHOUT_TOKEN | {
+        "TMPDIR": str(long),
+        "RAY_ADDRESS": "auto",
+        "PYTHONPATH": str(ROOT),
+        "PYTHONSAFEPATH": "1",  # as for an installed program: the directory of the user is not searched
+    }
+    command = ["taskset", "-c", str(min(os.sched_getaffinity(0))), sys.executable, "-c", IN_A_WORKER]
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.stdout.split() == ["True", "True", "True", "1.0"], done.stderr
+
+
+def test_a_wrong_ray_address_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "http://127.0.0.1")
+    with pytest.raises(ValueError, match="RAY_ADDRESS must name a running Ray cluster"):
+        connect("auto", 1)
 
 
 def starts_its_own(**environment: str) -> str:

@@ -28,6 +28,7 @@ from stars_dist.cluster.processes import RolloutProcess
 from stars_dist.config.merge import resolve, set_layer
 from stars_dist.config.preset_files import preset_layer
 from stars_dist.config.run_plan import RunPlan
+from stars_dist.interruption import Interruption, RunInterruptedError
 from stars_dist.monitor.console import Console
 from stars_dist.run_files.directory import RunDirectory
 from stars_dist.run_files.provenance import provenance
@@ -166,7 +167,7 @@ def test_after_twenty_kills_acknowledged_is_stored_and_sampling_is_exact(
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
     monkeypatch.setattr("stars_dist.cluster.cluster.RolloutProcess", LedgerKeepingProcess)
     resolved = resolve([preset_layer("laptop"), *map(set_layer, SETTINGS)])
-    run, interrupted, killed = RunDirectory(tmp_path / "run"), threading.Event(), []
+    run, interrupted, killed = RunDirectory(tmp_path / "run"), Interruption(), []
     run.path.mkdir()
     run.write_config(resolved.plan.config)
     run.write_provenance(provenance(resolved.plan.config.seed, "laptop", resolved.origins))
@@ -177,7 +178,8 @@ def test_after_twenty_kills_acknowledged_is_stored_and_sampling_is_exact(
     killer = threading.Thread(target=kill_shards, args=(run, interrupted, killed))
     killer.start()
     try:
-        assert train_distributed(run, resolved.plan, Console(), begin, interrupted) is None
+        with pytest.raises(RunInterruptedError):
+            train_distributed(run, resolved.plan, Console(), begin, interrupted)
     finally:
         interrupted.set()
         killer.join()

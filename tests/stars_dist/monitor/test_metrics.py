@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
-from stars_dist.monitor.metrics import Clocks, MetricsFile, cut_metrics, read_metrics
+from stars_dist.monitor.metrics import Clocks, MetricsFile, cut_metrics, read_metrics, recorded_updates
 
 
 @pytest.fixture
@@ -48,3 +49,30 @@ def test_a_resumed_run_cuts_what_it_makes_again(
 def test_a_new_run_has_nothing_to_cut(tmp_path: Path) -> None:
     assert cut_metrics(tmp_path / "metrics.jsonl", None) == 0.0
     assert (tmp_path / "metrics.jsonl").read_text() == ""
+
+
+@pytest.mark.parametrize(
+    "torn", ['{"env_steps": 15', '{"env_steps": 15{"env_steps": 150}', "\x00\x00", "[]", "7"]
+)
+def test_a_torn_line_in_the_middle_costs_itself_alone(path: Path, torn: str) -> None:
+    first, *rest = path.read_text().splitlines(keepends=True)
+    path.write_text(f"{first}{torn}\n{''.join(rest)}")
+    assert [line["env_steps"] for line in read_metrics(path)] == [100, 200, 300]
+    assert recorded_updates(path) == 75
+    assert cut_metrics(path, None) == 30.0
+    assert path.read_text() == first + "".join(rest)
+
+
+def test_many_tasks_have_long_lines_and_cut_in_little_memory(tmp_path: Path) -> None:
+    values = {f"replay/sampled_age/task-{i}": float(i) for i in range(2000)}
+    file = MetricsFile(tmp_path / "metrics.jsonl")
+    for steps in range(300):
+        file.write(Clocks(steps, steps, float(steps)), values)
+    file.close()
+    tracemalloc.start()
+    try:
+        assert cut_metrics(tmp_path / "metrics.jsonl", 200) == 200.0
+        assert tracemalloc.get_traced_memory()[1] < 2**20  # a twentieth of the file
+    finally:
+        tracemalloc.stop()
+    assert sum(1 for _ in read_metrics(tmp_path / "metrics.jsonl")) == 201

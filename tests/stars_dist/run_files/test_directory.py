@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from actors.evaluation_result import EvaluationResult, TaskEvaluation
 from stars_dist.config.merge import resolve, set_layer
 from stars_dist.config.run_config import RunConfig
 from stars_dist.run_files.directory import RunDirectory
@@ -73,11 +75,63 @@ def test_configuration_and_provenance_are_read_as_they_were_written(tmp_path: Pa
     assert {path.name for path in run.path.iterdir()} == {"config.yaml", "provenance.json", "run.lock"}
 
 
+@pytest.mark.parametrize("content", [None, "", "{torn", "[]"])
+def test_a_lost_provenance_costs_itself_alone(content: str | None, tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    run.write_config(CONFIG)
+    for number in range(3):
+        (tmp_path / f"events.out.tfevents.{number}.host").touch()
+    if content is not None:
+        run.provenance_file.write_text(content)
+    record = run.read_provenance()
+    assert (record["seed"], record["origins"], run.num_resumes) == (7, {}, 2)
+    assert "provenance.json was lost" in record["command"]
+
+
+def test_an_evaluation_is_of_the_end_for_the_steps_that_it_was_made_at(tmp_path: Path) -> None:
+    plan = resolve([set_layer("suite=toy:4"), set_layer("steps=9000")]).plan
+    run = RunDirectory(tmp_path)
+    assert not run.has_finished(plan)
+    run.evaluation_file.write_text("{torn")
+    assert not run.has_finished(plan)
+    for env_steps, is_end in ((8000, False), (9000, True)):
+        task = TaskEvaluation("toy-0", 1.0, 2, (0.3, 1.0), 1.0)
+        result = EvaluationResult("toy:4", "step-1", env_steps, 1, 2, (task,))
+        run.evaluation_file.write_text(json.dumps(result.to_json()))
+        assert run.has_finished(plan) == is_end
+
+
 def test_a_directory_with_a_run_is_refused_for_another(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
     run.write_config(CONFIG)
     with pytest.raises(ValueError, match=f"holds a run; use `stars-dist resume {tmp_path}`"):
         RunDirectory.unused(tmp_path, CONFIG, "stars")
+
+
+@pytest.mark.parametrize("name", ["metrics.jsonl", "evaluation.json", "checkpoints", "replay", "notes.txt"])
+def test_a_directory_that_holds_anything_else_is_refused(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).mkdir()
+    with pytest.raises(ValueError, match=f"absent or empty directory, {tmp_path} holds {name}"):
+        RunDirectory.unused(tmp_path, CONFIG, "stars")
+    with pytest.raises(ValueError, match=f"absent or empty directory, {tmp_path} holds {name}"):
+        RunDirectory(tmp_path).create()
+
+
+def test_what_a_start_leaves_that_ended_too_soon_is_no_hindrance(tmp_path: Path) -> None:
+    for name in ("run.lock", "provenance.json", ".provenance.json.123.tmp", ".config.yaml.123.tmp"):
+        (tmp_path / name).touch()
+    RunDirectory.unused(tmp_path, CONFIG, "stars").create()
+
+
+def test_two_runs_that_start_within_a_second_have_two_directories() -> None:
+    paths = {RunDirectory.unused(None, CONFIG, "stars").path for _ in range(8)}
+    assert len(paths) > 6
+
+
+@pytest.mark.parametrize("name", ["r" * 300, "/".join(["r" * 100] * 50)])
+def test_a_name_that_is_too_long_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="can be made and written to"):
+        RunDirectory.unused(tmp_path / name, CONFIG, "stars")
 
 
 def test_a_place_below_a_file_is_refused(tmp_path: Path) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from learner.checkpoint import write_checkpoint
+from learner.sac import SacLearner
 from stars_dist.build.learner import fresh_learner
 from stars_dist.config.merge import resolve, set_layer
 from stars_dist.config.preset_files import preset_layer
 from stars_dist.config.run_plan import RunPlan
 from stars_dist.run_files.directory import RunDirectory
-from stars_dist.run_files.resume_point import ResumePoint, find_start, resume_point
+from stars_dist.run_files.resume_point import ResumePoint, check_resumable, find_start, resume_point
+from stars_dist.schedule import checkpoint_period_updates
 
 
 @pytest.fixture(scope="module")
@@ -23,11 +26,16 @@ def plan() -> RunPlan:
 @pytest.fixture
 def run(plan: RunPlan, tmp_path: Path) -> RunDirectory:
     """A run with the checkpoints of 10 and of 20 updates, 100 and 140 environment steps."""
-    learner = fresh_learner(plan)
     for updates, env_steps in ((10, 100), (20, 140)):
-        learner.learner_steps = updates
+        learner = learner_at(updates, plan)
         write_checkpoint(tmp_path, learner, "toy:2", {"env_steps": env_steps}, keep_last=2)
     return RunDirectory(tmp_path)
+
+
+def learner_at(updates: int, plan: RunPlan) -> SacLearner:
+    learner = fresh_learner(plan)
+    learner.learner_steps = updates
+    return learner
 
 
 def damage(checkpoint: Path) -> None:
@@ -48,14 +56,41 @@ def test_a_damaged_checkpoint_is_logged_and_passed_over(run: RunDirectory) -> No
     assert line.startswith("damaged checkpoint passed over: ") and "step-20" in line
 
 
-def test_without_a_whole_checkpoint_a_run_starts_anew(run: RunDirectory, plan: RunPlan) -> None:
+def test_a_damaged_checkpoint_is_set_aside(run: RunDirectory, plan: RunPlan) -> None:
+    for _ in range(2):
+        damage(run.checkpoint(20))
+        resume_point(run.path, print)
+        write_checkpoint(run.path, learner_at(20, plan), "toy:2", {"env_steps": 140}, keep_last=2)
+    names = {path.name for path in run.checkpoints.iterdir()}
+    assert names == {"step-10", "step-20", "damaged-step-20", "damaged-step-20.2"}
+
+
+def test_before_the_first_checkpoint_a_run_starts_anew(plan: RunPlan, tmp_path: Path) -> None:
     log: list[str] = []
-    damage(run.checkpoint(10))
-    damage(run.checkpoint(20))
-    assert resume_point(run.path, log.append) is None
+    run = RunDirectory(tmp_path)
+    check_resumable(run, plan, recorded_updates=0)
+    check_resumable(run, plan, recorded_updates=checkpoint_period_updates(plan) - 1)
     start = find_start(run, plan, log.append)
     assert (start.checkpoint, start.env_steps) == (None, 0)
     assert "no checkpoint yet: learner and counters start anew" in log
+
+
+def test_a_run_that_has_learned_does_not_start_anew(run: RunDirectory, plan: RunPlan) -> None:
+    check_resumable(run, plan, 20)
+    damage(run.checkpoint(20))
+    check_resumable(run, plan, 20)
+    damage(run.checkpoint(10))
+    with pytest.raises(ValueError, match=r"step-20/learner\.pt is damaged.*step-10/learner\.pt is damaged"):
+        check_resumable(run, plan, 20)
+    resume_point(run.path, print)
+    with pytest.raises(ValueError, match="damaged-step-10 was found damaged before"):
+        check_resumable(run, plan, 20)
+    shutil.rmtree(run.checkpoints)
+    with pytest.raises(ValueError, match="checkpoints holds none"):
+        check_resumable(run, plan, checkpoint_period_updates(plan))
+    run.evaluation_file.touch()
+    with pytest.raises(ValueError, match="checkpoints holds none"):
+        check_resumable(run, plan, 0)
 
 
 def test_metrics_beyond_a_lost_replay_are_made_again(run: RunDirectory, plan: RunPlan) -> None:

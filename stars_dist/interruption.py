@@ -1,0 +1,68 @@
+"""The interruption of a run by signals: the first one has it saved, a second one ends the program."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, `kill` and schedulers, a closed terminal
+_ACKNOWLEDGED = b"\nstopping after this update and saving; again: quit without saving\n"
+_STANDARD_ERROR = 2
+
+
+class RunInterruptedError(KeyboardInterrupt):
+    """A signal ended the run in order; all that it had is saved, or there was nothing to save yet.
+
+    No `Exception`, so that no library takes it for an error of its own.
+    """
+
+
+class Interruption(threading.Event):
+    """Whether a run is to stop. `learner_steps` tells how many updates it has made, once a mode has set it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.learner_steps: Callable[[], int] = lambda: 0
+        self._raises = False
+
+    @contextmanager
+    def listening(self) -> Iterator[Interruption]:
+        """Have the signals set this event, and a second one raise KeyboardInterrupt."""
+        # Under nohup the end of the terminal is to be ignored.
+        ignored = {signal.SIGHUP} if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else set()
+        before = {number: signal.signal(number, self._note) for number in SIGNALS if number not in ignored}
+        try:
+            yield self
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    @contextmanager
+    def raising(self) -> Iterator[None]:
+        """Have the first signal raise RunInterruptedError at once: within is nothing that must be completed."""
+        self._raises = True
+        try:
+            self.check()
+            yield
+        finally:
+            self._raises = False
+
+    def check(self) -> None:
+        """Raise RunInterruptedError if the run is to stop."""
+        if self.is_set():
+            raise RunInterruptedError
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.is_set():
+            raise KeyboardInterrupt
+        self.set()
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            # Past Python's streams: the code that was interrupted may be writing to them.
+            os.write(_STANDARD_ERROR, _ACKNOWLEDGED)
+        if self._raises:
+            raise RunInterruptedError
