@@ -33,7 +33,7 @@ class SharedConfig(_Model):
         description="equal: all slices start as copies of one (PaCo); independent: each drawn on its own",
     )
     mix_init: Literal["simplex", "normal", "uniform", "one_hot"] = Field(
-        default="normal",
+        default="simplex",
         description="start of w: simplex: random, positive, sum one; normal: N(0, 1) per component; uniform: 1/K; "
         "one_hot: one slice per task in turn; the last two with 10 % of noise and independent slices only",
     )

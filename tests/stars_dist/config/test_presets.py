@@ -39,6 +39,7 @@ DIFFERS: dict[str, dict[str, Any]] = {
     | {
         "network.unique.enabled": False,
         "network.shared.slice_init": "equal",
+        "network.shared.mix_init": "normal",
         "network.shared.mix_norm": "none",
     },
 }
