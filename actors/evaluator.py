@@ -78,7 +78,8 @@ def run_episodes(
 ) -> tuple[int, list[float]]:
     """Run episodes, episode i with goal i; return how many succeeded at any step, and the return of each.
 
-    An episode goes on after its success, so that the returns of all have the same number of steps.
+    An episode goes on after its success, so that the returns of all have the same number of steps. An environment
+    without a success flag never succeeds.
     """
     successes, returns = 0, []
     for episode in range(episodes):
@@ -87,7 +88,7 @@ def run_episodes(
         while not (terminated or truncated):
             obs, reward, terminated, truncated, info = env.step(act(obs))
             return_ += reward
-            success = success or info["success"] > 0.0
+            success = success or info.get("success", 0.0) > 0.0
         successes += success
         returns.append(return_)
     return successes, returns
