@@ -30,8 +30,12 @@ def pooled_layer(
 
 
 def pooled_head(ensemble: int, layer: LayerLayout, generator: torch.Generator) -> nn.Parameter:
-    """Draw an output layer's pool: small uniform weights and biases, slices equal so that tasks start alike."""
-    pool = torch.empty(ensemble, 1, layer.fan_in + 1, layer.fan_out)
+    """Draw an output layer's pool: small uniform weights and biases; slices equal, but the tasks' own heads differ.
+
+    Slices that are mixed start as copies, as those of the trunk; heads of the tasks are drawn each, as in rainx0r/mtrl.
+    """
+    drawn = layer.slices if layer.pooling == "per_task" else 1
+    pool = torch.empty(ensemble, drawn, layer.fan_in + 1, layer.fan_out)
     pool.uniform_(-3e-3, 3e-3, generator=generator)
     return nn.Parameter(pool.expand(-1, layer.slices, -1, -1).contiguous())
 

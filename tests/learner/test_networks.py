@@ -128,6 +128,13 @@ def test_simplex_mix_keeps_the_scale_of_equal_slices() -> None:
     assert mix.min() > 0 and mix.std() > 0.02
 
 
+def test_heads_of_the_tasks_are_drawn_each_and_slices_of_a_mixed_head_are_copies() -> None:
+    for method, alike in (("mtmhsac", False), ("stars", True)):
+        head = critic_network(method_config(method), SPEC, torch.Generator().manual_seed(0)).head
+        assert torch.equal(head[:, 0], head[:, 1]) == alike
+        assert 2e-3 < head.abs().max() <= 3e-3
+
+
 def test_independent_slices_differ() -> None:
     config = SMALL.model_copy(update={"shared": SharedConfig(num_slices=3, slice_init="independent")})
     network = actor_network(config, SPEC, torch.Generator().manual_seed(0))
