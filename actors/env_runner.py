@@ -57,7 +57,8 @@ class EnvRunner:
 
     def restart(self) -> None:
         """Begin a new episode and give up the one in progress."""
-        self._return, self._length, self._success = 0.0, 0, False
+        self._return, self._length = 0.0, 0
+        self._success: bool | None = None  # until the environment gives a flag
         while True:
             try:
                 self.obs, _ = self.environment.reset()  # f32[O]
@@ -86,7 +87,8 @@ class EnvRunner:
         self.env_steps += 1
         self._return += reward
         self._length += 1
-        self._success = self._success or info["success"] > 0.0
+        if (flag := info.get("success")) is not None:
+            self._success = bool(self._success) or flag > 0.0
         if terminated or truncated:
             self._end_episode(weights_version)
         else:

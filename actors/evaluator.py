@@ -84,7 +84,8 @@ def run_episode(act: Act, env: GoalEnvironment, number: int) -> EpisodeResult:
     """Run episode `number`, with the goal of that number; successful if it was at any step.
 
     It goes on after its success, so that the returns of all have the same number of steps. An environment that raises
-    or gives NaN ends it as failed. One that hangs hangs its caller: only another process can end it.
+    or gives NaN ends it as failed; one without a success flag never succeeds. One that hangs hangs its caller: only
+    another process can end it.
     """
     return_, success = 0.0, False
     try:
@@ -94,7 +95,7 @@ def run_episode(act: Act, env: GoalEnvironment, number: int) -> EpisodeResult:
             obs, reward, terminated, truncated, info = env.step(act(obs))
             check_finite(obs, reward)
             return_ += reward
-            success = success or info["success"] > 0.0
+            success = success or info.get("success", 0.0) > 0.0
     except Exception as error:  # whatever a simulation raises, the evaluation goes on
         return EpisodeResult(False, return_, f"{type(error).__name__}: {error}".splitlines()[0])
     return EpisodeResult(success, return_)

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 class GoalEnvironment(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     """A Gymnasium environment whose `reset(options={"goal": i})` starts goal i, and a random goal without it.
 
-    An episode is truncated at the horizon, never terminated. `info` has `goal` and, after a step, `success`.
-    Noise is added to what the simulation gave, from the environment's own random stream. Subclasses implement
-    `_start` and `_advance`, and draw whatever they draw from `self.np_random`.
+    An episode is truncated at the horizon, never terminated. `info` has `goal` and, after a step, `success`,
+    which is missing where the environment has no success flag. Noise is added to what the simulation gave, from the
+    environment's own random stream. Subclasses implement `_start` and `_advance`, and draw whatever they draw from
+    `self.np_random`.
     """
 
     observation_noise = 0.0  # standard deviation, units of the observation
@@ -60,7 +61,7 @@ class GoalEnvironment(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
 
     @abstractmethod
     def _advance(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, dict[str, Any]]:
-        """Make one step; return observation, reward and an info with `success`."""
+        """Make one step; return observation, reward and an info, with `success` where there is a flag."""
 
     def _begin(self, number: int, goal: NDArray[np.float64]) -> tuple[NDArray[np.float32], dict[str, Any]]:
         self._goal, self._steps = number, 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
@@ -198,8 +199,24 @@ class ExtremeLossConfig(_Model):
     """PaCo's rule: a task whose loss explodes is masked, and its w reset to a mixture of the others'."""
 
     enabled: bool = Field(default=True, description="whether tasks of extreme loss are masked and reset")
+    scale: Literal["reward", "none"] = Field(
+        default="reward",
+        description="what a task's mean critic loss is compared with: reward: relative_threshold times the square "
+        "of the values that its rewards allow; none: threshold (PaCo)",
+    )
+    relative_threshold: float = Field(
+        default=0.1,
+        gt=0,
+        description="mean critic loss of a task (both critics) that is extreme, squared value ranges of the task",
+    )
     threshold: float = Field(
-        default=3e3, gt=0, description="mean critic loss of a task (both critics) that is extreme"
+        default=3e3,
+        gt=0,
+        description="mean critic loss of a task (both critics) that is extreme with scale none, squared rewards",
+    )
+    max_consecutive: PositiveInt = Field(
+        default=100,
+        description="updates in a row that leave a task out; then it takes part until its loss was healthy once",
     )
 
 
@@ -222,6 +239,9 @@ class SacConfig(_Model):
         default=1e-4, gt=0, description="Adam's step size for the mixing weights w"
     )
     temperature_learning_rate: float = Field(default=1e-4, gt=0, description="Adam's step size for log alpha")
+    adam_epsilon: float = Field(
+        default=1e-8, gt=0, description="Adam's epsilon for actor, critics, w and log alpha"
+    )
     gradient_clip_norm: float | None = Field(
         default=1.0,
         gt=0,
@@ -234,8 +254,10 @@ class SacConfig(_Model):
         default=-1.0, description="entropy held by alpha per component of the task's action, nats"
     )
     log_alpha_init: float = Field(default=0.0, description="start of log alpha")
-    log_alpha_min: float = Field(default=-10.0, description="lower bound of log alpha")
-    log_alpha_max: float = Field(default=0.0, description="upper bound of log alpha")
+    log_alpha_min: float | None = Field(
+        default=-10.0, description="lower bound of log alpha; none: unbounded"
+    )
+    log_alpha_max: float | None = Field(default=0.0, description="upper bound of log alpha; none: unbounded")
     log_std_min: float = Field(
         default=-10.0, description="lower bound of the policy's log standard deviation"
     )
@@ -247,7 +269,9 @@ class SacConfig(_Model):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if not self.log_alpha_min <= self.log_alpha_init <= self.log_alpha_max:
+        low = -math.inf if self.log_alpha_min is None else self.log_alpha_min
+        high = math.inf if self.log_alpha_max is None else self.log_alpha_max
+        if not low <= self.log_alpha_init <= high:
             raise ValueError(
                 f"log_alpha_init must lie in [log_alpha_min, log_alpha_max], got {self.log_alpha_init} in "
                 f"[{self.log_alpha_min}, {self.log_alpha_max}]; move it between its bounds"

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from learner.contrastive import Triplets, active_share
+from learner.extreme_loss import ExtremeCounts
 from learner.feature_health import unique_feature_health
 
 
@@ -41,7 +42,7 @@ class UpdateResult(NamedTuple):
     critic: CriticDiagnostics
     actor: ActorDiagnostics
     alpha: Tensor  # f32[T], as used in this update
-    extreme_count: Tensor  # i64[T], resets of each task since the start
+    extreme: ExtremeCounts
     triplets: Triplets | None  # None without a contrastive loss
     triplet_margin: float
 
@@ -59,7 +60,7 @@ class UpdateResult(NamedTuple):
             "train/q_mean": self.critic.value.mean(),
             "train/q_max": self.critic.value.max(),
             "train/entropy": -self.actor.log_prob.mean(),
-            "train/extreme_resets": self.extreme_count.sum(),
+            "train/extreme_resets": self.extreme.resets.sum(),
         }
         if self.actor.unique is not None:
             scalars |= unique_feature_health(self.actor.unique, self.group_sizes)
@@ -67,7 +68,7 @@ class UpdateResult(NamedTuple):
                 active = active_share(self.actor.unique[None], self.triplets, self.triplet_margin)
                 scalars["train/contrastive_active"] = active
         values = {name: float(value) for name, value in scalars.items()}
-        return values | self._task_metrics(task_names)
+        return values | self._task_metrics(task_names) | self._extreme_metrics(task_names)
 
     def _task_metrics(self, task_names: Sequence[str]) -> dict[str, float]:
         per_task = self.priorities.split(self.group_sizes)
@@ -78,4 +79,13 @@ class UpdateResult(NamedTuple):
             for column, tensor in columns.items()
             for name, value, size in zip(task_names, tensor.tolist(), self.group_sizes, strict=True)
             if size
+        }
+
+    def _extreme_metrics(self, task_names: Sequence[str]) -> dict[str, float]:
+        """Return running counts of updates since the start, whether the batch has rows of the task or not."""
+        columns = {"extreme_masked": self.extreme.masked, "extreme_updates": self.extreme.extreme}
+        return {
+            f"train/{column}/{name}": float(count)
+            for column, counts in columns.items()
+            for name, count in zip(task_names, counts.tolist(), strict=True)
         }

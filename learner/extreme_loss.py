@@ -2,17 +2,88 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any, NamedTuple
+
 import torch
 from torch import Tensor
 
+from learner.config import ExtremeLossConfig
 from learner.networks import FeatureNetwork
 
 
-def healthy_tasks(task_losses: Tensor, threshold: float | None) -> Tensor:
-    """Return bool[T], the tasks whose losses count in this update; without a threshold all do."""
-    if threshold is None:
-        return torch.ones_like(task_losses, dtype=torch.bool)
-    return task_losses <= threshold
+class Verdict(NamedTuple):
+    """The judgement of one update. A task without rows in the batch is neither healthy nor masked."""
+
+    healthy: Tensor  # bool[T], its loss is not extreme
+    masked: Tensor  # bool[T], left out of the losses of this update
+
+
+class ExtremeCounts(NamedTuple):
+    """Running counts of each task since the start, i64[T]."""
+
+    extreme: Tensor  # updates in which its loss was extreme, masked or not
+    masked: Tensor  # updates that left it out
+    resets: Tensor  # times that its w was drawn anew
+
+
+class ExtremeLossRule:
+    """Judges the tasks' critic losses; its state stays on the learner's device, and nothing waits for it.
+
+        extreme = loss > relative_threshold * (largest_step / (1 - gamma))^2,  with scale none: loss > threshold
+        masked  = extreme, and masked fewer than max_consecutive times since the loss was last healthy
+
+    `largest_step` is the largest |reward| + alpha * (greatest entropy) of the task so far: what one step adds
+    at most to a soft value. The bound on maskings lets a task whose loss stays extreme learn again, which is
+    the one way back where no w can be drawn anew.
+    """
+
+    def __init__(self, config: ExtremeLossConfig, gamma: float, action_components: Tensor) -> None:
+        """`action_components` i64[T]; their device is the learner's."""
+        self._config, self._horizon = config, 1 / (1 - gamma)
+        self._most_entropy = action_components * math.log(2)  # of the uniform distribution on [-1, 1]^A
+        self.largest_step = torch.zeros_like(self._most_entropy)  # f32[T]
+        self.masked_in_a_row = torch.zeros_like(action_components)  # i64[T]
+        self.counts = ExtremeCounts(*(torch.zeros_like(action_components) for _ in ExtremeCounts._fields))
+
+    @torch.no_grad()
+    def observe(self, reward: Tensor, task_id: Tensor, alpha: Tensor) -> None:
+        """Take in the scaled rewards f32[B] of a batch and the tasks' temperatures f32[T]."""
+        largest = torch.zeros_like(self.largest_step).scatter_reduce(0, task_id, reward.abs(), "amax")
+        torch.maximum(self.largest_step, largest + alpha * self._most_entropy, out=self.largest_step)
+
+    def judge(self, task_losses: Tensor, group_sizes: Tensor) -> Verdict:
+        """Judge the mean critic losses f32[T] of an update; `group_sizes` are the rows of each task."""
+        if not self._config.enabled:
+            return Verdict(torch.ones_like(task_losses, dtype=torch.bool), torch.zeros_like(task_losses) > 0)
+        has_rows = group_sizes > 0
+        extreme = (task_losses > self._limit()) & has_rows
+        healthy = ~extreme & has_rows
+        masked = extreme & (self.masked_in_a_row < self._config.max_consecutive)
+        self.masked_in_a_row.add_(masked).masked_fill_(healthy, 0)
+        self.counts.extreme.add_(extreme)
+        self.counts.masked.add_(masked)
+        return Verdict(healthy, masked)
+
+    def _limit(self) -> Tensor | float:
+        if self._config.scale == "none":
+            return self._config.threshold
+        return self._config.relative_threshold * (self.largest_step * self._horizon).square()
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return all but the resets, which a checkpoint keeps under their older name."""
+        return {
+            "largest_step": self.largest_step,
+            "masked_in_a_row": self.masked_in_a_row,
+            "extreme": self.counts.extreme,
+            "masked": self.counts.masked,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over a state; an empty one, of a run made before this state existed, leaves all at zero."""
+        for name, tensor in self.state_dict().items():
+            if state:
+                tensor.copy_(state[name])
 
 
 def draw_interpolation(healthy: Tensor, generator: torch.Generator) -> Tensor:
@@ -25,23 +96,21 @@ def draw_interpolation(healthy: Tensor, generator: torch.Generator) -> Tensor:
 def reset_mix(
     network: FeatureNetwork,
     optimizer: torch.optim.Adam,
-    healthy: Tensor,
+    reset: Tensor,
     interpolation: Tensor,
     target: FeatureNetwork | None = None,
 ) -> None:
-    """Give every extreme task a new w, zero its optimizer moments and copy it into the target network.
+    """Give the tasks of `reset` bool[T] a new w, zero its optimizer moments and copy it into the target network.
 
-    With the old moments the next steps would move the new w where the old one was going. Nothing changes where
-    no task is healthy: there is nothing to mix.
+    With the old moments the next steps would move the new w where the old one was going.
     """
-    if network.mix is None:
-        return
-    extreme = (~healthy & healthy.any())[:, None]  # over [E, T, K]
-    network.mix.copy_(torch.where(extreme, interpolation @ network.mix, network.mix))
+    assert network.mix is not None, "only a w can be drawn anew"
+    rows = reset[:, None]  # over [E, T, K]
+    network.mix.copy_(torch.where(rows, interpolation @ network.mix, network.mix))
     network.normalize_mix()
     moments = optimizer.state.get(network.mix, {})
     for name in ("exp_avg", "exp_avg_sq"):
         if name in moments:
-            moments[name].masked_fill_(extreme, 0.0)
+            moments[name].masked_fill_(rows, 0.0)
     if target is not None and target.mix is not None:
-        target.mix.copy_(torch.where(extreme, network.mix, target.mix))
+        target.mix.copy_(torch.where(rows, network.mix, target.mix))

@@ -15,12 +15,12 @@ def network_adam(network: FeatureNetwork, sac: SacConfig) -> torch.optim.Adam:
     """Build a network's optimizer: a first group of all parameters but w, a second of w if there is one."""
     mix = [] if network.mix is None else [network.mix]
     rest = [p for p in network.parameters() if p is not network.mix]
-    return _adam((rest, sac.learning_rate), (mix, sac.mix_learning_rate))
+    return _adam(sac, (rest, sac.learning_rate), (mix, sac.mix_learning_rate))
 
 
 def temperature_adam(log_alpha: Tensor, sac: SacConfig) -> torch.optim.Adam:
     """Build the optimizer of the tasks' temperatures."""
-    return _adam(([log_alpha], sac.temperature_learning_rate))
+    return _adam(sac, ([log_alpha], sac.temperature_learning_rate))
 
 
 def anneal(optimizer: torch.optim.Adam, sac: SacConfig, progress: float) -> None:
@@ -31,6 +31,10 @@ def anneal(optimizer: torch.optim.Adam, sac: SacConfig, progress: float) -> None
         group["lr"] = rate
 
 
-def _adam(*groups: tuple[Sequence[Tensor], float]) -> torch.optim.Adam:
+def _adam(sac: SacConfig, *groups: tuple[Sequence[Tensor], float]) -> torch.optim.Adam:
     """Fused: one pass over all parameters, and the one kind that heeds the guard's `found_inf`."""
-    return torch.optim.Adam([{"params": params, "lr": rate} for params, rate in groups if params], fused=True)
+    return torch.optim.Adam(
+        [{"params": params, "lr": rate} for params, rate in groups if params],
+        eps=sac.adam_epsilon,
+        fused=True,
+    )

@@ -35,8 +35,11 @@ def pooled_layer(
 def pooled_head(
     ensemble: int, layer: LayerLayout, slice_init: SliceInit, generator: torch.Generator
 ) -> nn.Parameter:
-    """Draw an output layer's pool: small uniform weights and biases, so that tasks start nearly alike."""
-    drawn = 1 if slice_init == "equal" else layer.slices
+    """Draw an output layer's pool: small uniform weights and biases, so that tasks start nearly alike.
+
+    Heads of the tasks are drawn each, as in rainx0r/mtrl.
+    """
+    drawn = 1 if slice_init == "equal" and layer.pooling != "per_task" else layer.slices
     pool = torch.empty(ensemble, drawn, layer.fan_in + 1, layer.fan_out)
     pool.uniform_(-3e-3, 3e-3, generator=generator)
     return nn.Parameter(pool.expand(-1, layer.slices, -1, -1).contiguous())

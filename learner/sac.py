@@ -15,7 +15,7 @@ from learner.batch import TensorBatch
 from learner.config import NetworkConfig, SacConfig
 from learner.contrastive import Triplets, contrastive_objective
 from learner.diagnostics import ActorDiagnostics, CriticDiagnostics, UpdateResult
-from learner.extreme_loss import draw_interpolation, healthy_tasks, reset_mix
+from learner.extreme_loss import ExtremeLossRule, Verdict, draw_interpolation, reset_mix
 from learner.finite_guard import FiniteGuard
 from learner.networks import (
     ComposedWeights,
@@ -69,7 +69,7 @@ class SacLearner:
         }
         self.target_entropy = _target_entropy(sac, spec, device)
         self.action_mask = action_mask(spec, device)
-        self.extreme_count = torch.zeros(spec.num_tasks, dtype=torch.int64, device=device)
+        self.extreme_rule = ExtremeLossRule(sac.extreme_loss, sac.gamma, action_components(spec, device))
         self.learner_steps = 0
 
     @property
@@ -96,14 +96,16 @@ class SacLearner:
         """
         inputs, next_inputs = self._inputs(batch)
         alpha = self.log_alpha.detach().exp()
+        self.extreme_rule.observe(self.sac.reward_scale * batch.reward, batch.task_id, alpha)
         triplets = self._draw_contrastive(batch)
         actor_weights = self.actor.compose()
         target = self._critic_target(batch, next_inputs, actor_weights, alpha)
-        critic, healthy = self._update_critic(batch, inputs, target, triplets)
-        actor = self._update_actor(batch, inputs, actor_weights, alpha, healthy, triplets)
-        self._update_temperatures(batch, actor.log_prob, healthy)
+        critic, verdict = self._update_critic(batch, inputs, target, triplets)
+        keep = ~verdict.masked
+        actor = self._update_actor(batch, inputs, actor_weights, alpha, keep, triplets)
+        self._update_temperatures(batch, actor.log_prob, keep)
         self._update_target_critic()
-        self._reset_extreme_tasks(healthy)
+        self._reset_extreme_tasks(verdict)
         self.learner_steps += 1
         return UpdateResult(
             critic.td_error.abs(),
@@ -111,7 +113,7 @@ class SacLearner:
             critic,
             actor,
             alpha,
-            self.extreme_count,
+            self.extreme_rule.counts,
             triplets,
             self.network.unique.triplet_margin,
         )
@@ -143,8 +145,8 @@ class SacLearner:
 
     def _update_critic(
         self, batch: TensorBatch, inputs: NetworkInput, target: Tensor, triplets: Triplets | None
-    ) -> tuple[CriticDiagnostics, Tensor]:
-        """Step the critics; return also bool[T], the tasks whose loss is not extreme."""
+    ) -> tuple[CriticDiagnostics, Verdict]:
+        """Step the critics; return also which tasks take part in this update."""
         weights = self.critic.compose().leaves()
         output = self.critic(weights, inputs, batch.action)
         value = output.value_EBD.squeeze(2)
@@ -153,16 +155,15 @@ class SacLearner:
         task_sums = losses.sum_by_task(row_losses, batch.task_id, self.spec.num_tasks)
         group_sizes = losses.sum_by_task(torch.ones_like(row_losses), batch.task_id, self.spec.num_tasks)
         task_losses = (task_sums / group_sizes.clamp(min=1)).detach()
-        rule = self.sac.extreme_loss
-        healthy = healthy_tasks(task_losses, rule.threshold if rule.enabled else None)
-        loss = losses.masked_mean(task_sums, healthy, batch.num_rows)
+        verdict = self.extreme_rule.judge(task_losses, group_sizes)
+        loss = losses.masked_mean(task_sums, ~verdict.masked, batch.num_rows)
         contrastive = self._contrastive_loss(output, triplets)
         norm = self._step("critic", weights, loss + contrastive, task_losses)
         td_error = td_errors.detach().mean(dim=0)
         diagnostics = CriticDiagnostics(
             loss.detach(), contrastive.detach(), norm, value.detach(), td_error, task_losses
         )
-        return diagnostics, healthy
+        return diagnostics, verdict
 
     def _update_actor(
         self,
@@ -170,7 +171,7 @@ class SacLearner:
         inputs: NetworkInput,
         actor_weights: ComposedWeights,
         alpha: Tensor,
-        healthy: Tensor,
+        keep: Tensor,
         triplets: Triplets | None,
     ) -> ActorDiagnostics:
         weights = actor_weights.leaves()
@@ -180,22 +181,24 @@ class SacLearner:
         value = self.critic(critic_weights, inputs, action).value_EBD.squeeze(2)
         row_losses = losses.actor_row_losses(log_prob, value, alpha[batch.task_id])
         task_sums = losses.sum_by_task(row_losses, batch.task_id, self.spec.num_tasks)
-        loss = losses.masked_mean(task_sums, healthy, batch.num_rows)
+        loss = losses.masked_mean(task_sums, keep, batch.num_rows)
         contrastive = self._contrastive_loss(output, triplets)
         norm = self._step("actor", weights, loss + contrastive, task_sums.detach())
         unique = None if output.unique_EBF is None else output.unique_EBF[0].detach()
         return ActorDiagnostics(loss.detach(), contrastive.detach(), norm, log_prob.detach(), unique)
 
-    def _update_temperatures(self, batch: TensorBatch, log_prob: Tensor, healthy: Tensor) -> None:
+    def _update_temperatures(self, batch: TensorBatch, log_prob: Tensor, keep: Tensor) -> None:
         row_losses = losses.temperature_row_losses(
             self.log_alpha[batch.task_id], log_prob, self.target_entropy[batch.task_id]
         )
         task_sums = losses.sum_by_task(row_losses, batch.task_id, self.spec.num_tasks)
-        loss = losses.masked_mean(task_sums, healthy, batch.num_rows)
+        loss = losses.masked_mean(task_sums, keep, batch.num_rows)
         (self.log_alpha.grad,) = torch.autograd.grad(loss, [self.log_alpha])
         self.alpha_optimizer.step()
-        with torch.no_grad():
-            self.log_alpha.clamp_(self.sac.log_alpha_min, self.sac.log_alpha_max)
+        low, high = self.sac.log_alpha_min, self.sac.log_alpha_max
+        if low is not None or high is not None:
+            with torch.no_grad():
+                self.log_alpha.clamp_(low, high)
 
     def _sample(self, output: Tensor, batch: TensorBatch) -> tuple[Tensor, Tensor]:
         mask = None if self.action_mask is None else self.action_mask[batch.task_id]
@@ -207,13 +210,16 @@ class SacLearner:
             list(self.target_critic.parameters()), list(self.critic.parameters()), self.sac.tau
         )
 
-    def _reset_extreme_tasks(self, healthy: Tensor) -> None:
-        if healthy.device.type == "cpu" and healthy.all():
+    def _reset_extreme_tasks(self, verdict: Verdict) -> None:
+        if self.actor.mix is None or not self.sac.extreme_loss.enabled:
+            return
+        reset = verdict.masked & verdict.healthy.any()  # with no healthy task there is nothing to mix
+        if reset.device.type == "cpu" and not reset.any():
             return  # reading costs nothing here, while on a GPU it would wait
-        self.extreme_count += ~healthy
-        interpolation = draw_interpolation(healthy, self.generator)
-        reset_mix(self.actor, self.actor_optimizer, healthy, interpolation)
-        reset_mix(self.critic, self.critic_optimizer, healthy, interpolation, self.target_critic)
+        self.extreme_rule.counts.resets.add_(reset)
+        interpolation = draw_interpolation(verdict.healthy, self.generator)
+        reset_mix(self.actor, self.actor_optimizer, reset, interpolation)
+        reset_mix(self.critic, self.critic_optimizer, reset, interpolation, self.target_critic)
 
     def _step(self, stage: Stage, weights: ComposedWeights, loss: Tensor, task_losses: Tensor) -> Tensor:
         """Compute the gradient, clip it, check it and step; return its norm before clipping."""
@@ -246,7 +252,8 @@ class SacLearner:
         """Return everything that the next update depends on: tensors, numbers and containers only."""
         return {name: part.state_dict() for name, part in self._parts().items()} | {
             "log_alpha": self.log_alpha.detach(),
-            "extreme_count": self.extreme_count,
+            "extreme_count": self.extreme_rule.counts.resets,
+            "extreme_rule": self.extreme_rule.state_dict(),
             "generator": self.generator.get_state(),
             "learner_steps": self.learner_steps,
         }
@@ -257,7 +264,8 @@ class SacLearner:
             part.load_state_dict(state[name])
         with torch.no_grad():
             self.log_alpha.copy_(state["log_alpha"])
-            self.extreme_count.copy_(state["extreme_count"])
+            self.extreme_rule.counts.resets.copy_(state["extreme_count"])
+            self.extreme_rule.load_state_dict(state.get("extreme_rule", {}))
         self.generator.set_state(state["generator"])
         self.learner_steps = state["learner_steps"]
 

@@ -11,6 +11,7 @@ from replay_service.storage import Storage
 from replay_service.types import EpisodeEnd
 
 HISTORY = 128  # the greatest window that can be configured
+UNKNOWN_SUCCESS = -1  # of an episode without a success flag
 EPISODE_DTYPE = np.dtype([("return_", "f8"), ("length", "i8"), ("success", "i8"), ("weights_version", "i8")])
 
 
@@ -21,7 +22,7 @@ class EpisodeHistory:
         self._window = window
         self._episode = storage.array("episodes", (num_tables, HISTORY), EPISODE_DTYPE)
         self._count = storage.array("episode_counts", (num_tables,), np.int64)
-        self.success_rate = np.full(num_tables, np.nan)  # f64[M], nan before the first episode
+        self.success_rate = np.full(num_tables, np.nan)  # f64[M], nan where no episode has a flag
         self.mean_return = np.full(num_tables, np.nan)  # f64[M]
         for table in range(num_tables):
             self._refresh(table)
@@ -50,13 +51,16 @@ class EpisodeHistory:
         count = int(self._count[table])
         if count:
             newest = self._episode[table, np.arange(max(count - self._window, 0), count) % HISTORY]
-            self.success_rate[table] = newest["success"].mean()
+            known = newest["success"][newest["success"] != UNKNOWN_SUCCESS]
+            self.success_rate[table] = known.mean() if len(known) else np.nan
             self.mean_return[table] = newest["return_"].mean()
 
 
 def pack_episodes(episodes: Sequence[EpisodeEnd]) -> NDArray:
     """Pack the newest HISTORY of these episodes into records of EPISODE_DTYPE."""
-    return np.array(
-        [(end.return_, end.length, end.success, end.weights_version) for end in episodes[-HISTORY:]],
-        EPISODE_DTYPE,
-    )
+    return np.array([_record(end) for end in episodes[-HISTORY:]], EPISODE_DTYPE)
+
+
+def _record(end: EpisodeEnd) -> tuple[float, int, int, int]:
+    success = UNKNOWN_SUCCESS if end.success is None else int(end.success)
+    return end.return_, end.length, success, end.weights_version

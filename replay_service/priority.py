@@ -5,10 +5,12 @@ Proportional prioritized experience replay (PER, Schaul et al. 2016, arXiv 1511.
     p_i = |td_error_i|                    raw priority, as the learner sends it (section 3.3)
     m_i = (p_i + epsilon)^alpha           mass, a leaf of the sum tree
     P(i) = m_i / sum_k m_k                probability (equation 1)
-    w_i = (N P(i))^-beta / max_k w_k      importance weight (section 3.4)
+    w_i = (N P(i))^-beta / mean_k w_k     importance weight (section 3.4, but for the scale)
 
-Deviation: N and P(i) are those of the task's table, but the maximum is over the whole batch, all tasks together: one
-for each task would reweight the tasks.
+Deviations: N and P(i) are those of the task's table, but the scale is one for the whole batch, all tasks together: one
+for each task would reweight the tasks. The scale is the mean of the weights, not their maximum: the critic's loss then
+keeps its proportion to the other losses, whatever beta and however skewed the priorities. New rows start at a
+maximum that decays (`START_PRIORITY_DECAY`), not at the greatest priority ever set.
 """
 
 from __future__ import annotations
@@ -19,6 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 FIRST_PRIORITY = 1.0
+START_PRIORITY_DECAY = (
+    0.999  # per update of a table's priorities; so that one of 1e6 is one of 10 after 11,500
+)
 Values = TypeVar("Values", np.float64, NDArray[np.float64])
 
 
@@ -28,7 +33,7 @@ def priority_mass(priority: Values, alpha: float, epsilon: float) -> Values:
 
 
 def initial_priority(max_priority: float) -> float:
-    """Return the priority of new rows: the greatest ever set in their table (PER, algorithm 1, line 6).
+    """Return the priority of new rows: the greatest set in their table of late (PER, algorithm 1, line 6).
 
     `max_priority` is 0 before the first update; new rows then have priority 1, as in the paper.
     """
@@ -61,9 +66,9 @@ def is_exponent_at(progress: float, start: float, end: float) -> float:
 def importance_weights(
     probability: NDArray[np.float64], table_size: NDArray[np.int64], exponent: float
 ) -> NDArray[np.float32]:
-    """Return (N P(i))^-exponent over its maximum in the batch, f32[B]; `exponent` is beta."""
+    """Return (N P(i))^-exponent over its mean in the batch, f32[B]; `exponent` is beta."""
     weight = (table_size * probability) ** -exponent
-    return (weight / weight.max()).astype(np.float32)
+    return (weight / weight.mean()).astype(np.float32)
 
 
 def effective_sample_size(weight: NDArray[np.float32]) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from replay_service.config import SamplingConfig
-from replay_service.priority import Values, initial_priority, priority_mass
+from replay_service.priority import START_PRIORITY_DECAY, Values, initial_priority, priority_mass
 from replay_service.rows import row_dtype, words
 from replay_service.storage import Storage
 from replay_service.sum_tree import SumTree
@@ -23,7 +23,7 @@ COUNTER_DTYPE = np.dtype(
         ("restored", "i8"),  # count at the restore from a snapshot; 0 without one
         ("sampled", "i8"),
         ("stale", "i8"),
-        ("max_priority", "f8"),  # the greatest priority ever set; 0 before the first
+        ("max_priority", "f8"),  # of new rows: the greatest priority set, which decays; 0 before the first
     ]
 )
 
@@ -189,7 +189,7 @@ class Tables:
             np.add.at(self._counter["stale"], table[~live], 1)
             table, count, priority = table[live], count[live], priority[live]
         slot = count % self.capacity
-        np.maximum.at(self._counter["max_priority"], table, priority)
+        self._note_greatest(table, priority)
         self._priority[table, slot] = priority
         self._tree.set(table, slot, self._mass(priority))
         return stale
@@ -200,6 +200,12 @@ class Tables:
         self._words[table, slots] = packed
         self._priority[table, slots] = priority
         self._tree.set_range(table, start, np.full(len(packed), self._mass(priority)))
+
+    def _note_greatest(self, table: NDArray[np.int64], priority: NDArray[np.float64]) -> None:
+        greatest, updated = self._counter["max_priority"], np.zeros(len(self.task_id), np.bool_)
+        updated[table] = True
+        greatest[updated] *= START_PRIORITY_DECAY
+        np.maximum.at(greatest, table, priority)
 
     def _mass(self, priority: Values) -> Values:
         return priority_mass(priority, self._alpha, self._epsilon)

@@ -11,21 +11,36 @@ from replay_service.config import TaskPriorityConfig
 def task_probability(success_rate: NDArray[np.float64], config: TaskPriorityConfig) -> NDArray[np.float64]:
     """Return shares f64[T], proportional to w = (1 - success_rate + offset)^exponent, in [clip_low, clip_high] / T.
 
-    Their sum is 1. They are renormalised within the clip bounds: p = clip(c * w, low, high) with the c that
-    makes the sum 1, since clipping first and dividing after would leave the bounds again. Uniform until every
-    task has an episode.
+    A task of unknown success (nan: no episode yet, or none with a flag) has the uniform share 1 / T, and the others
+    divide what is left among them.
     """
     num_tasks = len(success_rate)
-    uniform = np.full(num_tasks, 1 / num_tasks)
-    if not config.enabled or np.isnan(success_rate).any():
-        return uniform
-    weight = (1 - success_rate + config.offset) ** config.exponent
-    low, high = config.clip_low / num_tasks, config.clip_high / num_tasks
-    # the sum over c is piecewise linear, bent where a task meets a bound: np.interp inverts it exactly
-    scale = np.sort(np.concatenate([low / weight, high / weight]))
-    mass = np.clip(scale[:, None] * weight, low, high).sum(axis=1)
-    share = np.clip(np.interp(1.0, mass, scale) * weight, low, high)
-    return share / share.sum()
+    share = np.full(num_tasks, 1 / num_tasks)
+    known = np.flatnonzero(~np.isnan(success_rate))
+    if config.enabled and len(known):
+        weight = (1 - success_rate[known] + config.offset) ** config.exponent
+        low, high = config.clip_low / num_tasks, config.clip_high / num_tasks
+        share[known] = _clipped_shares(weight, low, high, len(known) / num_tasks)
+    return share
+
+
+def _clipped_shares(
+    weight: NDArray[np.float64], low: float, high: float, total: float
+) -> NDArray[np.float64]:
+    """Return clip(c * weight, low, high) with the c that makes their sum `total`.
+
+    Clipping first and dividing after would leave the bounds again. The sum over c is piecewise linear, bent where an
+    entry meets a bound: it is computed there from sums of the sorted weights, and np.interp inverts it exactly.
+    """
+    ascending = np.sort(weight)
+    sum_of_first = np.concatenate([[0.0], np.cumsum(ascending)])
+    c = np.sort(np.concatenate([low / weight, high / weight]))
+    at_low = np.searchsorted(ascending, low / c)  # so many of the sorted weights are below low / c
+    below_high = np.searchsorted(ascending, high / c, side="right")
+    between = c * (sum_of_first[below_high] - sum_of_first[at_low])
+    mass = low * at_low + between + high * (len(weight) - below_high)
+    share = np.clip(np.interp(total, np.maximum.accumulate(mass), c) * weight, low, high)
+    return share * (total / share.sum())
 
 
 def task_quotas(probability: NDArray[np.float64], batch_size: int, floor: int) -> NDArray[np.int64]:
@@ -47,7 +62,18 @@ def task_quotas(probability: NDArray[np.float64], batch_size: int, floor: int) -
     remainder = exact - quota
     quota[np.argsort(-remainder, kind="stable")[: batch_size - quota.sum()]] += 1
     missing = np.maximum(floor - quota, 0)
-    quota += missing
-    for _ in range(missing.sum()):  # the greatest quotas pay for the floor, row by row
-        quota[np.argmax(quota)] -= 1
-    return quota
+    return _lowered(quota + missing, int(missing.sum()))
+
+
+def _lowered(quota: NDArray[np.int64], rows: int) -> NDArray[np.int64]:
+    """Take rows away one by one, each from the greatest quota and there from the first: they pay for the floor."""
+    if rows == 0:
+        return quota
+    descending = np.sort(quota)[::-1]
+    # what it costs to bring the greatest 1, 2, ... quotas down to the last of them
+    cost = np.cumsum(descending) - np.arange(1, len(quota) + 1) * descending
+    count = int(np.searchsorted(cost, rows, side="right"))
+    down, rest = divmod(rows - int(cost[count - 1]), count)
+    lowered = np.minimum(quota, descending[count - 1] - down)
+    lowered[np.flatnonzero(lowered == descending[count - 1] - down)[:rest]] -= 1
+    return lowered

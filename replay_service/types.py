@@ -42,7 +42,7 @@ class EpisodeEnd(NamedTuple):
     task_id: int
     return_: float
     length: int
-    success: bool
+    success: bool | None  # None: the environment has no success flag
     weights_version: int
 
 
@@ -90,7 +90,7 @@ class ShardStats(NamedTuple):
     priority_mass: NDArray[np.float64]  # f64[M], sum of (p + epsilon)^alpha
     sampled_age: NDArray[np.float64]  # f64[M], transitions stored since, mean of the latest draw; nan before
     episodes: NDArray[np.int64]  # i64[M], episodes ever finished
-    success_rate: NDArray[np.float64]  # f64[M], over the last episodes of the task; nan before the first
+    success_rate: NDArray[np.float64]  # f64[M], over the last episodes of the task; nan where none has a flag
     mean_return: NDArray[np.float64]  # f64[M], over the same episodes; nan before the first
     stale_updates: int  # priorities that arrived after their transition was overwritten
     duplicate_chunks: int  # retries that were recognised
@@ -123,7 +123,7 @@ class SampledBatch(NamedTuple):
     """A batch ready to learn from. Rows are sorted by task."""
 
     transitions: TransitionBatch
-    is_weight: NDArray[np.float32]  # f32[B], one maximum over the whole batch
+    is_weight: NDArray[np.float32]  # f32[B], of mean one over the whole batch
     group_sizes: NDArray[np.int64]  # i64[T], rows of each task, as many as its quota; sums to B
     info: SampleInfo
 

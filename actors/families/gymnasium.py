@@ -31,8 +31,8 @@ class GymnasiumEnvironment(GoalEnvironment):
     """One task of a `gym:` suite. Goal i is a reset with the i-th of 50 seeds; without a goal each reset is new.
 
     Observations are flattened and followed by zeros. The policy's actions in [-1, 1] are scaled to the bounds of
-    the environment's; components beyond its own are ignored. Success is `is_success` or `success` of its info; an
-    environment that has neither never succeeds. A terminal state ends the episode as such.
+    the environment's; components beyond its own are ignored. Success is `is_success` or `success` of its info, and
+    unknown in an environment that has neither. A terminal state ends the episode as such.
     """
 
     def __init__(
@@ -106,8 +106,9 @@ class GymnasiumEnvironment(GoalEnvironment):
         if self._stability is not None:
             self._stability.check()
         self._terminated, self._truncated = bool(terminated), bool(truncated)
-        success = float(info.get("is_success", info.get("success", 0.0)))
-        return self._padded(obs), float(reward), {**info, "success": success}
+        flag = info.get("is_success", info.get("success"))
+        success = {} if flag is None else {"success": float(flag)}
+        return self._padded(obs), float(reward), {**info, **success}
 
     def _padded(self, obs: Any) -> NDArray[np.float32]:
         """Flatten the observation into f32[O], zeros after the task's own components."""

@@ -127,7 +127,7 @@ def write_report(figures: ReplayFigures, command: str, directory: Path) -> None:
 
 EXPLANATION = """\
 - A cycle is everything that a learner's update asks of the replay: task quotas, draws, importance weights with one
-  maximum, the assembled batch, and the priorities back. cpprb has a buffer per task, draws 128 rows from each and
+  mean, the assembled batch, and the priorities back. cpprb has a buffer per task, draws 128 rows from each and
   updates them; its rows stay in ten pieces and its weights have a maximum per buffer, which favours it.
 - The growth answers what the method's overhead is, a question that the paper leaves open: with transitions the time of
   a batch grows as the depth of the sum tree and the misses of the cache do, and with tables (1 M transitions shared

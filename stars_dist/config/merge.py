@@ -77,6 +77,7 @@ def resolve(layers: Sequence[ConfigLayer]) -> ResolvedRun:
         config = RunConfig.model_validate(merged)
     except ValidationError as error:
         raise ValueError(_one_line(error.errors()[0], origins)) from None
+    _check_large_critics(layers, config, origins)
     return ResolvedRun(_matched(plan_run(config), layers, origins), origins)
 
 
@@ -87,6 +88,20 @@ def _check_one_method(layers: Sequence[ConfigLayer]) -> None:
     if len(methods) > 1:
         raise ValueError(
             f"a run is of one method, got presets {' and '.join(methods)}; leave out all but one"
+        )
+
+
+def _check_large_critics(
+    layers: Sequence[ConfigLayer], config: RunConfig, origins: Mapping[str, str]
+) -> None:
+    """Check that no mixin over stars-large sets its critics, which are all that tells it from stars."""
+    origin = origins.get("network.critic_hidden")
+    mixins = {f"preset {name}" for name in preset_names("mixins")}
+    if origin in mixins and "preset stars-large" in {layer.origin for layer in layers}:
+        raise ValueError(
+            f"preset stars-large must keep its wide critics, got {origin} over it with network.critic_hidden "
+            f"{list(config.network.critic_hidden or ())}; give stars-large after it, or set the widths by "
+            "--set network.critic_hidden=[1024,1024,1024]"
         )
 
 

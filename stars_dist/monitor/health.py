@@ -1,4 +1,4 @@
-"""The health of a run: the three known failures of the method as metrics, and as warnings once they last."""
+"""The health of a run: the known failures of the method as metrics, and as warnings once they last."""
 
 from __future__ import annotations
 
@@ -49,6 +49,7 @@ class Health:
         unknown = np.full(len(task_names), np.nan)
         self._training, self._evaluation, self._quota = unknown, unknown.copy(), unknown.copy()
         self._unique: dict[str, float] = {}
+        self._extreme_updates, self._is_extreme = unknown.copy(), np.zeros(len(task_names), np.bool_)
         self._since: dict[str, int] = {}  # environment steps at which each failure was first seen
         self._warned: set[str] = set()
 
@@ -75,6 +76,9 @@ class Health:
         self._unique = {name: v for name, v in values.items() if name.startswith("train/unique_")}
         quota = [values.get(f"sampling/quota/{name}", np.nan) for name in self._task_names]
         self._quota = np.array(quota, dtype=np.float64)
+        count = [values.get(f"train/extreme_updates/{name}", np.nan) for name in self._task_names]
+        before, self._extreme_updates = self._extreme_updates, np.array(count, dtype=np.float64)
+        self._is_extreme = self._extreme_updates > before  # since the report before
 
     def metrics(self) -> dict[str, float]:
         """Compute the spread between tasks in training, and how many tasks are starved."""
@@ -110,6 +114,7 @@ class Health:
                 f"{name} is starved: {self._quota[task]:.0f} rows of a batch, the floor, at success "
                 f"{self._success[task]:.2f}; raise sampling.task_priority.clip_low",
             )
+        yield from self._extreme_losses()
         yield from self._collapse()
 
     def _spread(self) -> Iterator[Sign]:
@@ -136,6 +141,16 @@ class Health:
         return np.flatnonzero(
             (self._quota <= self._floor_rows) & (self._success <= NEAR_ZERO_SUCCESS)
         ).tolist()
+
+    def _extreme_losses(self) -> Iterator[Sign]:
+        for task in np.flatnonzero(self._is_extreme).tolist():
+            name = self._task_names[task]
+            yield Sign(
+                f"extreme/{name}",
+                f"{name} has an extreme critic loss, in {self._extreme_updates[task]:.0f} updates so far, and was "
+                "left out of some; look at its rewards, lower sac.learning_rate or raise the threshold in "
+                "sac.extreme_loss",
+            )
 
     def _collapse(self) -> Iterator[Sign]:
         for limit in self._limits():

@@ -23,12 +23,12 @@ def tasks_with_data(stats: Sequence[ShardStats]) -> int:
 
 
 def mean_success(stats: Sequence[ShardStats]) -> float:
-    """Average the success in the newest training episodes over the tasks; nan before the first episode."""
+    """Average the success in the newest training episodes over the tasks; nan where no episode has a flag."""
     return _mean(np.concatenate([shard.success_rate for shard in stats]))
 
 
 def success_by_task(stats: Sequence[ShardStats]) -> NDArray[np.float64]:
-    """Gather the success over the newest training episodes of each task, f64[T]; nan before its first."""
+    """Gather the success over the newest training episodes of each task, f64[T]; nan where none has a flag."""
     success = np.full(sum(len(shard.task_id) for shard in stats), np.nan)
     for shard in stats:
         success[shard.task_id] = shard.success_rate
@@ -58,7 +58,8 @@ def _task_values(shard: ShardStats, row: int, name: str) -> Values:
         for column in ("size", "inserted", "sampled", "priority_mass", "sampled_age")
     }
     if shard.episodes[row]:
-        values[f"rollout/success/{name}"] = float(shard.success_rate[row])
+        if np.isfinite(shard.success_rate[row]):
+            values[f"rollout/success/{name}"] = float(shard.success_rate[row])
         values[f"rollout/return/{name}"] = float(shard.mean_return[row])
     return values
 

@@ -10,7 +10,8 @@ BEFORE_THE_FIELD: Mapping[str, Any] = {
     "network": {
         "shared": {"mix_norm": "none"},
         "unique": {"task_init_std": 1.0, "normalize_input": False, "within_variance": 0.0},
-    }
+    },
+    "sac": {"extreme_loss": {"scale": "none"}},
 }
 
 

@@ -36,7 +36,7 @@ class FailingEnvironment(GoalEnvironment):
         odd = {"nan obs": np.nan, "-inf obs": -np.inf}
         obs = np.array([odd.get(kind, self.step_count)], np.float32)
         reward = float("inf") if kind == "inf reward" else 1.0
-        return obs, reward, {"success": float(kind == "success")}
+        return obs, reward, {} if kind == "no flag" else {"success": float(kind == "success")}
 
 
 def runner_of(env: GoalEnvironment, chunk_steps: int = 6, max_failed_episodes: int = 1) -> EnvRunner:
@@ -64,6 +64,14 @@ def test_episodes_and_final_observations() -> None:
     fill(runner)
     assert [episode.success for episode in runner.take()[1]] == [False, False]  # success is not carried over
     assert (runner.env_steps, runner.ended_episodes) == (12, 3)
+
+
+def test_success_is_unknown_where_no_step_has_a_flag() -> None:
+    """One episode without any flag, one with a flag of false, one with a success before the flag is gone."""
+    events = dict.fromkeys((1, 2, 3, 6), "no flag") | {4: "", 5: "success"}
+    runner = runner_of(FailingEnvironment(horizon=2, events=events))
+    fill(runner)
+    assert [episode.success for episode in runner.take()[1]] == [None, False, True]
 
 
 def test_a_taken_chunk_is_not_overwritten() -> None:

@@ -56,7 +56,11 @@ METHODS = {
         "unique": NO_UNIQUE,
         "head": "shared",
     },
-    "mtmhsac": {"shared": PLAIN, "unique": NO_UNIQUE, "head": "per_task"},
+    "mtmhsac": {
+        "shared": SharedConfig(kind="plain", task_input="one_hot"),
+        "unique": NO_UNIQUE,
+        "head": "per_task",
+    },
     "plain-trunk-and-unique": {"shared": PLAIN, "head": "per_task"},
 }
 

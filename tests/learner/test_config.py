@@ -42,6 +42,7 @@ BAD = {
     "unknown key": (NetworkConfig, {"width": 400}, "Extra inputs"),
     "margin": (UniqueConfig, {"triplet_margin": 0.0}, "greater than 0"),
     "alpha bounds": (SacConfig, {"log_alpha_init": 1.0}, "log_alpha_init must lie"),
+    "alpha bound below": (SacConfig, {"log_alpha_init": -20.0, "log_alpha_max": None}, r"\[-10.0, None\]"),
     "std bounds": (SacConfig, {"log_std_min": 3.0}, "log_std_min must be below"),
     "gamma": (SacConfig, {"gamma": 1.0}, "less than 1"),
     "clip norm": (SacConfig, {"gradient_clip_norm": 0.0}, "greater than 0"),

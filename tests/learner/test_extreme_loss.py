@@ -7,15 +7,18 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 
+import pytest
 import torch
 
 from learner.batch import TensorBatch
 from learner.config import ExtremeLossConfig, SacConfig
-from learner.extreme_loss import draw_interpolation, healthy_tasks
+from learner.extreme_loss import ExtremeLossRule, draw_interpolation
 from learner.sac import SacLearner
 from tests.learner.conftest import METHODS, method_config
 
 GROUP_SIZES, EXTREME = (3, 4, 3), 1
+ABSOLUTE = SacConfig(extreme_loss=ExtremeLossConfig(scale="none"))  # PaCo's: a reward alone can trip it
+HAS_NO_MIX = ("unique-only", "mtsac", "mtmhsac", "plain-trunk-and-unique")
 
 
 def _explode(batch: TensorBatch, tasks: tuple[int, ...] = (EXTREME,)) -> TensorBatch:
@@ -24,16 +27,69 @@ def _explode(batch: TensorBatch, tasks: tuple[int, ...] = (EXTREME,)) -> TensorB
 
 
 def _trained(make_learner: Callable[..., SacLearner], make_batch: Callable, **kwargs: object) -> SacLearner:
-    learner = make_learner(**kwargs)
+    learner = make_learner(**{"sac": ABSOLUTE} | kwargs)
     for i in range(3):
         learner.update(make_batch(GROUP_SIZES, seed=i))
     return learner
 
 
-def test_threshold() -> None:
-    losses = torch.tensor([2999.0, 3000.0, 3001.0])
-    assert healthy_tasks(losses, 3000.0).tolist() == [True, True, False]
-    assert healthy_tasks(losses, None).all()
+def _masked(learner: SacLearner) -> list[int]:
+    return learner.extreme_rule.counts.masked.tolist()
+
+
+def _rule(gamma: float = 0.99, tasks: int = 3, **config: object) -> ExtremeLossRule:
+    return ExtremeLossRule(ExtremeLossConfig.model_validate(config), gamma, torch.full((tasks,), 2))
+
+
+def test_a_verdict_reads_nothing_on_the_host() -> None:
+    """Tensors without content: whatever looks at one raises."""
+    rule = ExtremeLossRule(ExtremeLossConfig(), 0.99, torch.full((3,), 2, device="meta"))
+    rows = torch.empty(5, device="meta")
+    tasks = torch.empty(3, device="meta")
+    rule.observe(rows, rows.long(), tasks)
+    assert rule.judge(tasks, tasks).masked.shape == (3,)
+
+
+def test_absolute_threshold() -> None:
+    rule, rows = _rule(scale="none"), torch.ones(3)
+    assert rule.judge(torch.tensor([2999.0, 3000.0, 3001.0]), rows).healthy.tolist() == [True, True, False]
+    assert not _rule(enabled=False).judge(torch.full((3,), 1e9), rows).masked.any()
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+def test_relative_threshold_follows_the_largest_reward_so_far(scale: float) -> None:
+    """With rewards up to 2 and gamma 0.9 values reach 20: a tenth of 400 is the limit, whatever their unit."""
+    rule, rows, no_entropy = _rule(gamma=0.9, tasks=2), torch.ones(2), torch.zeros(2)
+    task_id = torch.tensor([0, 0, 1])
+    rule.observe(scale * torch.tensor([0.5, -2.0, 1.0]), task_id, no_entropy)
+    limits = scale**2 * torch.tensor([40.0, 10.0])
+    assert rule.judge(0.99 * limits, rows).healthy.all()
+    assert rule.judge(1.01 * limits, rows).masked.all()
+    rule.observe(scale * torch.tensor([0.1, 0.1, 0.1]), task_id, no_entropy)
+    assert rule.judge(0.99 * limits, rows).healthy.all()  # a maximum of all rewards, not of the newest
+
+
+def test_the_entropy_bonus_is_part_of_the_scale() -> None:
+    """Before its first reward a task's values are what its entropy is worth: alpha 2 log 2 a step at most."""
+    rule = _rule(gamma=0.0, tasks=1)
+    rule.observe(torch.zeros(1), torch.zeros(1, dtype=torch.int64), torch.tensor([0.5]))
+    assert rule.largest_step.item() == pytest.approx(0.5 * 2 * 0.6931, rel=1e-3)
+
+
+def test_masked_at_most_so_often_in_a_row_then_until_healthy_once() -> None:
+    rule, extreme, healthy = (
+        _rule(tasks=1, scale="none", max_consecutive=3),
+        torch.tensor([1e4]),
+        torch.zeros(1),
+    )
+    rows = torch.ones(1)
+    assert [bool(rule.judge(extreme, rows).masked) for _ in range(6)] == [True] * 3 + [False] * 3
+    assert rule.judge(extreme, torch.zeros(1)).masked.item() is False  # no rows: no news
+    assert bool(rule.judge(healthy, torch.zeros(1)).healthy) is False
+    assert not rule.judge(extreme, rows).masked
+    rule.judge(healthy, rows)
+    assert rule.judge(extreme, rows).masked
+    assert rule.counts.masked.tolist() == [4] and rule.counts.extreme.tolist() == [8]
 
 
 def test_interpolation_is_convex_over_the_healthy() -> None:
@@ -55,7 +111,7 @@ def test_mix_is_reset_to_a_mixture_of_healthy_tasks(make_learner: Callable, make
         direction, offset = mix[:, 2] - mix[:, 0], mix[:, EXTREME] - mix[:, 0]
         share = (offset * direction).sum(-1, keepdim=True) / direction.square().sum(-1, keepdim=True)
         torch.testing.assert_close(offset, share * direction, rtol=1e-3, atol=1e-6)
-    assert learner.extreme_count.tolist() == [0, 1, 0]
+    assert learner.extreme_rule.counts.resets.tolist() == [0, 1, 0]
 
 
 def test_a_mix_of_length_one_restarts_between_the_healthy_tasks(
@@ -74,7 +130,7 @@ def test_a_mix_of_length_one_restarts_between_the_healthy_tasks(
 
 
 def test_w_keeps_length_one_through_updates_and_resets(make_learner: Callable, make_batch: Callable) -> None:
-    sac = SacConfig(mix_learning_rate=0.1, learning_rate=3e-3)
+    sac = SacConfig(mix_learning_rate=0.1, learning_rate=3e-3, extreme_loss=ExtremeLossConfig(scale="none"))
     learner = make_learner(sac=sac)
     start = learner.actor.mix.clone()
     for seed in range(6):
@@ -84,7 +140,7 @@ def test_w_keeps_length_one_through_updates_and_resets(make_learner: Callable, m
         for network in (learner.actor, learner.critic):
             length = network.mix.detach().norm(dim=2)
             torch.testing.assert_close(length, torch.ones_like(length))
-    assert learner.extreme_count.tolist() == [0, 3, 0]
+    assert learner.extreme_rule.counts.resets.tolist() == [0, 3, 0]
     assert (learner.actor.mix - start).abs().amax(-1).min() > 0.05  # every task's w has moved
 
 
@@ -130,7 +186,7 @@ def test_no_reset_when_no_task_is_healthy(make_learner: Callable, make_batch: Ca
     learner = _trained(make_learner, make_batch, network=method_config("paco"))
     before = copy.deepcopy(learner.state_dict())
     learner.update(_explode(make_batch(GROUP_SIZES, seed=9), (0, 1, 2)))
-    assert learner.extreme_count.tolist() == [1, 1, 1]
+    assert _masked(learner) == [1, 1, 1] and not learner.extreme_rule.counts.resets.any()
     assert all(not p.grad.any() for p in learner.critic.parameters())
     assert torch.allclose(
         learner.critic.mix, before["critic"]["mix"], atol=1e-3
@@ -142,12 +198,103 @@ def test_rule_can_be_turned_off(make_learner: Callable, make_batch: Callable) ->
     sac = SacConfig(extreme_loss=ExtremeLossConfig(enabled=False))
     learner = _trained(make_learner, make_batch, sac=sac)
     learner.update(_explode(make_batch(GROUP_SIZES, seed=9)))
-    assert learner.extreme_count.sum() == 0
+    assert _masked(learner) == [0, 0, 0]
     assert learner.critic_optimizer.state[learner.critic.mix]["exp_avg"][:, EXTREME].all()
 
 
-def test_rule_holds_for_every_method(make_learner: Callable, make_batch: Callable) -> None:
-    for name in METHODS:
-        learner = _trained(make_learner, make_batch, network=method_config(name))
-        learner.update(_explode(make_batch(GROUP_SIZES, seed=9)))
-        assert learner.extreme_count.tolist() == [0, 1, 0], name
+@pytest.mark.parametrize("method", METHODS)
+def test_rule_holds_for_every_method(method: str, make_learner: Callable, make_batch: Callable) -> None:
+    learner = _trained(make_learner, make_batch, network=method_config(method))
+    learner.update(_explode(make_batch(GROUP_SIZES, seed=9)))
+    assert _masked(learner) == [0, 1, 0]
+    assert learner.extreme_rule.counts.resets.tolist() == [0, int(method not in HAS_NO_MIX), 0]
+
+
+@pytest.mark.parametrize("gamma", [0.95, 0.99])
+@pytest.mark.parametrize("method", ["stars", "mtmhsac"])
+@pytest.mark.parametrize("reward", [1 / 50, -100.0, 5000.0])
+def test_learning_from_scratch_trips_nothing(
+    reward: float, method: str, gamma: float, make_learner: Callable, make_batch: Callable
+) -> None:
+    """The critics' first error is the reward itself; it is far below the values that rewards add up to."""
+    sac = SacConfig(gamma=gamma, learning_rate=1e-2, gradient_clip_norm=None)
+    learner = make_learner(method_config(method), sac)
+    for seed in range(30):
+        batch = make_batch(GROUP_SIZES, seed)
+        learner.update(batch._replace(reward=torch.full_like(batch.reward, reward)))
+    assert _masked(learner) == [0, 0, 0]
+
+
+@pytest.mark.parametrize("reward", [1 / 50, -100.0])
+@pytest.mark.parametrize("method", ["stars", "paco", "mtmhsac"])
+def test_a_diverging_critic_is_masked(
+    method: str, reward: float, make_learner: Callable, make_batch: Callable
+) -> None:
+    """The next observation is three times the observation, and so its value: targets run away from the critics."""
+    sac = SacConfig(tau=1.0, learning_rate=0.03, gradient_clip_norm=None, log_alpha_init=-10.0)
+    learner, batch = make_learner(method_config(method), sac), make_batch(GROUP_SIZES)
+    batch = batch._replace(
+        next_obs=3 * batch.obs,
+        reward=torch.full_like(batch.reward, reward),
+        terminated=torch.zeros_like(batch.terminated),
+    )
+    for _ in range(300):
+        learner.update(batch)
+    assert all(count > 0 for count in _masked(learner)), learner.extreme_rule.counts
+
+
+@pytest.mark.parametrize(
+    ("method", "num_tasks"), [("stars", 3), ("no-triplet", 1), ("unique-only", 3), ("mtmhsac", 3)]
+)
+def test_nobody_is_masked_for_ever(
+    method: str, num_tasks: int, make_learner: Callable, make_batch: Callable
+) -> None:
+    """All tasks extreme, one task alone, no w: nothing can be reset, and every task learns again after the bound."""
+    sac = SacConfig(extreme_loss=ExtremeLossConfig(scale="none", max_consecutive=4))
+    learner = make_learner(method_config(method), sac, num_tasks=num_tasks)
+    batch = make_batch(GROUP_SIZES[:num_tasks])
+    batch = batch._replace(reward=torch.full_like(batch.reward, 100.0))
+    moved = []
+    for _ in range(6):
+        result = learner.update(batch)
+        moved.append(bool(result.critic.loss > 0))
+    assert moved == [False] * 4 + [True] * 2
+    assert _masked(learner) == [4] * num_tasks
+    assert learner.extreme_rule.counts.resets.sum() == 0
+
+
+def test_a_task_past_the_bound_is_no_source_of_a_reset(make_learner: Callable, make_batch: Callable) -> None:
+    sac = SacConfig(extreme_loss=ExtremeLossConfig(scale="none", max_consecutive=1))
+    learner = _trained(make_learner, make_batch, sac=sac)
+    learner.update(_explode(make_batch(GROUP_SIZES, seed=9), (0,)))
+    learner.update(_explode(make_batch(GROUP_SIZES, seed=9), (0, EXTREME)))  # the first takes part again
+    learner.update(make_batch(GROUP_SIZES, seed=8))
+    assert _masked(learner) == [1, 1, 0]
+    for network in (learner.actor, learner.critic):
+        torch.testing.assert_close(network.mix[:, EXTREME], network.mix[:, 2], rtol=0, atol=1e-3)
+
+
+def test_metrics_count_maskings_and_resets_apart(make_learner: Callable, make_batch: Callable) -> None:
+    learner = _trained(make_learner, make_batch, network=method_config("unique-only"))
+    learner.update(_explode(make_batch(GROUP_SIZES, seed=9)))
+    result = learner.update(_explode(make_batch(GROUP_SIZES, seed=9)))
+    metrics = result.metrics(learner.task_names)
+    assert metrics["train/extreme_resets"] == 0.0
+    assert metrics["train/extreme_masked/task-1"] == metrics["train/extreme_updates/task-1"] == 2.0
+    assert metrics["train/extreme_masked/task-0"] == 0.0
+
+
+def test_state_goes_on_and_a_checkpoint_without_it_loads(
+    make_learner: Callable, make_batch: Callable
+) -> None:
+    learner = _trained(make_learner, make_batch)
+    learner.update(_explode(make_batch(GROUP_SIZES, seed=9)))
+    state = copy.deepcopy(learner.state_dict())
+    restored = make_learner(sac=ABSOLUTE)
+    restored.load_state_dict(state)
+    assert restored.extreme_rule.masked_in_a_row.tolist() == [0, 1, 0] and _masked(restored) == [0, 1, 0]
+    assert torch.equal(restored.extreme_rule.largest_step, learner.extreme_rule.largest_step)
+    del state["extreme_rule"]  # as before this state existed
+    old = make_learner(sac=ABSOLUTE)
+    old.load_state_dict(state)
+    assert old.extreme_rule.counts.resets.tolist() == [0, 1, 0] and _masked(old) == [0, 0, 0]

@@ -143,6 +143,13 @@ def test_one_hot_mix_gives_tasks_one_slice_in_turn() -> None:
     assert (mix - torch.eye(3)[[0, 1, 2, 0, 1]]).std() == pytest.approx(0.1, rel=0.5)
 
 
+def test_heads_are_drawn_each_but_those_of_equal_slices() -> None:
+    for method, alike in (("mtmhsac", False), ("stars", False), ("paco", True)):
+        head = critic_network(method_config(method), SPEC, torch.Generator().manual_seed(0)).head
+        assert torch.equal(head[:, 0], head[:, 1]) == alike
+        assert 2e-3 < head.abs().max() <= 3e-3
+
+
 def test_independent_slices_differ() -> None:
     network = actor_network(SMALL, SPEC, torch.Generator().manual_seed(0))
     for pool in (*network.shared, network.head):

@@ -162,6 +162,28 @@ def test_learning_rates_of_weights_mix_and_temperature(make_learner: Callable, m
     assert (learner.log_alpha + 1.0).abs().max().item() == pytest.approx(1e-3, rel=1e-2)
 
 
+def test_adams_epsilon_is_that_of_every_optimizer(make_learner: Callable, make_batch: Callable) -> None:
+    """An epsilon far above the gradients leaves steps of gradient / epsilon."""
+    learner = make_learner(sac=SacConfig(adam_epsilon=1e6, gradient_clip_norm=None))
+    before = copy.deepcopy(learner.state_dict())
+    learner.update(make_batch(GROUP_SIZES))
+    for network in (learner.actor, learner.critic):
+        assert all(0 < p.grad.abs().max() < 1e3 for p in network.parameters())
+    assert (learner.actor.mix - before["actor"]["mix"]).abs().max() < 1e-6
+    assert (learner.critic.shared[0] - before["critic"]["shared.0"]).abs().max() < 1e-6
+    assert (learner.log_alpha - before["log_alpha"]).abs().max() < 1e-6
+
+
+def test_log_alpha_without_bounds_rises_above_zero(make_learner: Callable, make_batch: Callable) -> None:
+    bounds = {"log_alpha_min": None, "log_alpha_max": None}
+    for limits, highest in (({}, 0.0), (bounds, 0.1)):
+        settings = {"target_entropy": 50.0, "temperature_learning_rate": 0.1}
+        sac = SacConfig.model_validate(settings | limits)
+        learner = make_learner(sac=sac)
+        learner.update(make_batch(GROUP_SIZES))
+        assert learner.log_alpha.tolist() == pytest.approx([highest] * 3, abs=1e-3)
+
+
 @pytest.mark.parametrize("progress, factor", [(0.0, 1.0), (0.5, 0.6), (1.0, 0.2)])
 def test_step_sizes_fall_over_the_run(
     progress: float, factor: float, make_learner: Callable, make_batch: Callable

@@ -1,5 +1,7 @@
 """Success rates over the newest episodes."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
@@ -8,7 +10,7 @@ from replay_service.storage import Storage
 from replay_service.types import EpisodeEnd
 
 
-def ends(successes: list[bool], first_return: float = 0.0) -> list[EpisodeEnd]:
+def ends(successes: Sequence[bool | None], first_return: float = 0.0) -> list[EpisodeEnd]:
     return [EpisodeEnd(0, first_return + i, 10, success, 0) for i, success in enumerate(successes)]
 
 
@@ -33,3 +35,24 @@ def test_a_repeated_write_changes_nothing_and_more_than_the_history_wraps() -> N
     for _ in range(2):
         history.write(0, 178, newest)
     assert history.count[0] == 178 and history.success_rate[0] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("successes", "rate"),
+    [
+        pytest.param([None, None], np.nan, id="no flag"),
+        pytest.param([True, None, None], 1.0, id="one flag in the window"),
+        pytest.param([True, False, None], 0.5, id="unknown ones do not count"),
+        pytest.param([True, None, None, None], np.nan, id="the flag has left the window"),
+    ],
+)
+def test_unknown_success_is_left_out_of_the_rate(successes: list[bool | None], rate: float) -> None:
+    history = EpisodeHistory(1, 3, Storage(None))
+    for count, success in enumerate(successes, start=1):
+        history.write(0, count, pack_episodes(ends([success])))
+    np.testing.assert_equal(history.success_rate[0], rate)
+    assert history.mean_return[0] == 0.0
+
+
+def test_known_success_is_stored_as_before() -> None:
+    assert pack_episodes(ends([True, False, None]))["success"].tolist() == [1, 0, -1]

@@ -25,7 +25,7 @@ def test_mass_is_the_power_of_the_sum(alpha: float, epsilon: float, expected: li
     assert priority_mass(np.array([0.0, 1.0, 4.0]), alpha, epsilon).tolist() == expected
 
 
-def test_new_rows_have_the_greatest_priority_so_far() -> None:
+def test_new_rows_have_the_greatest_priority() -> None:
     assert initial_priority(0.0) == 1.0
     assert initial_priority(0.25) == 0.25
 
@@ -45,15 +45,23 @@ def test_beta_is_linear_and_stays_at_its_ends() -> None:
     assert values == pytest.approx([0.4, 0.4, 0.7, 1.0, 1.0])
 
 
-def test_weights_have_one_maximum_over_the_whole_batch() -> None:
-    """Two tasks: 10 rows at P 0.2 and 0.05, 1000 rows at P 0.001; (N P)^-1 is 0.5, 2 and 1."""
-    weight = importance_weights(np.array([0.2, 0.05, 0.001]), np.array([10, 10, 1000]), 1.0)
-    np.testing.assert_allclose(weight, [0.25, 1.0, 0.5], rtol=1e-6)
-    np.testing.assert_allclose(
-        importance_weights(np.array([0.2, 0.05, 0.001]), np.array([10, 10, 1000]), 0.5),
-        np.sqrt([0.25, 1.0, 0.5]),
-        rtol=1e-6,
-    )
+def test_weights_have_one_scale_over_the_whole_batch() -> None:
+    """Two tasks: 10 rows at P 0.2 and 0.05, 1000 rows at P 0.001; (N P)^-1 is 0.5, 2 and 1, their mean 7 / 6."""
+    probability, table_size = np.array([0.2, 0.05, 0.001]), np.array([10, 10, 1000])
+    weight = importance_weights(probability, table_size, 1.0)
+    np.testing.assert_allclose(weight, np.array([0.5, 2.0, 1.0]) * 6 / 7, rtol=1e-6)
+    root = importance_weights(probability, table_size, 0.5)
+    np.testing.assert_allclose(root / root.max(), np.sqrt([0.25, 1.0, 0.5]), rtol=1e-6)
+
+
+@pytest.mark.parametrize("exponent", [0.0, 0.4, 1.0])
+@pytest.mark.parametrize("spread", [0.0, 1.0, 3.0])
+def test_weights_have_mean_one_however_priorities_spread(spread: float, exponent: float) -> None:
+    """What the critic's loss weighs beside the other losses follows neither beta nor the priorities."""
+    rng = np.random.default_rng(0)
+    probability = np.exp(spread * rng.normal(size=1280)) / 1e5
+    weight = importance_weights(probability, rng.integers(1, 100_000, 1280), exponent)
+    assert weight.mean(dtype=np.float64) == pytest.approx(1.0, rel=1e-6)
 
 
 @pytest.mark.parametrize("exponent", [0.0, 0.4, 1.0])

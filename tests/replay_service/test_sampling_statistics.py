@@ -70,13 +70,13 @@ def test_at_exponent_one_weighted_means_are_uniform_means(
     for task in range(2):
         weight = np.concatenate([b.is_weight[b.transitions.task_id == task] for b in batches]).astype(float)
         scale = np.repeat(
-            [(1 / (b.info.probability * np.array(sizes)[b.transitions.task_id])).max() for b in batches], 500
+            [(1 / (b.info.probability * np.array(sizes)[b.transitions.task_id])).mean() for b in batches], 500
         )
         serial = np.concatenate(
             [b.transitions.obs[b.transitions.task_id == task, 0] for b in batches]
         ).astype(int)
         for function in functions[task]:
-            sample = weight * scale * function[serial]  # undo the batch's maximum: E[(N P)^-1 f] = mean of f
+            sample = weight * scale * function[serial]  # undo the batch's mean: E[(N P)^-1 f] = mean of f
             error = sample.std() / math.sqrt(len(sample))
             assert abs(sample.mean() - function.mean()) < 5 * error
         unweighted = functions[task][0][serial]

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from replay_service.config import SamplingConfig
+from replay_service.priority import START_PRIORITY_DECAY
 from replay_service.rows import pack, row_dtype
 from replay_service.storage import Storage
 from replay_service.table import TableEmpty, Tables
@@ -81,7 +83,7 @@ def test_rows_follow_batch_by_batch_and_task_by_task(make_transitions: MakeTrans
     assert tables.sampled.tolist() == [3, 1, 2]
 
 
-def test_new_rows_get_the_greatest_priority_ever_set(make_transitions: MakeTransitions) -> None:
+def test_new_rows_get_the_greatest_priority_set(make_transitions: MakeTransitions) -> None:
     tables = make_tables(1, 8, alpha=1.0)
     append(tables, 0, make_transitions(0, 2))
     keys = np.unique(tables.sample(np.array([[50]]), np.random.default_rng(0)).key)
@@ -89,7 +91,31 @@ def test_new_rows_get_the_greatest_priority_ever_set(make_transitions: MakeTrans
     tables.update_priorities(np.zeros(2, np.int64), keys, np.array([5.0, 0.5]))
     tables.update_priorities(np.zeros(1, np.int64), keys[:1], np.array([2.0]))
     append(tables, 0, make_transitions(0, 1, 2))
-    assert tables.priority_mass == pytest.approx(2.0 + 0.5 + 5.0, abs=1e-4)
+    assert tables.priority_mass == pytest.approx(2.0 + 0.5 + 5.0 * START_PRIORITY_DECAY, abs=1e-4)
+
+
+def test_an_outlier_is_forgotten_and_the_other_table_knows_nothing_of_it(
+    make_transitions: MakeTransitions,
+) -> None:
+    """A priority of 1e6 among ones: after 11 600 updates new rows start within ten times of what is alive."""
+    tables = make_tables(2, 8, alpha=1.0)
+    for table in range(2):
+        append(tables, table, make_transitions(table, 2))
+    draw = tables.sample(np.array([[50, 50]]), np.random.default_rng(0))
+    keys = [np.unique(draw.key[draw.task_id == table]) for table in range(2)]
+    tables.update_priorities(np.array([0, 1]), np.array([keys[0][0], keys[1][0]]), np.array([1e6, 3.0]))
+    for _ in range(11_600):
+        tables.update_priorities(np.zeros(2, np.int64), keys[0], np.ones(2))
+    starts = []
+    for table in range(2):
+        before = tables.priority_mass[table]
+        append(tables, table, make_transitions(table, 1, 2))
+        starts.append(tables.priority_mass[table] - before)
+    assert 1.0 <= starts[0] <= 10.0
+    assert starts[1] == pytest.approx(3.0, abs=1e-4)  # only its own updates count
+    for _ in range(11_600):
+        tables.update_priorities(np.zeros(2, np.int64), keys[0], np.ones(2))
+    assert tables._counter["max_priority"][0] == 1.0  # never below what is set
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.6, 1.0])
@@ -121,6 +147,11 @@ class Model:
         self.rows: list[dict[int, tuple[int, float]]] = [{}, {}]
         self.greatest = [0.0, 0.0]
         self.stale = 0
+
+    def decay(self, table: NDArray[np.int64], key: NDArray[np.int64]) -> None:
+        """Every table of which the update names a live row."""
+        for t in {int(t) for t, k in zip(table, key, strict=True) if int(k) in self.rows[t]}:
+            self.greatest[t] *= START_PRIORITY_DECAY
 
     def update(self, table: int, key: int, priority: float) -> None:
         if key in self.rows[table]:
@@ -171,6 +202,7 @@ def test_any_interleaving_matches_a_dictionary(capacity: int, actions: list[tupl
             table, key = in_flight.pop(a % len(in_flight))
             priority = np.random.default_rng(b).uniform(0, 5, len(key))
             before = model.stale
+            model.decay(table, key)
             for t, k, p in zip(table, key, priority, strict=True):
                 model.update(int(t), int(k), float(p))
             assert tables.update_priorities(table, key, priority) == model.stale - before

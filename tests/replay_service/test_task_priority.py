@@ -12,7 +12,10 @@ from replay_service.task_priority import task_probability, task_quotas
 @pytest.mark.parametrize(
     ("success_rate", "expected"),
     [
-        pytest.param([0.0, np.nan], [0.5, 0.5], id="uniform until every task has an episode"),
+        pytest.param([np.nan, np.nan], [0.5, 0.5], id="nothing is known"),
+        pytest.param([0.0, np.nan], [0.5, 0.5], id="one known task has what is left"),
+        pytest.param([np.nan, 1.0, 0.0], [1 / 3, 0.5 / 3, 0.5], id="unknown: 1 / T; the rest by the formula"),
+        pytest.param([np.nan, 0.5, 0.7, np.nan], [0.25, 0.3, 0.2, 0.25], id="0.6 to 0.4 of a half"),
         pytest.param([0.3, 0.3], [0.5, 0.5], id="equal tasks"),
         pytest.param([0.5, 0.7], [0.6, 0.4], id="proportional inside the bounds: 0.6 to 0.4"),
         pytest.param([0.0, 1.0], [0.75, 0.25], id="solved task at the low bound"),
@@ -102,3 +105,46 @@ def test_quotas_sum_to_the_batch_keep_the_floor_and_stay_within_a_row(
 def test_a_floor_that_does_not_fit_is_refused() -> None:
     with pytest.raises(ValueError, match=r"must fit the batch, got 3 rows for each of 4 tasks in 10"):
         task_quotas(np.full(4, 0.25), 10, 3)
+
+
+@settings(deadline=None, derandomize=True)
+@given(success_rate=st.lists(st.one_of(st.floats(0, 1), st.just(np.nan)), min_size=1, max_size=50))
+def test_unknown_tasks_keep_the_uniform_share_and_rows(success_rate: list[float]) -> None:
+    rates, config, per_task = np.array(success_rate), TaskPriorityConfig(), 64
+    share = task_probability(rates, config)
+    quota = task_quotas(share, per_task * len(rates), config.quota_floor)
+    unknown = np.isnan(rates)
+    assert (share[unknown] == 1 / len(rates)).all() and (quota[unknown] == per_task).all()
+    assert share.sum() == pytest.approx(1.0, rel=1e-12)
+    known = share[~unknown] * len(rates)
+    assert ((known >= 0.5 - 1e-9) & (known <= 2.0 + 1e-9)).all()
+
+
+@pytest.mark.parametrize("num_tasks", [1, 2, 50, 1000])
+def test_shares_equal_the_definition(num_tasks: int) -> None:
+    """clip(c w, low, high) with c found by bisection."""
+    config, rng = TaskPriorityConfig(exponent=2.0, offset=0.01), np.random.default_rng(num_tasks)
+    rates = rng.choice([0.0, 0.25, 0.9, 1.0], num_tasks) * rng.uniform(0.5, 1.0, num_tasks)
+    weight, low, high = (1 - rates + 0.01) ** 2, 0.5 / num_tasks, 2.0 / num_tasks
+    bottom, top = 0.0, high / weight.min()
+    for _ in range(200):
+        middle = (bottom + top) / 2
+        bottom, top = (middle, top) if np.clip(middle * weight, low, high).sum() < 1 else (bottom, middle)
+    expected = np.clip(top * weight, low, high)
+    np.testing.assert_allclose(task_probability(rates, config), expected, rtol=1e-9)
+
+
+@settings(deadline=None, derandomize=True)
+@given(quota=st.lists(st.integers(0, 30), min_size=1, max_size=20), floor=st.integers(0, 8))
+def test_the_greatest_pay_for_the_floor_row_by_row(quota: list[int], floor: int) -> None:
+    """Shares of whole rows, so that the floor alone decides; against one row at a time."""
+    batch = sum(quota) + floor * len(quota)
+    shares = (np.array(quota) + floor) / max(batch, 1)
+    shares[0] += 1 - shares.sum()
+    lifted = floor + min(3, sum(quota) // len(quota))
+    expected = task_quotas(shares, batch, 0)
+    missing = np.maximum(lifted - expected, 0)
+    expected += missing
+    for _ in range(missing.sum()):
+        expected[np.argmax(expected)] -= 1
+    assert task_quotas(shares, batch, lifted).tolist() == expected.tolist()

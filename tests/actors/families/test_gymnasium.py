@@ -121,6 +121,17 @@ def test_terminal_states_successes_and_truncations_of_the_environment_itself() -
     assert not chunk.terminated.any()  # truncated: the bootstrap goes on
 
 
+def test_an_environment_without_a_flag_has_no_success() -> None:
+    """Unknown in training; an evaluation counts none."""
+    env = build(parse_suite(MIXED, horizon=5), 1)
+    runner = EnvRunner(env, "Pendulum-v1", 1, chunk_steps=10, max_failed_episodes=0)
+    while not runner.full:
+        runner.step(np.zeros(2, np.float32), weights_version=0)
+    assert [episode.success for episode in runner.take()[1]] == [None, None]
+    successes, returns = run_episodes(lambda obs: np.zeros(2), env, 2)
+    assert successes == 0 and len(returns) == 2
+
+
 def test_goals_are_the_same_everywhere_and_training_starts_are_new() -> None:
     suite = parse_suite(CLASSIC)
     env, other = build(suite, 0, (0,)), build(suite, 0, (1,))

@@ -72,6 +72,18 @@ def test_spread_between_tasks_is_warned_of_once_it_lasts_and_again_when_it_comes
     assert len(warnings_over(watched, 8000 + PATIENCE, 20_000)) == 1
 
 
+def test_a_task_whose_critic_loss_stays_extreme_is_named() -> None:
+    """The running count grows from report to report: masked at first, then taking part past the bound."""
+    watched = health()
+    said = []
+    for i, steps in enumerate(range(0, 5000, 100)):
+        count = 40.0 * min(i, 30)  # back to health after the 31st report
+        watched.record_learner(GOOD | {"train/extreme_updates/c": count, "train/extreme_updates/a": 7.0})
+        said += watched.warnings(steps)
+    (warning,) = said
+    assert warning.startswith("c has an extreme critic loss, in 440 updates so far")
+
+
 def test_all_tasks_at_zero_is_a_beginning_and_no_spread() -> None:
     watched = health()
     watched.record_training(np.zeros(4))

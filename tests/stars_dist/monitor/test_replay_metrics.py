@@ -22,25 +22,25 @@ PLAN = ReplayPlan(
 )
 
 
-def chunk(task: int, rows: int, sequence: int) -> Chunk:
+def chunk(task: int, rows: int, sequence: int, success: bool | None) -> Chunk:
     def zeros(*shape: int) -> np.ndarray:
         return np.zeros((rows, *shape), np.float32)
 
     task_id = np.full(rows, task, np.int32)
     transitions = TransitionBatch(zeros(2), zeros(1), zeros(), zeros(2), np.zeros(rows, bool), task_id)
-    return Chunk(ChunkId(0, 0, sequence), transitions, (EpisodeEnd(task, 2.0, rows, task == 0, 0),), 0)
+    return Chunk(ChunkId(0, 0, sequence), transitions, (EpisodeEnd(task, 2.0, rows, success, 0),), 0)
 
 
 def test_totals_and_tasks() -> None:
     shards = [Shard(index, PLAN) for index in range(2)]
     for shard in shards:
         shard.set_insert_limit(0, 10**9)
-    shards[0].insert(chunk(0, 6, 0), 0.0)
-    shards[0].insert(chunk(0, 6, 1), 0.0)
-    shards[0].insert(chunk(0, 6, 1), 0.0)
-    shards[1].insert(chunk(1, 3, 0), 0.0)
+    shards[0].insert(chunk(0, 6, 0, True), 0.0)
+    for _ in range(2):
+        shards[0].insert(chunk(0, 6, 1, True), 0.0)
+    shards[1].insert(chunk(1, 3, 0, False), 0.0)
     drawn = shards[0].sample(np.array([[4, 0, 0]]), 0, 10**9)
-    shards[0].insert(chunk(0, 10, 2), 0.0)
+    shards[0].insert(chunk(0, 10, 2, None), 0.0)
     shards[0].update_priorities(drawn.task_id, drawn.key, np.ones(4))
     values = replay_metrics([shard.stats() for shard in shards], NAMES)
     mass = float(shards[0].stats().priority_mass[0])
@@ -62,3 +62,12 @@ def test_totals_and_tasks() -> None:
     assert 0 <= values["replay/sampled_age"] == values["replay/sampled_age/reach"] <= 9
     assert math.isnan(values["replay/sampled_age/push"])
     assert "rollout/success/pull" not in values
+
+
+def test_a_task_without_a_flag_has_a_return_and_no_success() -> None:
+    shard = Shard(0, PLAN)
+    shard.set_insert_limit(0, 10**9)
+    shard.insert(chunk(0, 6, 0, None), 0.0)
+    values = replay_metrics([shard.stats()], NAMES)
+    assert values["rollout/return/reach"] == 2.0
+    assert "rollout/success/reach" not in values
