@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
-# `make train` solves four tasks of Meta-World in minutes; another suite has a budget that shows it learn on two cores.
+# `make train` trains four tasks of Meta-World; another suite has a budget that shows it learn on two cores.
 SUITE ?= starter
 ACTORS ?= 4
 STEPS ?= $(if $(filter starter,$(SUITE)),140000,500000)
