@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from learner.config import UniqueConfig
+from learner.network_config import UniqueConfig
 
 _VARIANCE_EPSILON = 1e-4  # VICReg's; bounds the slope of the root at a variance of zero
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
-from learner.config import NetworkConfig
+from learner.network_config import NetworkConfig
 from replay_service.types import TransitionSpec
 
 Branch = Literal["shared", "unique", "head"]

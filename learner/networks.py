@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from learner.branch import Groups
-from learner.config import NetworkConfig
 from learner.fused_network import FusedConstants, FusedOperands, fused_forward
+from learner.network_config import NetworkConfig
 from learner.network_layout import LayerLayout, NetworkLayout, actor_layout, critic_layout
 from learner.pooled_layers import compose, initial_mix, pooled_head, pooled_layer, set_pool_grad
 from replay_service.types import TransitionSpec

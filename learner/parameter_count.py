@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from learner.config import NetworkConfig
+from learner.network_config import NetworkConfig
 from learner.network_layout import NetworkLayout, actor_layout, critic_layout
 from replay_service.types import TransitionSpec
 

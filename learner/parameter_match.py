@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from learner.config import NetworkConfig
+from learner.network_config import NetworkConfig
 from learner.parameter_count import count_parameters
 from replay_service.types import TransitionSpec
 

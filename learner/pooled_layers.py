@@ -14,7 +14,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from learner.config import SharedConfig
+from learner.network_config import SharedConfig
 from learner.network_layout import LayerLayout
 
 SliceInit = Literal["equal", "independent"]

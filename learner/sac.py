@@ -12,11 +12,12 @@ from torch import Tensor
 
 from learner import losses
 from learner.batch import TensorBatch
-from learner.config import NetworkConfig, SacConfig
+from learner.config import SacConfig
 from learner.contrastive import Triplets, contrastive_objective
 from learner.diagnostics import ActorDiagnostics, CriticDiagnostics, UpdateResult
 from learner.extreme_loss import ExtremeLossRule, Verdict, draw_interpolation, reset_mix
 from learner.finite_guard import FiniteGuard
+from learner.network_config import NetworkConfig
 from learner.networks import (
     ComposedWeights,
     FeatureNetwork,

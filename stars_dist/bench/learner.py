@@ -11,7 +11,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from learner.batch import BatchCopier, TensorBatch
-from learner.config import NetworkConfig, SharedConfig, UniqueConfig
+from learner.network_config import NetworkConfig, SharedConfig, UniqueConfig
 from learner.prefetch import PrefetchSource
 from learner.sac import SacLearner
 from stars_dist.bench.stage_clock import StageClock

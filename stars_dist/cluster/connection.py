@@ -45,24 +45,7 @@ def connect(address: str, num_actors: int) -> bool:
         "namespace": "stars-dist",
     }
     if address == "local":
-        # All processes of the cluster inherit the one thread. On a cluster that runs already Ray itself gives a
-        # process as many as its reserved cores. A runtime_env of each process would do the same, but Ray then
-        # starts Python twice: half a second of a core per process, and three times as long until fifty are up.
-        start_many = {"worker_maximum_startup_concurrency": _started_at_a_time(num_actors)}
-        options |= {
-            "num_cpus": num_cores(),
-            "include_dashboard": False,
-            "_system_config": start_many,
-            "_temp_dir": _temp_dir(),
-        }
-        try:
-            with single_threaded_children(), _children_apart():
-                _init(address="local", **options)
-        except OSError as error:
-            raise ValueError(
-                f"Ray must be able to write its files, it cannot ({error}); set HOME and TMPDIR to directories "
-                "that can be written to"
-            ) from None
+        _start_local(num_actors, options)
         return True
     refusal = _refusal(address)
     if refusal is not None:
@@ -78,6 +61,28 @@ def connect(address: str, num_actors: int) -> bool:
             "set RAY_AUTH_MODE as the cluster has it, and use the same Ray and Python version"
         ) from None
     return False
+
+
+def _start_local(num_actors: int, options: dict[str, Any]) -> None:
+    """Start a cluster of this machine's cores."""
+    # All processes of the cluster inherit the one thread. On a cluster that runs already Ray itself gives a
+    # process as many as its reserved cores. A runtime_env of each process would do the same, but Ray then
+    # starts Python twice: half a second of a core per process, and three times as long until fifty are up.
+    try:
+        with single_threaded_children(), _children_apart():
+            _init(
+                address="local",
+                num_cpus=num_cores(),
+                include_dashboard=False,
+                _system_config={"worker_maximum_startup_concurrency": _started_at_a_time(num_actors)},
+                _temp_dir=_temp_dir(),
+                **options,
+            )
+    except OSError as error:
+        raise ValueError(
+            f"Ray must be able to write its files, it cannot ({error}); set HOME and TMPDIR to directories "
+            "that can be written to"
+        ) from None
 
 
 def resources_here() -> dict[str, float]:

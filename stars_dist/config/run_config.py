@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from actors.config import ActorsConfig, EnvironmentConfig, EvaluationConfig
 from actors.suites import SUITE_GRAMMAR
-from learner.config import CheckpointConfig, LearnerConfig, NetworkConfig, SacConfig
+from learner.config import CheckpointConfig, LearnerConfig, SacConfig
+from learner.network_config import NetworkConfig
 from replay_service.config import ReplayConfig, SamplingConfig
 
 

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from learner.batch import BatchCopier, TensorBatch
-from learner.config import NetworkConfig, SacConfig, SharedConfig, UniqueConfig
+from learner.config import SacConfig
+from learner.network_config import NetworkConfig, SharedConfig, UniqueConfig
 from learner.networks import NetworkInput
 from learner.sac import SacLearner
 from replay_service.config import ReplayConfig, SamplingConfig, TaskPriorityConfig

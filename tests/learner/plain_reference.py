@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from learner.config import UniqueConfig
+from learner.network_config import UniqueConfig
 from learner.networks import FeatureNetwork, NetworkInput
 
 

@@ -5,14 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from learner.config import (
-    CheckpointConfig,
-    LearnerConfig,
-    NetworkConfig,
-    SacConfig,
-    SharedConfig,
-    UniqueConfig,
-)
+from learner.config import CheckpointConfig, LearnerConfig, SacConfig
+from learner.network_config import NetworkConfig, SharedConfig, UniqueConfig
 
 BAD = {
     "no slices": (SharedConfig, {"num_slices": 0}, "at least 1, got 0"),

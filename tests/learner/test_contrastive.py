@@ -10,7 +10,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from learner.config import UniqueConfig
 from learner.contrastive import (
     OBJECTIVES,
     Triplets,
@@ -23,6 +22,7 @@ from learner.contrastive import (
     triplet_loss,
     variance_hinge,
 )
+from learner.network_config import UniqueConfig
 
 GROUP_SIZES = {
     "even": (4, 4, 4),

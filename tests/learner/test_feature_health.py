@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from learner.config import NetworkConfig, SharedConfig
 from learner.feature_health import effective_rank, pool_health, unique_feature_health, unique_gradient_share
+from learner.network_config import NetworkConfig, SharedConfig
 from learner.networks import FeatureNetwork, actor_network
 from replay_service.types import TransitionSpec
 from tests.learner.conftest import NO_UNIQUE, method_config

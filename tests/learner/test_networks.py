@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from learner.batch import TensorBatch
-from learner.config import NetworkConfig, SharedConfig
+from learner.network_config import NetworkConfig, SharedConfig
 from learner.networks import FeatureNetwork, NetworkInput, actor_network, critic_network
 from learner.pooled_layers import compose, initial_mix, set_pool_grad
 from replay_service.types import TransitionSpec

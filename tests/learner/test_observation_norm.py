@@ -11,7 +11,7 @@ import torch
 
 from actors.policy import NumpyPolicy
 from learner.batch import TensorBatch
-from learner.config import NetworkConfig
+from learner.network_config import NetworkConfig
 from learner.observation_norm import ObservationNorm
 from learner.publisher import export_policy
 from tests.learner.conftest import OBS_DIM, method_config
