@@ -35,6 +35,7 @@ class ContrastiveObjective:
 
     def __init__(self, config: UniqueConfig, num_tasks: int) -> None:
         self._config, self._num_tasks = config, num_tasks
+        self._contrast = OBJECTIVES[config.objective]
 
     def draw(self, task_id: Tensor, generator: torch.Generator) -> Triplets:
         """Draw the triplets of one update from i64[B] sorted by task."""
@@ -43,7 +44,7 @@ class ContrastiveObjective:
     def loss(self, unique_EBF: Tensor, triplets: Triplets) -> Tensor:
         """Return weight (contrast + hinge on the variance within tasks), f32[], summed over E."""
         config = self._config
-        loss = OBJECTIVES[config.objective](unique_EBF, triplets, config)
+        loss = self._contrast(unique_EBF, triplets, config)
         if config.within_variance > 0:
             loss = loss + variance_hinge(unique_EBF, triplets, config.within_variance)
         return config.triplet_weight * loss

@@ -19,6 +19,9 @@ class Verdict(NamedTuple):
     masked: Tensor  # bool[T], left out of the losses of this update
 
 
+LEAST_THRESHOLD = 4.0  # squared rewards: twice what the two critics lose while they are still zero
+
+
 class ExtremeCounts(NamedTuple):
     """Running counts of each task since the start, i64[T]."""
 
@@ -30,7 +33,8 @@ class ExtremeCounts(NamedTuple):
 class ExtremeLossRule:
     """Judges the tasks' critic losses; its state stays on the learner's device, and nothing waits for it.
 
-        extreme = loss > relative_threshold * (largest_step / (1 - gamma))^2,  with scale none: loss > threshold
+        extreme = loss > max(relative_threshold / (1 - gamma)^2, 4) * largest_step^2
+                  with scale none: loss > threshold
         masked  = extreme, and masked fewer than max_consecutive times since the loss was last healthy
 
     `largest_step` is the largest |reward| + alpha * (greatest entropy) of the task so far: what one step adds
@@ -40,7 +44,8 @@ class ExtremeLossRule:
 
     def __init__(self, config: ExtremeLossConfig, gamma: float, action_components: Tensor) -> None:
         """`action_components` i64[T]; their device is the learner's."""
-        self._config, self._horizon = config, 1 / (1 - gamma)
+        self._config = config
+        self._relative_threshold = max(config.relative_threshold / (1 - gamma) ** 2, LEAST_THRESHOLD)
         self._most_entropy = action_components * math.log(2)  # of the uniform distribution on [-1, 1]^A
         self.largest_step = torch.zeros_like(self._most_entropy)  # f32[T]
         self.masked_in_a_row = torch.zeros_like(action_components)  # i64[T]
@@ -49,6 +54,8 @@ class ExtremeLossRule:
     @torch.no_grad()
     def observe(self, reward: Tensor, task_id: Tensor, alpha: Tensor) -> None:
         """Take in the scaled rewards f32[B] of a batch and the tasks' temperatures f32[T]."""
+        if not self._config.enabled or self._config.scale == "none":
+            return  # nothing reads it
         largest = torch.zeros_like(self.largest_step).scatter_reduce(0, task_id, reward.abs(), "amax")
         torch.maximum(self.largest_step, largest + alpha * self._most_entropy, out=self.largest_step)
 
@@ -68,7 +75,7 @@ class ExtremeLossRule:
     def _limit(self) -> Tensor | float:
         if self._config.scale == "none":
             return self._config.threshold
-        return self._config.relative_threshold * (self.largest_step * self._horizon).square()
+        return self._relative_threshold * self.largest_step.square()
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return all but the resets, which a checkpoint keeps under their older name."""

@@ -42,7 +42,7 @@ class SharedConfig(StrictModel):
     mix_norm: Literal["none", "unit"] = Field(
         default="unit",
         description="length of w: unit: held at one from the start on, which with independent slices keeps the "
-        "scale of an ordinary layer; none: free (PaCo)",
+        "scale of an ordinary layer (equal ones begin sum(w) times as large); none: free (PaCo)",
     )
 
     @model_validator(mode="after")

@@ -56,6 +56,7 @@ class SacLearner:
         self.observation_norm = (
             ObservationNorm(spec.obs_dim).to(device) if network.normalized_branches else None
         )
+        self._normalizes_trunk = "shared" in network.normalized_branches
         self.actor = actor_network(network, spec, init_generator).to(device)
         self.critic = critic_network(network, spec, init_generator).to(device)
         self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
@@ -129,7 +130,7 @@ class SacLearner:
         """Return what the networks read at observations f32[B, O] of the batch's tasks."""
         norm = self.observation_norm
         normalized = obs if norm is None else norm(obs)
-        shared = normalized if "shared" in self.network.normalized_branches else obs
+        shared = normalized if self._normalizes_trunk else obs
         return NetworkInput(shared, normalized, batch.task_id, batch.group_sizes)
 
     @torch.no_grad()

@@ -21,9 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 FIRST_PRIORITY = 1.0
-START_PRIORITY_DECAY = (
-    0.999  # per update of a table's priorities; so that one of 1e6 is one of 10 after 11,500
-)
+# Per update of a table's priorities, one a sampling call of the learner: 1e6 becomes 10 in 11,500 of them.
+START_PRIORITY_DECAY = 0.999
 Values = TypeVar("Values", np.float64, NDArray[np.float64])
 
 

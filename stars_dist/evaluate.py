@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -49,7 +50,7 @@ def _remedy(damaged: Path) -> str:
     for path in reversed(checkpoint_paths(damaged.parent.parent)):
         with contextlib.suppress(ValueError):
             if path != damaged and _read(path / POLICY_FILE):
-                return f"the newest other one that is whole: stars-dist evaluate {path}"
+                return f"the newest other one that is whole: stars-dist evaluate {shlex.quote(str(path))}"
     return "there is no whole one beside it"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -107,7 +108,7 @@ def _load_and_train(
         return train(run, plan, console, begin, interruption)
     except (RunFailedError, NonFiniteLossError) as error:
         console.close()
-        console.error(f"error: {error}; then: stars-dist resume {run.path}")
+        console.error(f"error: {error}; then: {run.resume_command}")
         raise typer.Exit(EXIT_FAILED) from error
 
 
@@ -137,15 +138,15 @@ def _conclude(run: RunDirectory, console: Console, result: EvaluationResult) -> 
     write_text(run.evaluation_file, json.dumps(result.to_json(), indent=2) + "\n")
     console.line(f"\n{evaluation_table(result)}\n")
     console.line(f"picture:   {draw_run_curve(run)}")
-    console.line(f"curves:    tensorboard --logdir {run.path.parent}")
-    console.line(f"evaluate:  stars-dist evaluate {run.path} --episodes 50")
-    console.line(f"go on:     stars-dist resume {run.path} --steps {2 * result.env_steps}")
+    console.line(f"curves:    tensorboard --logdir {shlex.quote(str(run.path.parent))}")
+    console.line(f"evaluate:  stars-dist evaluate {run.argument} --episodes 50")
+    console.line(f"go on:     {run.resume_command} --steps {2 * result.env_steps}")
 
 
 def _conclude_interrupted(run: RunDirectory, console: Console, learner_steps: int) -> None:
     """Print whether the run is saved, which is what lies on the disk, and how it goes on."""
     saved = _saved_steps(run, console)
-    go_on = f"go on with: stars-dist resume {run.path}"
+    go_on = f"go on with: {run.resume_command}"
     if saved is None and learner_steps == 0:
         console.line(f"interrupted before the first update, there was nothing to save; {go_on}")
     elif saved is not None and saved >= learner_steps:
@@ -160,7 +161,7 @@ def _conclude_quit(run: RunDirectory, console: Console, learner_steps: int) -> N
         console.line("quit before the run began; nothing was written")
         return
     saved = _saved_steps(run, console)
-    console.line(f"quit; not saved: {_lost(saved, learner_steps)}; go on with: stars-dist resume {run.path}")
+    console.line(f"quit; not saved: {_lost(saved, learner_steps)}; go on with: {run.resume_command}")
 
 
 def _saved_steps(run: RunDirectory, console: Console) -> int | None:

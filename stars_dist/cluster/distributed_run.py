@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from contextlib import closing
+from threading import Thread
 
 import ray
 
@@ -46,9 +47,7 @@ def train_distributed(
     if interruption.is_set():  # while torch was loaded
         begin(console)
         raise RunInterruptedError
-    beside = ThreadPoolExecutor(1)  # while Ray's processes start, of which this one only waits
-    goals = beside.submit(prepare_suite, plan.suite, config.seed)
-    beside.shutdown(wait=False)
+    goals = _beside(lambda: prepare_suite(plan.suite, config.seed))  # while Ray starts, which is waiting only
     console.phase(f"starting Ray ({config.address})")
     with checking_input():
         is_own_cluster = connect(config.address, plan.num_actors)
@@ -73,6 +72,20 @@ def train_distributed(
             return _train(run, plan, console, start, placement, monitor, interruption)
     finally:
         ray.shutdown()
+
+
+def _beside(compute: Callable[[], None]) -> Future[None]:
+    """Compute in a thread that the end of the program does not wait for, as it would for one of an executor."""
+    future: Future[None] = Future()
+
+    def work() -> None:
+        try:
+            future.set_result(compute())
+        except Exception as error:
+            future.set_exception(error)
+
+    Thread(target=work, daemon=True).start()
+    return future
 
 
 def _wait_for(goals: Future[None], interruption: Interruption) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import time
 from collections import deque
 from pathlib import Path
@@ -78,7 +79,7 @@ class FailureLog:
         return min(BACKOFF_S ** (in_a_row - 1) - 1, LONGEST_BACKOFF_S)
 
     def _check_frequency(self, cause: str) -> None:
-        now, kind = self._clock.now, cause.split(":")[0].rstrip("0123456789 s")
+        now, kind = self._clock.now, re.split(r":|\d", cause, maxsplit=1)[0]
         self._recent.append((now, kind))
         count = sum(at > now - WINDOW_S and other == kind for at, other in self._recent)
         if count >= (MAX_FREQUENT_DEATHS if cause == DIED else MAX_FREQUENT):

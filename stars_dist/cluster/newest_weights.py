@@ -21,10 +21,6 @@ class NewestWeights:
         self._coordinator = coordinator
         self._in_flight: Any | None = None
 
-    def cancel(self) -> None:
-        """Give up the fetch in progress."""
-        self._in_flight = None
-
     def advance(self) -> PolicyWeights | None:
         """Begin a fetch if none is in progress; return the weights once they are here."""
         if self._in_flight is None:

@@ -26,6 +26,7 @@ class PeriodicCall(Generic[Answer]):
         self._clock, self.watch = clock, watch
         self._call_at = float("-inf")
         self._in_flight: Any | None = None
+        self.was_lost = False  # the process died under the call, for which there is no answer
 
     def forget(self) -> None:
         """Give up the call in flight, if there is one: its process was killed."""
@@ -39,6 +40,7 @@ class PeriodicCall(Generic[Answer]):
         Raises:
             RayError: the process raised, while it was built or in the call.
         """
+        self.was_lost = False
         answer = self._take() if self._in_flight is not None else None
         if answer is not None:
             self.watch.record_answer(progress(answer))
@@ -59,4 +61,5 @@ class PeriodicCall(Generic[Answer]):
         except UNANSWERED as error:
             if is_creation_error(error):
                 raise
+            self.was_lost = True
             return None

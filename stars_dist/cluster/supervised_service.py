@@ -54,6 +54,9 @@ class SupervisedService(Generic[Answer]):
             raise AssertionError("a hopeless failure raises") from error
         if answer is not None:
             self._failures.record_progress()
+        if self._call.was_lost and self.watch.has_answered:
+            self.watch.restart()  # Ray starts it again, and its start has a deadline of its own
+            self.watch.record_placed()
         return answer
 
     def restart_if_overdue(self) -> str | None:

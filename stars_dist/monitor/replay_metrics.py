@@ -27,6 +27,12 @@ def mean_success(stats: Sequence[ShardStats]) -> float:
     return _mean(np.concatenate([shard.success_rate for shard in stats]))
 
 
+def success_words(stats: Sequence[ShardStats]) -> str:
+    """Say the mean success for a line of progress."""
+    success = mean_success(stats)
+    return "no success known yet" if np.isnan(success) else f"success {success:.2f}"
+
+
 def success_by_task(stats: Sequence[ShardStats]) -> NDArray[np.float64]:
     """Gather the success over the newest training episodes of each task, f64[T]; nan where none has a flag."""
     success = np.full(sum(len(shard.task_id) for shard in stats), np.nan)

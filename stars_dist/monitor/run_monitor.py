@@ -141,8 +141,7 @@ class RunMonitor:
             return f"starting: {actors} ready, {self._tasks_with_data}/{self._plan.num_tasks} tasks have transitions"
         steps, total = self.env_steps, self._plan.total_steps
         phase = "training" if self.learner_steps else "warming up"
-        rate = replay_metrics.mean_success(list(self._shards.values()))
-        success = "no success known yet" if np.isnan(rate) else f"success {rate:.2f}"
+        success = replay_metrics.success_words(list(self._shards.values()))
         return (
             f"{phase} {steps:,}/{total:,} steps ({100 * steps // total} %), {self._steps_per_s:.0f} steps/s, "
             f"{self._updates_per_s:.1f} updates/s, update {self.learner_steps:,}/{self._plan.total_updates:,}, "

@@ -59,12 +59,12 @@ def read_finished_run(path: Path) -> FinishedRun:
     run = RunDirectory.existing(path)
     if not run.evaluation_file.is_file():
         raise ValueError(
-            f"a report needs finished runs, {path} has no evaluation.json; go on with: stars-dist resume {path}"
+            f"a report needs finished runs, {path} has no evaluation.json; go on with: {run.resume_command}"
         )
     if not run.has_finished(run.read_plan()):
         raise ValueError(
             f"a report needs finished runs, {path} was given more steps since its evaluation.json; "
-            f"go on with: stars-dist resume {path}"
+            f"go on with: {run.resume_command}"
         )
     record = run.read_provenance()
     lines = list(read_metrics(run.metrics_file))

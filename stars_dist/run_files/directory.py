@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import secrets
+import shlex
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -74,7 +75,7 @@ class RunDirectory:
         if self.config_file.exists():
             raise ValueError(
                 f"a new run needs a directory without one, {self.path} holds a run; "
-                f"use `stars-dist resume {self.path}` or another --run-dir"
+                f"use `{self.resume_command}` or another --run-dir"
             )
         too_soon = {self._lock_file.name, self.provenance_file.name}
         names = {path.name for path in self.path.iterdir()} if self.path.is_dir() else set()
@@ -124,9 +125,25 @@ class RunDirectory:
         """Write the resolved configuration."""
         write_text(self.config_file, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
 
+    @property
+    def argument(self) -> str:
+        """The path as a shell takes it."""
+        return shlex.quote(str(self.path))
+
+    @property
+    def resume_command(self) -> str:
+        """The command that goes on with the run."""
+        return f"stars-dist resume {self.argument}"
+
     def read_config(self) -> RunConfig:
-        """Read what `write_config` wrote, of this version or an older one."""
-        return RunConfig.model_validate(complete(yaml.safe_load(self.config_file.read_text())))
+        """Read what `write_config` wrote, of this version or an older one; ValueError for any other file."""
+        try:
+            return RunConfig.model_validate(complete(yaml.safe_load(self.config_file.read_text())))
+        except (OSError, ValueError, yaml.YAMLError) as error:
+            raise ValueError(
+                f"a run's config.yaml must be as its launch wrote it, {self.config_file} is not "
+                f"({' '.join(str(error).split())}); restore it from a copy"
+            ) from None
 
     def read_plan(self) -> RunPlan:
         """Plan the run anew from its configuration."""

@@ -11,12 +11,14 @@ BEFORE_THE_FIELD: Mapping[str, Any] = {
         "shared": {"mix_norm": "none"},
         "unique": {"task_init_std": 1.0, "normalize_input": False, "within_variance": 0.0},
     },
-    "sac": {"extreme_loss": {"scale": "none"}},
+    "sac": {"extreme_loss": {"scale": "none", "max_consecutive": 2**31 - 1}},  # PaCo's rule has no bound
 }
 
 
-def complete(values: Mapping[str, Any], before: Mapping[str, Any] = BEFORE_THE_FIELD) -> dict[str, Any]:
-    """Return a run's nested values with those of `before` where it has none."""
+def complete(values: Any, before: Mapping[str, Any] = BEFORE_THE_FIELD) -> Any:
+    """Return a run's nested values with those of `before` where it has none; what is no mapping as it is."""
+    if not isinstance(values, Mapping):
+        return values
     whole = dict(values)
     for key, value in before.items():
         if isinstance(value, Mapping):

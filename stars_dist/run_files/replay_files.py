@@ -77,13 +77,17 @@ class PeriodicSnapshots:
         """Start a snapshot that is due and take the end of one in progress."""
         if self._period is None:
             return
-        if self._job is None and self._period.is_due(env_steps):
-            self._started_at = time.monotonic()
-            self._job = SnapshotJob(self._plan.replay, self._store, self._transport, env_steps)
-        if self._job is not None and self._job.is_done:
-            self._end(self._job, self._period.due_at)
-            self._job = None
-        elif self._job is not None and self._elapsed_s > LONGEST_SNAPSHOT_S:
+        try:
+            if self._job is None and self._period.is_due(env_steps):
+                self._started_at = time.monotonic()
+                self._job = SnapshotJob(self._plan.replay, self._store, self._transport, env_steps)
+            if self._job is not None and self._job.is_done:
+                job, self._job = self._job, None
+                self._end(job)
+        except (ShardUnavailable, TimeoutError, OSError) as error:
+            next_at = self._period.due_at
+            self._log(f"snapshot of the replay given up ({error}); the next is at {next_at:,} steps")
+        if self._job is not None and self._elapsed_s > LONGEST_SNAPSHOT_S:
             self._log(f"snapshot of the replay given up after {self._elapsed_s:.0f} s")
             self.cancel()
 
@@ -97,11 +101,7 @@ class PeriodicSnapshots:
     def _elapsed_s(self) -> float:
         return time.monotonic() - self._started_at
 
-    def _end(self, job: SnapshotJob, next_at: int) -> None:
-        try:
-            snapshot = job.finish()
-        except (ShardUnavailable, TimeoutError, OSError) as error:
-            self._log(f"snapshot of the replay given up ({error}); the next is at {next_at:,} steps")
-        else:
-            steps, seconds = snapshot.env_steps, self._elapsed_s
-            self._log(f"snapshot of the replay at {steps:,} steps in {seconds:.1f} s: {snapshot.path}")
+    def _end(self, job: SnapshotJob) -> None:
+        snapshot = job.finish()
+        steps, seconds = snapshot.env_steps, self._elapsed_s
+        self._log(f"snapshot of the replay at {steps:,} steps in {seconds:.1f} s: {snapshot.path}")
