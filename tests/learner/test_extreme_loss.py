@@ -69,6 +69,13 @@ def test_relative_threshold_follows_the_largest_reward_so_far(scale: float) -> N
     assert rule.judge(0.99 * limits, rows).healthy.all()  # a maximum of all rewards, not of the newest
 
 
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 0.9])
+def test_what_critics_of_zero_lose_at_the_start_is_not_extreme(gamma: float) -> None:
+    rule = _rule(gamma=gamma, tasks=1)
+    rule.observe(torch.tensor([-3.0]), torch.zeros(1, dtype=torch.int64), torch.zeros(1))
+    assert rule.judge(torch.tensor([2 * 3.0**2]), torch.ones(1)).healthy.all()
+
+
 def test_the_entropy_bonus_is_part_of_the_scale() -> None:
     """Before its first reward a task's values are what its entropy is worth: alpha 2 log 2 a step at most."""
     rule = _rule(gamma=0.0, tasks=1)

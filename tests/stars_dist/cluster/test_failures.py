@@ -108,6 +108,13 @@ def test_ten_failures_of_one_kind_in_ten_minutes_end_the_run_in_spite_of_progres
         failures.record("ValueError: after 9 steps", "", 10)
 
 
+def test_hangs_are_of_one_kind_however_long_and_wherever_they_were(failures: FailureLog) -> None:
+    with pytest.raises(RunFailedError, match="failed 10 times in 10 minutes: no answer for 69 s"):
+        for i in range(10):
+            failures.record(f"no answer for {60 + i} s from the step of an environment of toy-{i}", "", i)
+            failures.record_progress()
+
+
 def test_one_failure_in_two_minutes_goes_on_for_ever(failures: FailureLog, clock: RunningClock) -> None:
     for i in range(100):
         failures.record("no answer for 61 s", "", i)

@@ -28,6 +28,10 @@ class Service:
         if trouble == "freezes" and not marker.exists():
             marker.touch()
             os.kill(os.getpid(), signal.SIGSTOP)
+        if trouble == "restarts slowly" and marker.exists():
+            time.sleep(4.0)
+        if trouble == "restarts slowly":
+            marker.touch()
 
     def pid(self) -> int:
         return os.getpid()
@@ -42,13 +46,15 @@ def cluster() -> Iterator[None]:
     ray.shutdown()
 
 
-def supervise(directory: Path, trouble: str = "") -> tuple[SupervisedService[int], RunningClock]:
+def supervise(
+    directory: Path, trouble: str = "", limits: Deadlines = LIMITS
+) -> tuple[SupervisedService[int], RunningClock]:
     import ray
 
     remote: Any = ray.remote(Service).options(max_restarts=-1, num_cpus=0)  # type: ignore[call-overload]
     handle, clock = remote.remote(directory / "marker", trouble), RunningClock()
     file = directory / "failures.log"
-    return SupervisedService("shard 0", handle, handle.pid.remote, 0.2, LIMITS, file, clock), clock
+    return SupervisedService("shard 0", handle, handle.pid.remote, 0.2, limits, file, clock), clock
 
 
 def wait_for_answer(
@@ -79,6 +85,16 @@ def test_a_frozen_service_is_killed_and_answers_again_behind_its_handle(
     # Ray takes some seconds over the kill, which the time to start must cover.
     assert causes[0] == "no answer for 2 s"
     assert "shard 0, incarnation 0: no answer for 2 s" in (tmp_path / "failures.log").read_text()
+
+
+@pytest.mark.cluster
+def test_a_service_that_died_has_the_time_of_a_start_to_come_back(cluster: None, tmp_path: Path) -> None:
+    """A shard may read a snapshot then: to kill it for its silence would only begin that anew."""
+    service, clock = supervise(tmp_path, "restarts slowly", Deadlines(40.0, 2.0, float("inf")))
+    pid, _ = wait_for_answer(service, clock)
+    os.kill(pid, signal.SIGKILL)
+    _, causes = wait_for_answer(service, clock, other_than=pid)
+    assert causes == []
 
 
 @pytest.mark.cluster

@@ -8,7 +8,7 @@ from replay_service.config import ReplayConfig, SamplingConfig
 from replay_service.plan import ReplayPlan
 from replay_service.shard import Shard
 from replay_service.types import Chunk, ChunkId, EpisodeEnd, TransitionBatch, TransitionSpec
-from stars_dist.monitor.replay_metrics import replay_metrics
+from stars_dist.monitor.replay_metrics import replay_metrics, success_words
 
 NAMES = ["reach", "push", "pull"]
 PLAN = ReplayPlan(
@@ -71,3 +71,11 @@ def test_a_task_without_a_flag_has_a_return_and_no_success() -> None:
     values = replay_metrics([shard.stats()], NAMES)
     assert values["rollout/return/reach"] == 2.0
     assert "rollout/success/reach" not in values
+
+
+def test_success_is_said_once_an_episode_has_told_it() -> None:
+    shard = Shard(0, PLAN)
+    shard.set_insert_limit(0, 10**9)
+    assert success_words([shard.stats()]) == "no success known yet"
+    shard.insert(chunk(0, 5, 0, success=True), 0.0)
+    assert success_words([shard.stats()]) == "success 1.00"

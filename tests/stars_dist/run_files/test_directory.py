@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -121,6 +122,20 @@ def test_what_a_start_leaves_that_ended_too_soon_is_no_hindrance(tmp_path: Path)
     for name in ("run.lock", "provenance.json", ".provenance.json.123.tmp", ".config.yaml.123.tmp"):
         (tmp_path / name).touch()
     RunDirectory.unused(tmp_path, CONFIG, "stars").create()
+
+
+@pytest.mark.parametrize("text", ["", "{a: [", "- 1", "network: null", "bogus: 1", "\xff"])
+def test_a_broken_configuration_is_refused_in_one_line(text: str, tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    run.config_file.write_text(text, encoding="latin-1")
+    with pytest.raises(ValueError, match="must be as its launch wrote it") as caught:
+        run.read_config()
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_the_resume_command_is_one_that_a_shell_takes() -> None:
+    run = RunDirectory(Path("my runs/it's"))
+    assert shlex.split(run.resume_command) == ["stars-dist", "resume", "my runs/it's"]
 
 
 def test_two_runs_that_start_within_a_second_have_two_directories() -> None:

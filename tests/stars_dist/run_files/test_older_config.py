@@ -62,6 +62,14 @@ def test_an_older_run_keeps_its_method(tmp_path: Path) -> None:
     assert run.read_plan().config.network == network
 
 
+def test_the_extreme_loss_rule_of_an_older_run_has_no_bound(tmp_path: Path) -> None:
+    run, _, values = _written(tmp_path)
+    values["sac"]["extreme_loss"] = {"enabled": True, "threshold": 3e3}
+    run.config_file.write_text(yaml.safe_dump(values))
+    rule = run.read_config().sac.extreme_loss
+    assert rule.scale == "none" and rule.max_consecutive > 10**9
+
+
 @pytest.mark.parametrize("sets", [(), ("network.shared.mix_norm=none", "network.unique.within_variance=0.1")])
 def test_a_run_of_this_version_is_read_as_it_was_written(tmp_path: Path, sets: tuple[str, ...]) -> None:
     run, config, values = _written(tmp_path, *sets)
