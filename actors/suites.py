@@ -21,7 +21,7 @@ class FamilyEntry(NamedTuple):
 
 
 FAMILIES = {  # one line per module of actors/families/
-    "metaworld": FamilyEntry("", "mt10, mt25, mt50, starter"),
+    "metaworld": FamilyEntry("", "mt10, mt25, mt50, starter, middle"),
     "toy": FamilyEntry("toy", "toy:N"),
     "gymnasium": FamilyEntry("gym:", "gym:ID,..."),
 }

@@ -24,6 +24,14 @@ HORIZON = 500
 STEPS_PER_TASK = 2_000_000
 NAMED_SUITES = {
     "starter": ("reach-v3", "drawer-close-v3", "window-close-v3", "button-press-topdown-v3"),
+    "middle": (  # neither trivial nor hopeless: methods and settings tell apart on these within an hour
+        "door-open-v3",
+        "drawer-open-v3",
+        "peg-insert-side-v3",
+        "push-v3",
+        "window-close-v3",
+        "button-press-topdown-v3",
+    ),
 }
 
 

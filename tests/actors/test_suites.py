@@ -17,6 +17,7 @@ from actors.suites import parse_suite
         ("mt25", "mt25", 25, "reach-v3", "dial-turn-v3", 50_000_000),
         ("mt50", "mt50", 50, "assembly-v3", "window-close-v3", 100_000_000),
         ("starter", "mt1", 4, "reach-v3", "button-press-topdown-v3", 8_000_000),
+        ("middle", "mt1", 6, "door-open-v3", "button-press-topdown-v3", 12_000_000),
         ("push-v3, reach-v3", "mt1", 2, "push-v3", "reach-v3", 4_000_000),
         ("toy:3", "toy:3", 3, "toy-0", "toy-2", 60_000),
     ],
