@@ -66,6 +66,13 @@ class ActorsConfig(BaseModel):
     chunk_steps: int = Field(
         default=100, ge=1, description="transitions of one task that an actor sends in one call"
     )
+    training_horizon: int | None = Field(
+        default=None,
+        ge=1,
+        description="environment steps per training episode before it is truncated, at most the task's horizon, "
+        "which evaluations keep; null: the task's own. Short episodes see more starts and goals, and less of what "
+        "comes after a task is solved (BRC trains with 200)",
+    )
     warmup_actions: Literal["random", "policy"] = Field(
         default="random",
         description="what acts until the learner has made its first update: uniform random actions or the "

@@ -141,6 +141,8 @@ class RolloutWorker:
         env = build_environment(
             assignment.suite, task_id, assignment.seed, stream, self._environment, assignment.goals_path
         )
+        if self._config.training_horizon is not None:
+            env.horizon = min(env.horizon, self._config.training_horizon)
         name = assignment.suite.tasks[task_id].name
         return EnvRunner(env, name, task_id, chunk_steps, self._config.max_failed_episodes)
 

@@ -32,6 +32,23 @@ class ActorDiagnostics(NamedTuple):
     gradient_norm: Tensor
     log_prob: Tensor  # f32[B]
     unique: Tensor | None  # f32[B, F]
+    group_sizes: tuple[int, ...]  # rows of each task in this step's batch
+    triplets: Triplets | None  # None without a contrastive loss
+    triplet_margin: float
+
+    def metrics(self) -> dict[str, Tensor]:
+        """Return the actor's values of `train/...` by name."""
+        values = {
+            "train/actor_loss": self.loss,
+            "train/actor_grad_norm": self.gradient_norm,
+            "train/entropy": -self.log_prob.mean(),
+        }
+        if self.unique is not None:
+            values |= unique_feature_health(self.unique, self.group_sizes)
+            if self.triplets is not None:
+                active = active_share(self.unique[None], self.triplets, self.triplet_margin)
+                values["train/contrastive_active"] = active
+        return values
 
 
 class UpdateResult(NamedTuple):
@@ -40,11 +57,10 @@ class UpdateResult(NamedTuple):
     priorities: Tensor  # f32[B], |td_error|; the replay adds its own epsilon
     group_sizes: tuple[int, ...]
     critic: CriticDiagnostics
-    actor: ActorDiagnostics
+    actor: ActorDiagnostics | None  # of the newest update that moved the actor; None before the first
     alpha: Tensor  # f32[T], as used in this update
     extreme: ExtremeCounts
-    triplets: Triplets | None  # None without a contrastive loss
-    triplet_margin: float
+    reward_factors: Tensor | None  # f32[T]; None where tasks have no factor of their own
 
     def metrics(self, task_names: Sequence[str]) -> dict[str, float]:
         """Return the values of `train/...` by name; waits for the device.
@@ -53,20 +69,15 @@ class UpdateResult(NamedTuple):
         """
         scalars = {
             "train/critic_loss": self.critic.loss,
-            "train/actor_loss": self.actor.loss,
-            "train/triplet_loss": self.critic.contrastive_loss + self.actor.contrastive_loss,
+            "train/triplet_loss": self.critic.contrastive_loss,
             "train/critic_grad_norm": self.critic.gradient_norm,
-            "train/actor_grad_norm": self.actor.gradient_norm,
             "train/q_mean": self.critic.value.mean(),
             "train/q_max": self.critic.value.max(),
-            "train/entropy": -self.actor.log_prob.mean(),
             "train/extreme_resets": self.extreme.resets.sum(),
         }
-        if self.actor.unique is not None:
-            scalars |= unique_feature_health(self.actor.unique, self.group_sizes)
-            if self.triplets is not None:
-                active = active_share(self.actor.unique[None], self.triplets, self.triplet_margin)
-                scalars["train/contrastive_active"] = active
+        if self.actor is not None:
+            scalars |= self.actor.metrics()
+            scalars["train/triplet_loss"] = self.critic.contrastive_loss + self.actor.contrastive_loss
         values = {name: float(value) for name, value in scalars.items()}
         return values | self._task_metrics(task_names) | self._extreme_metrics(task_names)
 
@@ -74,6 +85,8 @@ class UpdateResult(NamedTuple):
         per_task = self.priorities.split(self.group_sizes)
         td_abs = torch.stack([part.mean() for part in per_task])  # nan: no rows
         columns = {"alpha": self.alpha, "td_abs": td_abs, "critic_loss": self.critic.task_losses}
+        if self.reward_factors is not None:
+            columns["reward_factor"] = self.reward_factors
         return {
             f"train/{column}/{name}": value
             for column, tensor in columns.items()

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor
+
+CriticValue = Literal["minimum", "mean"]
+
+
+def critic_value(value: Tensor, kind: CriticValue) -> Tensor:
+    """Return the minimum over the critics or their mean, f32[B], of f32[E, B]."""
+    return value.amin(dim=0) if kind == "minimum" else value.mean(dim=0)
 
 
 def critic_target(
@@ -14,12 +23,12 @@ def critic_target(
     alpha: Tensor,
     gamma: float,
 ) -> Tensor:
-    """Return y = r + gamma (1 - terminated) (min_e Q'_e(s', a') - alpha log pi(a' | s')), f32[B].
+    """Return y = r + gamma (1 - terminated) (Q'(s', a') - alpha log pi(a' | s')), f32[B].
 
-    `next_value` is f32[E, B]; `alpha` f32[B], the temperature of each row's task. A time limit does
+    `next_value` is Q', f32[B]; `alpha` f32[B], the temperature of each row's task. A time limit does
     not stop the bootstrap.
     """
-    soft_value = next_value.amin(dim=0) - alpha * next_log_prob
+    soft_value = next_value - alpha * next_log_prob
     return reward + gamma * (~terminated) * soft_value
 
 
@@ -29,8 +38,8 @@ def critic_row_losses(td_error: Tensor, is_weight: Tensor) -> Tensor:
 
 
 def actor_row_losses(log_prob: Tensor, value: Tensor, alpha: Tensor) -> Tensor:
-    """Return alpha log pi(a | s) - min_e Q_e(s, a), f32[B]."""
-    return alpha * log_prob - value.amin(dim=0)
+    """Return alpha log pi(a | s) - Q(s, a), f32[B]; `value` is Q, f32[B]."""
+    return alpha * log_prob - value
 
 
 def temperature_row_losses(log_alpha: Tensor, log_prob: Tensor, target_entropy: Tensor | float) -> Tensor:

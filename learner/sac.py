@@ -28,7 +28,8 @@ from learner.networks import (
 )
 from learner.observation_norm import ObservationNorm
 from learner.optimizers import anneal, network_adam, temperature_adam
-from learner.squashed_gaussian import action_components, action_mask, sample_action
+from learner.reward_scale import RewardScale
+from learner.squashed_gaussian import action_components, action_mask, sample_action, target_entropy
 from replay_service.types import TransitionSpec
 
 Stage = Literal["critic", "actor"]
@@ -69,9 +70,11 @@ class SacLearner:
             "critic": (self.critic, self.critic_optimizer),
             "actor": (self.actor, self.actor_optimizer),
         }
-        self.target_entropy = _target_entropy(sac, spec, device)
+        self.target_entropy = target_entropy(sac, spec, device)
         self.action_mask = action_mask(spec, device)
         self.extreme_rule = ExtremeLossRule(sac.extreme_loss, sac.gamma, action_components(spec, device))
+        self.reward_scale = RewardScale(sac.task_reward_scale, sac.reward_scale, spec.num_tasks, device)
+        self._actor_diagnostics: ActorDiagnostics | None = None  # of the newest update of the actor
         self.learner_steps = 0
 
     @property
@@ -98,14 +101,17 @@ class SacLearner:
         """
         inputs, next_inputs = self._inputs(batch)
         alpha = self.log_alpha.detach().exp()
-        self.extreme_rule.observe(self.sac.reward_scale * batch.reward, batch.task_id, alpha)
+        reward = self.reward_scale(batch.reward, batch.task_id)
+        self.extreme_rule.observe(reward, batch.task_id, alpha)
         triplets = self._draw_contrastive(batch)
         actor_weights = self.actor.compose()
-        target = self._critic_target(batch, next_inputs, actor_weights, alpha)
+        target = self._critic_target(reward, batch, next_inputs, actor_weights, alpha)
         critic, verdict = self._update_critic(batch, inputs, target, triplets)
-        keep = ~verdict.masked
-        actor = self._update_actor(batch, inputs, actor_weights, alpha, keep, triplets)
-        self._update_temperatures(batch, actor.log_prob, keep)
+        if (self.learner_steps + 1) % self.sac.actor_every == 0:
+            keep = ~verdict.masked
+            actor = self._update_actor(batch, inputs, actor_weights, alpha, keep, triplets)
+            self._update_temperatures(batch, actor.log_prob, keep)
+            self._actor_diagnostics = actor
         self._update_target_critic()
         self._reset_extreme_tasks(verdict)
         self.learner_steps += 1
@@ -113,11 +119,10 @@ class SacLearner:
             critic.td_error.abs(),
             batch.group_sizes,
             critic,
-            actor,
+            self._actor_diagnostics,
             alpha,
             self.extreme_rule.counts,
-            triplets,
-            self.network.unique.triplet_margin,
+            self.reward_scale.task_factors() if self.sac.task_reward_scale.enabled else None,
         )
 
     def _inputs(self, batch: TensorBatch) -> tuple[NetworkInput, NetworkInput]:
@@ -135,13 +140,18 @@ class SacLearner:
 
     @torch.no_grad()
     def _critic_target(
-        self, batch: TensorBatch, next_inputs: NetworkInput, actor_weights: ComposedWeights, alpha: Tensor
+        self,
+        reward: Tensor,
+        batch: TensorBatch,
+        next_inputs: NetworkInput,
+        actor_weights: ComposedWeights,
+        alpha: Tensor,
     ) -> Tensor:
         output = self.actor(actor_weights, next_inputs).value_EBD[0]
         next_action, next_log_prob = self._sample(output, batch)
         target_weights = self.target_critic.compose()
-        value = self.target_critic(target_weights, next_inputs, next_action).value_EBD.squeeze(2)
-        reward = self.sac.reward_scale * batch.reward
+        values = self.target_critic(target_weights, next_inputs, next_action).value_EBD.squeeze(2)
+        value = losses.critic_value(values, self.sac.critic_value)
         row_alpha = alpha[batch.task_id]
         return losses.critic_target(reward, batch.terminated, value, next_log_prob, row_alpha, self.sac.gamma)
 
@@ -180,14 +190,25 @@ class SacLearner:
         output = self.actor(weights, inputs)
         action, log_prob = self._sample(output.value_EBD[0], batch)
         critic_weights = self.critic.compose()  # constants: the gradient stops at the action
-        value = self.critic(critic_weights, inputs, action).value_EBD.squeeze(2)
+        values = self.critic(critic_weights, inputs, action).value_EBD.squeeze(2)
+        value = losses.critic_value(values, self.sac.critic_value)
         row_losses = losses.actor_row_losses(log_prob, value, alpha[batch.task_id])
         task_sums = losses.sum_by_task(row_losses, batch.task_id, self.spec.num_tasks)
         loss = losses.masked_mean(task_sums, keep, batch.num_rows)
         contrastive = self._contrastive_loss(output, triplets)
         norm = self._step("actor", weights, loss + contrastive, task_sums.detach())
         unique = None if output.unique_EBF is None else output.unique_EBF[0].detach()
-        return ActorDiagnostics(loss.detach(), contrastive.detach(), norm, log_prob.detach(), unique)
+        margin = self.network.unique.triplet_margin
+        return ActorDiagnostics(
+            loss.detach(),
+            contrastive.detach(),
+            norm,
+            log_prob.detach(),
+            unique,
+            batch.group_sizes,
+            triplets,
+            margin,
+        )
 
     def _update_temperatures(self, batch: TensorBatch, log_prob: Tensor, keep: Tensor) -> None:
         row_losses = losses.temperature_row_losses(
@@ -256,6 +277,7 @@ class SacLearner:
             "log_alpha": self.log_alpha.detach(),
             "extreme_count": self.extreme_rule.counts.resets,
             "extreme_rule": self.extreme_rule.state_dict(),
+            "reward_scale": self.reward_scale.state_dict(),
             "generator": self.generator.get_state(),
             "learner_steps": self.learner_steps,
         }
@@ -268,6 +290,7 @@ class SacLearner:
             self.log_alpha.copy_(state["log_alpha"])
             self.extreme_rule.counts.resets.copy_(state["extreme_count"])
             self.extreme_rule.load_state_dict(state.get("extreme_rule", {}))
+            self.reward_scale.load_state_dict(state.get("reward_scale", {}))
         self.generator.set_state(state["generator"])
         self.learner_steps = state["learner_steps"]
 
@@ -281,10 +304,3 @@ _PARTS = (  # by their names in a checkpoint
     "critic_optimizer",
     "alpha_optimizer",
 )
-
-
-def _target_entropy(sac: SacConfig, spec: TransitionSpec, device: torch.device) -> Tensor:
-    """Return f32[T], the entropy that alpha holds."""
-    if sac.target_entropy is not None:
-        return torch.full((spec.num_tasks,), sac.target_entropy, device=device)
-    return sac.target_entropy_per_component * action_components(spec, device).float()

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from learner.config import SacConfig
 from replay_service.types import TransitionSpec
 
 
@@ -58,3 +59,10 @@ def squashed_log_prob(raw: Tensor, noise: Tensor, log_std: Tensor, mask: Tensor 
     log_slope = 2 * (math.log(2) - raw - F.softplus(-2 * raw))
     components = log_normal - log_slope
     return (components if mask is None else components * mask).sum(dim=1)
+
+
+def target_entropy(sac: SacConfig, spec: TransitionSpec, device: torch.device) -> Tensor:
+    """Return f32[T], the entropy that alpha holds."""
+    if sac.target_entropy is not None:
+        return torch.full((spec.num_tasks,), sac.target_entropy, device=device)
+    return sac.target_entropy_per_component * action_components(spec, device).float()

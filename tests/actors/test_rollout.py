@@ -49,6 +49,20 @@ def test_chunks_hold_what_stepping_by_hand_gives() -> None:
         assert [episode.length for episode in episodes] == [20, 20, 20]
 
 
+@pytest.mark.parametrize(("training_horizon", "lengths"), [(10, [10, 10, 10]), (50, [20])])
+def test_training_episodes_have_a_horizon_of_their_own_up_to_the_tasks(
+    training_horizon: int, lengths: list[int]
+) -> None:
+    """The final observation of a cut episode is that of its last step, and nothing is terminated."""
+    worker, writer = worker_of(NewWeights(), (0,), training_horizon=training_horizon)
+    worker.collect_chunk()
+    (chunk,) = writer.chunks
+    assert [episode.length for episode in chunk.episodes] == lengths
+    first = lengths[0]
+    assert not chunk.transitions.terminated.any()
+    assert not np.array_equal(chunk.transitions.next_obs[first - 1], chunk.transitions.obs[first])
+
+
 def test_random_actions_until_the_first_update_then_the_policys(make_weights: MakeWeights) -> None:
     weights = NewWeights(make_weights(version=0), make_weights(version=7))
     worker, writer = worker_of(weights)

@@ -15,13 +15,19 @@ def test_critic_target() -> None:
     target = losses.critic_target(
         reward=torch.tensor([1.0, 2.0, 0.0]),
         terminated=torch.tensor([False, True, False]),
-        next_value=torch.tensor([[10.0, 10.0, 4.0], [8.0, 12.0, 6.0]]),
+        next_value=torch.tensor([8.0, 10.0, 4.0]),
         next_log_prob=torch.tensor([-2.0, -2.0, 3.0]),
         alpha=torch.tensor([0.5, 0.5, 0.1]),
         gamma=0.9,
     )
     expected = [1.0 + 0.9 * (8.0 + 0.5 * 2.0), 2.0, 0.9 * (4.0 - 0.1 * 3.0)]
     torch.testing.assert_close(target, torch.tensor(expected))
+
+
+def test_critic_value() -> None:
+    value = torch.tensor([[10.0, 10.0, 4.0], [8.0, 12.0, 6.0]])
+    torch.testing.assert_close(losses.critic_value(value, "minimum"), torch.tensor([8.0, 10.0, 4.0]))
+    torch.testing.assert_close(losses.critic_value(value, "mean"), torch.tensor([9.0, 11.0, 5.0]))
 
 
 def test_critic_row_losses() -> None:
@@ -41,7 +47,8 @@ def test_critic_gradient() -> None:
 def test_actor_row_losses() -> None:
     log_prob = torch.tensor([-1.0, 2.0], requires_grad=True)
     value = torch.tensor([[3.0, 1.0], [2.0, 5.0]], requires_grad=True)
-    row = losses.actor_row_losses(log_prob, value, torch.tensor([0.5, 0.1]))
+    smaller = losses.critic_value(value, "minimum")
+    row = losses.actor_row_losses(log_prob, smaller, torch.tensor([0.5, 0.1]))
     torch.testing.assert_close(row, torch.tensor([-0.5 - 2.0, 0.2 - 1.0]))
     row.sum().backward()
     torch.testing.assert_close(log_prob.grad, torch.tensor([0.5, 0.1]))

@@ -22,6 +22,7 @@ from tests.learner.plain_reference import plain_contrastive_loss, row_action, ro
 
 GROUP_SIZES = (3, 1, 4)
 NO_CLIP = SacConfig(gradient_clip_norm=None, gamma=0.9, reward_scale=2.0, log_alpha_init=-0.7)
+MEAN_OF_CRITICS = NO_CLIP.model_copy(update={"critic_value": "mean"})
 
 
 class Draws:
@@ -64,7 +65,7 @@ def _plain_critic_loss(
             output, _ = row_output(learner.actor, 0, inputs.following, row, None)
             action, log_prob = row_action(output, draws.next_noise[row], bounds)
             targets = [row_output(learner.target_critic, e, inputs.following, row, action)[0] for e in (0, 1)]
-            soft = torch.min(*targets)[0] - alpha * log_prob
+            soft = _critic_value(learner, targets) - alpha * log_prob
             y = 2.0 * batch.reward[row] + (0.0 if batch.terminated[row] else 0.9) * soft
         errors = []
         for e in (0, 1):
@@ -90,7 +91,7 @@ def _plain_actor_loss(
         output, unique = row_output(actor.actor, 0, inputs.now, row, None)
         action, log_prob = row_action(output, draws.noise[row], actor.log_std_bounds)
         values = [row_output(critic.critic, e, inputs.now, row, action)[0] for e in (0, 1)]
-        terms.append(alpha * log_prob - torch.min(*values)[0])
+        terms.append(alpha * log_prob - _critic_value(critic, values))
         log_probs.append(log_prob)
         if unique is not None:
             uniques.append(unique)
@@ -99,6 +100,10 @@ def _plain_actor_loss(
         tasks, config = batch.task_id.tolist(), actor.network.unique
         loss = loss + plain_contrastive_loss(uniques, tasks, draws.triples, config)
     return loss, torch.stack(log_probs).detach()
+
+
+def _critic_value(learner: SacLearner, values: list[Tensor]) -> Tensor:
+    return torch.min(*values)[0] if learner.sac.critic_value == "minimum" else (values[0] + values[1])[0] / 2
 
 
 def _assert_gradients(network: torch.nn.Module, reference: torch.nn.Module, loss: Tensor) -> None:
@@ -111,11 +116,18 @@ def _assert_gradients(network: torch.nn.Module, reference: torch.nn.Module, loss
         )
 
 
-@pytest.mark.parametrize("method", VARIANTS)
+@pytest.mark.parametrize(
+    ("method", "sac"),
+    [*((method, NO_CLIP) for method in VARIANTS), ("stars", MEAN_OF_CRITICS)],
+    ids=[*VARIANTS, "mean-of-critics"],
+)
 def test_update_equals_the_plain_implementation(
-    method: str, make_learner: Callable[..., SacLearner], make_batch: Callable[..., TensorBatch]
+    method: str,
+    sac: SacConfig,
+    make_learner: Callable[..., SacLearner],
+    make_batch: Callable[..., TensorBatch],
 ) -> None:
-    learner, batch = make_learner(method_config(method), NO_CLIP), make_batch(GROUP_SIZES)
+    learner, batch = make_learner(method_config(method), sac), make_batch(GROUP_SIZES)
     for warm in range(3):  # away from the start, where slices are equal and targets are copies
         learner.update(make_batch(GROUP_SIZES, seed=10 + warm))
     with torch.no_grad():

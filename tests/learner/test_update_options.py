@@ -1,0 +1,48 @@
+"""Options of an update: the actor's period and the tasks' own reward factors."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from learner.batch import TensorBatch
+from learner.config import SacConfig
+from learner.sac import SacLearner
+
+GROUP_SIZES = (3, 1, 4)
+
+
+def test_actor_and_temperatures_move_every_second_update(
+    make_learner: Callable[..., SacLearner], make_batch: Callable[..., TensorBatch]
+) -> None:
+    """The critics move in each; metrics show the actor's newest step, and none before its first."""
+    learner, actor_metrics = make_learner(sac=SacConfig(actor_every=2)), []
+    for update in range(1, 5):
+        before = copy.deepcopy(learner.state_dict())
+        metrics = learner.update(make_batch((update, 2, 3), seed=update)).metrics(learner.task_names)
+        actor_metrics.append(metrics.get("train/actor_loss"))
+        after = learner.state_dict()
+        assert torch.equal(before["log_alpha"], after["log_alpha"]) == bool(update % 2)
+        for name, moves in (("actor", update % 2 == 0), ("critic", True), ("target_critic", True)):
+            same = all(torch.equal(before[name][key], after[name][key]) for key in after[name])
+            assert same != moves, (update, name)
+    assert actor_metrics[0] is None
+    assert actor_metrics[1] == actor_metrics[2] != actor_metrics[3]
+
+
+def test_tasks_own_reward_factors_reach_the_targets_and_the_metrics(
+    make_learner: Callable[..., SacLearner], make_batch: Callable[..., TensorBatch]
+) -> None:
+    """Rewards of 0.1 and of 10 give the same targets, priorities and metrics once both are brought to one mean."""
+    sac = SacConfig.model_validate({"task_reward_scale": {"enabled": True, "max_factor": 1000.0}})
+    results, names = [], []
+    for reward in (0.1, 10.0):
+        learner, batch = make_learner(sac=sac), make_batch(GROUP_SIZES)
+        result = learner.update(batch._replace(reward=torch.full_like(batch.reward, reward)))
+        results.append(result.priorities)
+        names.append(result.metrics(learner.task_names)["train/reward_factor/task-0"])
+    torch.testing.assert_close(*results)
+    assert names == pytest.approx([50.0, 0.5])
