@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,17 +19,27 @@ _NOT_OF_THE_METHOD = ("seed", "evaluation.", "checkpoint.")
 
 
 class Curve(NamedTuple):
-    """Training success against both clocks: over the newest episodes of each task, mean and worst task. N points."""
+    """Success of T tasks at N moments, against both clocks."""
 
     env_steps: NDArray[np.int64]  # i64[N]
     minutes: NDArray[np.float64]  # f64[N], wall clock of the training
-    mean_success: NDArray[np.float64]  # f64[N]
-    worst_success: NDArray[np.float64]  # f64[N]
+    success: NDArray[np.float64]  # f64[N, T]; nan where a task has no episode yet
+
+    @property
+    def mean_success(self) -> NDArray[np.float64]:
+        """f64[N], over the tasks that are known."""
+        return np.nanmean(self.success, axis=1)
+
+    @property
+    def worst_success(self) -> NDArray[np.float64]:
+        """f64[N], of the tasks that are known."""
+        return np.nanmin(self.success, axis=1)
 
 
 class FinishedRun(NamedTuple):
     """What a report shows and compares of one run."""
 
+    path: Path
     presets: str
     settings: dict[str, Any]  # every value of the resolved configuration by its dotted key
     changes: frozenset[str]  # keys that --set gave
@@ -38,8 +48,9 @@ class FinishedRun(NamedTuple):
     commit: str | None
     versions: dict[str, str]
     minutes: float  # wall clock from the first transition to the last metric
-    evaluation: EvaluationResult
-    curve: Curve
+    evaluation: EvaluationResult  # the one at the end
+    evaluations: Curve  # all of them, the last included
+    rollouts: Curve  # the newest training episodes, whose actions are noisy
 
     def to_json(self, method: str) -> dict[str, Any]:
         """Return the raw figures behind a report that calls it a run of `method`."""
@@ -72,7 +83,10 @@ def read_finished_run(path: Path) -> FinishedRun:
     changes = {
         origin.removeprefix("--set ") for origin in record["origins"].values() if origin.startswith("--set ")
     }
+    evaluation = EvaluationResult.from_json(json.loads(run.evaluation_file.read_text()))
+    tasks = [task.name for task in evaluation.tasks]
     return FinishedRun(
+        path,
         record["presets"],
         settings,
         frozenset(changes),
@@ -81,18 +95,37 @@ def read_finished_run(path: Path) -> FinishedRun:
         record["commit"],
         record["versions"],
         max((line["wall_time_s"] for line in lines), default=0.0) / 60,
-        EvaluationResult.from_json(json.loads(run.evaluation_file.read_text())),
-        _curve(lines),
+        evaluation,
+        read_curve(lines, "eval/success/", tasks),
+        read_curve(lines, "rollout/success/", tasks),
     )
 
 
 def read_finished_runs(paths: Sequence[Path]) -> list[FinishedRun]:
-    """Read runs that can be compared; ValueError where one is not finished or they are of several suites."""
+    """Read runs that can be compared.
+
+    Raises:
+        ValueError: one is not finished, they are of several suites, or two are the same seed of one method.
+    """
     finished = [read_finished_run(path) for path in paths]
     suites = sorted({run.evaluation.suite for run in finished})
     if len(suites) > 1:
         raise ValueError(f"a report must compare runs of one suite, got {' and '.join(suites)}; write two")
+    for method, runs in group_by_method(finished).items():
+        _check_seeds_differ(method, runs)
     return finished
+
+
+def _check_seeds_differ(method: str, runs: Sequence[FinishedRun]) -> None:
+    """Check that no run stands for two: given twice, copied, or made again with its seed, it adds no evidence."""
+    first: dict[int, FinishedRun] = {}
+    for run in runs:
+        same = first.setdefault(run.seed, run)
+        if same is not run:
+            raise ValueError(
+                f"the runs of a method must have different seeds, got seed {run.seed} of {method} twice, in "
+                f"{same.path} and {run.path}; leave one out"
+            )
 
 
 def group_by_method(runs: Sequence[FinishedRun]) -> dict[str, list[FinishedRun]]:
@@ -122,13 +155,13 @@ def _varies(key: str, runs: Sequence[FinishedRun]) -> bool:
     return any(run.settings[key] != runs[0].settings[key] for run in runs)
 
 
-def _curve(lines: list[dict[str, float]]) -> Curve:
-    prefix = "rollout/success/"
-    points = []
-    for line in lines:
-        rates = [value for name, value in line.items() if name.startswith(prefix)]
-        if rates:
-            minutes = line["wall_time_s"] / 60
-            points.append((line["env_steps"], minutes, float(np.mean(rates)), min(rates)))
-    steps, minutes, means, worsts = zip(*points, strict=True) if points else ((), (), (), ())
-    return Curve(np.array(steps, np.int64), np.array(minutes), np.array(means), np.array(worsts))
+def read_curve(lines: Sequence[Mapping[str, float]], prefix: str, tasks: Sequence[str]) -> Curve:
+    """Collect the moments at which the metrics of that prefix tell of a task's success."""
+    names = [f"{prefix}{task}" for task in tasks]
+    known = [line for line in lines if any(name in line for name in names)]
+    success = [[line.get(name, np.nan) for name in names] for line in known]
+    return Curve(
+        np.array([line["env_steps"] for line in known], np.int64),
+        np.array([line["wall_time_s"] / 60 for line in known]),
+        np.array(success).reshape(len(known), len(names)),
+    )

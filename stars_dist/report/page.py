@@ -57,27 +57,47 @@ def _setting(methods: Methods) -> list[str]:
     versions = ", ".join(f"{name} {version}" for name, version in run.versions.items())
     return [
         f"Suite `{run.evaluation.suite}`; final evaluation of {run.evaluation.episodes_per_task} episodes per task, "
-        "mode action, success at any step. Intervals: 95 %, stratified bootstrap over the seeds of each task. "
-        f"p: Welch's test on the seeds' means against the first row. "
+        f"mode action, success at any step. {_evidence(methods)}"
         f"{f'Set in all runs: {changes}. ' if changes else ''}{versions}."
     ]
 
 
+def _evidence(methods: Methods) -> str:
+    """Say how intervals and p come about, where there are any: both are over seeds, of which one has no spread."""
+    several = [runs for runs in methods.values() if len(runs) > 1]
+    if not several:
+        return "One seed of each method: no intervals and no test, and differences may be chance. "
+    text = "Intervals: 95 %, stratified bootstrap over the seeds of each task, where a method has several. "
+    return text + "p: Welch's test on the seeds' means against the first row. " * _has_p_values(methods)
+
+
+def _has_p_values(methods: Methods) -> bool:
+    return not all(map(math.isnan, _p_values(methods)))
+
+
+def _p_values(methods: Methods) -> list[float]:
+    """Compare each method with the first; nan for itself, and where one of the two has one seed."""
+    first, *others = map(scores, methods.values())
+    return [math.nan, *(welch_p_value(first, other) for other in others)]
+
+
 def _summary(methods: Methods) -> Iterator[str]:
-    yield "| method | seeds | mean | IQM | worst task | std across tasks | p | minutes |"
-    yield "| --- | --- | --- | --- | --- | --- | --- | --- |"
-    first = scores(next(iter(methods.values())))
-    for index, (method, runs) in enumerate(methods.items()):
+    has_p = _has_p_values(methods)
+    columns = "method", "seeds", "mean", "IQM", "worst task", "std across tasks", *["p"] * has_p, "minutes"
+    yield _row(columns)
+    yield _row(["---"] * len(columns))
+    for (method, runs), p_value in zip(methods.items(), _p_values(methods), strict=True):
         table = scores(runs)
         estimates = [
             _interval(stratified_bootstrap(table, s)) for s in (mean, interquartile_mean, worst_task)
         ]
-        p_value = welch_p_value(first, table) if index else float("nan")
+        p_cell = ["" if math.isnan(p_value) else f"{p_value:.2f}"] * has_p
         minutes = ", ".join(f"{run.minutes:.1f}" for run in runs)
-        yield (
-            f"| {method} | {len(runs)} | {' | '.join(estimates)} | {std_across_tasks(table):.2f} "
-            f"| {'' if math.isnan(p_value) else f'{p_value:.2f}'} | {minutes} |"
-        )
+        yield _row([method, str(len(runs)), *estimates, f"{std_across_tasks(table):.2f}", *p_cell, minutes])
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def _tasks(methods: Methods) -> Iterator[str]:

@@ -8,11 +8,22 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from stars_dist.report.curves import curves_figure
-from stars_dist.report.finished_run import common_changes, group_by_method, read_finished_run
+from stars_dist.monitor.metrics import read_metrics
+from stars_dist.report.curves import curves_figure, interval
+from stars_dist.report.finished_run import (
+    Curve,
+    common_changes,
+    group_by_method,
+    read_finished_run,
+    read_finished_runs,
+)
+from stars_dist.report.page import report_page
+from stars_dist.report.statistics import mean
 
+MEAN = "eval/mean_success"
 COMMAND = [sys.executable, "-c", "from stars_dist.cli import main; main()"]
 
 
@@ -91,6 +102,45 @@ def test_a_legend_of_long_names_stays_within_the_picture(runs: list[Path]) -> No
     (legend,) = figure.legends
     box, whole = legend.get_window_extent(), figure.bbox
     assert whole.x0 <= box.x0 and box.x1 <= whole.x1 and whole.y0 <= box.y0
+
+
+def test_the_picture_draws_evaluations_over_faint_rollouts_and_an_interval_only_of_several_seeds(
+    runs: list[Path],
+) -> None:
+    methods = group_by_method([read_finished_run(path) for path in runs])
+    axes = curves_figure(methods).axes[0]
+    faint = [line for line in axes.lines if line.get_alpha() == 0.25]
+    dotted = [line for line in axes.lines if line.get_marker() == "o"]
+    assert len(faint) == len(dotted) == 3
+    evaluated = [line[MEAN] for line in read_metrics(runs[0] / "metrics.jsonl") if MEAN in line]
+    np.testing.assert_allclose(np.asarray(dotted[0].get_ydata()), evaluated)
+    assert len(evaluated) > 1
+    assert len(axes.collections) == 1, "one band, of the method with two seeds"
+
+
+def test_the_interval_holds_the_mean_and_spans_what_all_seeds_cover() -> None:
+    zero, half = np.zeros((2, 2)), np.full((3, 2), 0.5)
+    first = Curve(np.array([100, 300]), np.array([1.0, 3.0]), zero)
+    second = Curve(np.array([200, 300, 400]), np.array([2.0, 3.0, 4.0]), half)
+    moments, low, high = interval([first, second], "env_steps", mean)
+    np.testing.assert_array_equal(moments, [200, 300])
+    assert (low <= 0.25).all() and (high >= 0.25).all() and (low < high).all()
+    assert not len(interval([first], "env_steps", mean)[0])
+
+
+def test_one_seed_has_neither_interval_nor_p(runs: list[Path]) -> None:
+    text = report_page("One", group_by_method(read_finished_runs([runs[0], runs[2]])), "x.png", "report")
+    assert "| p |" not in text and "Intervals" not in text and " to " not in text.split("| method |")[1]
+    assert "no intervals and no test" in text
+
+
+def test_a_run_and_its_copy_are_not_two_seeds(runs: list[Path], tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(runs[0], copy)
+    for again in (runs[0], copy):
+        message = f"got seed 1 of stars\\+laptop twice, in {runs[0]} and {again}; leave one out"
+        with pytest.raises(ValueError, match=message):
+            read_finished_runs([runs[0], runs[1], again])
 
 
 def test_unfinished_runs_and_wrong_names_are_refused(runs: list[Path], tmp_path: Path) -> None:
