@@ -13,7 +13,7 @@ from replay_service.types import SampledBatch
 
 
 class TensorBatch(NamedTuple):
-    """Rows sorted by task; the group sizes stay on the host, where the groups are cut."""
+    """Rows sorted by task."""
 
     obs: Tensor  # f32[B, O]
     action: Tensor  # f32[B, A]
@@ -22,8 +22,10 @@ class TensorBatch(NamedTuple):
     terminated: Tensor  # bool[B]
     task_id: Tensor  # i64[B]
     is_weight: Tensor  # f32[B], importance-sampling weights
-    group_sizes: tuple[int, ...]  # rows of each task: T numbers that sum to B
-    sampled: SampledBatch  # where the rows came from; priorities are returned with it
+    group_sizes: (
+        tuple[int, ...] | Tensor
+    )  # rows of each task, T numbers that sum to B: i64[T] if drawn on the device
+    sampled: SampledBatch | None  # where the rows came from; priorities are returned with it
     copied: torch.cuda.Event | None = None  # recorded after the copies to a GPU
 
     @property

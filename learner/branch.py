@@ -21,7 +21,7 @@ _LEAST_LENGTH = 1e-12
 
 
 class Groups(NamedTuple):
-    """Which rows of a batch belong to which task: sorted by task, group sizes known on the host."""
+    """Which rows of a batch belong to which task: sorted by task."""
 
     task_id: Tensor  # i64[B]
     group_sizes: GroupSizes
@@ -36,7 +36,7 @@ class BranchInput(NamedTuple):
 
 
 class LayerTape(NamedTuple):
-    """What the backward pass of a layer needs of its forward pass."""
+    """What the backward pass of a layer needs of its forward pass. Zeros may follow on the in + 1 of x and weight."""
 
     x: Tensor  # f32[E, B, in + 1] with the ones; in a layer with a task input f32[E, B, S]
     weight: Tensor  # f32[E, G, in + 1, out]
@@ -51,16 +51,18 @@ def forward(
     """Run all layers and write the last one's output to `out_EBF`: after a relu, or divided by its length.
 
     Args:
-        weights: f32[E, G, in + 1, out] each; the first layer reads [state, task, 1], the others [y, 1].
+        weights: f32[E, G, in + 1, out] each; the first layer reads [state, task, 1], the others [y, 1]. Rows of
+            zeros may follow, so that the inner dimension is a multiple of something.
     """
     task = inputs.task_ETZ
-    x = (with_ones(inputs.state) if task is None else inputs.state).expand(weights[0].shape[0], -1, -1)
+    state = with_ones(inputs.state, weights[0].shape[2]) if task is None else inputs.state
+    x = state.expand(weights[0].shape[0], -1, -1)
     tapes = []
     for depth, weight in enumerate(weights):
         is_last = depth + 1 == len(weights)
         raw = _linear(x, weight, inputs.groups, task if depth == 0 else None)
-        following = None if is_last else _with_room_for_ones(raw)
-        output = out_EBF if following is None else following[..., :-1]
+        following = None if is_last else with_room(raw, weights[depth + 1].shape[2])
+        output = out_EBF if following is None else following[..., : raw.shape[2]]
         activate = _unit if is_last and ends_in_unit else _relu
         tapes.append(activate(x, weight, raw, output, layer_norm))
         x = raw if following is None else following
@@ -96,20 +98,26 @@ def backward(
             grad_weight, grad_task = _linear_grads(grad, tape, inputs.groups, task)
             grad_weights.insert(0, grad_weight)
         if depth > 0:
-            grad_EBF = input_grad(grad, tape.weight[:, :, :-1], inputs.groups.group_sizes)
+            width = tapes[depth - 1].output.shape[2]
+            grad_EBF = input_grad(grad, tape.weight[:, :, :width], inputs.groups.group_sizes)
         elif state_columns is not None:
             grad_state = input_grad(grad, tape.weight[:, :, state_columns], inputs.groups.group_sizes)
     return BranchGradients(grad_weights, grad_task, grad_state)
 
 
-def with_ones(x: Tensor) -> Tensor:
-    """Return [x, 1]: the column of ones is multiplied with the bias."""
-    return F.pad(x, (0, 1), value=1.0)
+def with_ones(x: Tensor, inner: int) -> Tensor:
+    """Return [x, 1, 0 ...] of `inner` columns: the column of ones is multiplied with the bias."""
+    ones = F.pad(x, (0, 1), value=1.0)
+    return ones if ones.shape[-1] == inner else F.pad(ones, (0, inner - ones.shape[-1]))
 
 
-def _with_room_for_ones(raw: Tensor) -> Tensor:
-    room = raw.new_empty(*raw.shape[:2], raw.shape[2] + 1)
-    room[..., -1].fill_(1.0)
+def with_room(like: Tensor, inner: int, width: int | None = None) -> Tensor:
+    """Return [room, 1, 0 ...] of `inner` columns for outputs of `width` columns, else of as many as `like` has."""
+    width = like.shape[2] if width is None else width
+    room = like.new_empty(*like.shape[:2], inner)
+    room[..., width].fill_(1.0)
+    if inner > width + 1:
+        room[..., width + 1 :].zero_()
     return room
 
 
@@ -119,7 +127,7 @@ def _linear(x: Tensor, weight: Tensor, groups: Groups, task_ETZ: Tensor | None) 
         return product(x, weight, groups.group_sizes)
     width = x.shape[2]
     out = product(x, weight[:, :, :width], groups.group_sizes)
-    per_task = _by_group(with_ones(task_ETZ), weight) @ weight[:, :, width:]
+    per_task = _by_group(with_ones(task_ETZ, weight.shape[2] - width), weight) @ weight[:, :, width:]
     return out.add_(per_task.flatten(1, 2).index_select(1, groups.task_id))
 
 
@@ -132,8 +140,10 @@ def _linear_grads(
     if task_ETZ is None:
         return grad_weight, None
     sums = _by_group(group_sums(grad, groups.group_sizes), tape.weight)
-    grad_weight[:, :, width:] = _by_group(with_ones(task_ETZ), tape.weight).mT @ sums
-    return grad_weight, (sums @ tape.weight[:, :, width:-1].mT).view_as(task_ETZ)
+    ones = with_ones(task_ETZ, tape.weight.shape[2] - width)
+    grad_weight[:, :, width:] = _by_group(ones, tape.weight).mT @ sums
+    columns = slice(width, width + task_ETZ.shape[2])
+    return grad_weight, (sums @ tape.weight[:, :, columns].mT).view_as(task_ETZ)
 
 
 def _by_group(x_ETF: Tensor, weight_EGIO: Tensor) -> Tensor:

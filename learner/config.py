@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import math
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 
 from learner.network_config import StrictModel
+
+_YAML_SWITCHES = {True: "on", False: "off"}  # YAML reads a bare on or off as a boolean
+
+
+def _switch(value: object) -> object:
+    return _YAML_SWITCHES[value] if isinstance(value, bool) else value
+
+
+Switch = Annotated[Literal["auto", "on", "off"], BeforeValidator(_switch)]
 
 
 class ExtremeLossConfig(StrictModel):
@@ -147,6 +156,15 @@ class LearnerConfig(StrictModel):
     )
     torch_threads: PositiveInt | None = Field(
         default=None, description="threads of torch on the CPU; none: torch's choice"
+    )
+    static_shapes: Switch = Field(
+        default="auto",
+        description="on: products of tasks are padded to the greatest quota, so that nothing of an update depends on "
+        "what the batch holds; off: groups of rows are cut by the host; auto: on with a GPU",
+    )
+    matmul_precision: Literal["float32", "tf32", "bfloat16"] = Field(
+        default="tf32",
+        description="what a GPU's matrix products round their operands to; sums are in float32, as is all on a CPU",
     )
 
 

@@ -12,6 +12,13 @@ from learner.contrastive import Triplets, active_share
 from learner.extreme_loss import ExtremeCounts
 from learner.feature_health import unique_feature_health
 
+GroupSizes = tuple[int, ...] | Tensor  # rows of each task; i64[T] where the batch was drawn on the device
+
+
+def on_host(sizes: GroupSizes) -> list[int]:
+    """Return the rows of each task; waits for the device if they are there."""
+    return sizes.tolist() if isinstance(sizes, Tensor) else list(sizes)
+
 
 class CriticDiagnostics(NamedTuple):
     """The critics' step."""
@@ -32,7 +39,7 @@ class ActorDiagnostics(NamedTuple):
     gradient_norm: Tensor
     log_prob: Tensor  # f32[B]
     unique: Tensor | None  # f32[B, F]
-    group_sizes: tuple[int, ...]  # rows of each task in this step's batch
+    group_sizes: GroupSizes  # in this step's batch
     triplets: Triplets | None  # None without a contrastive loss
     triplet_margin: float
 
@@ -44,7 +51,7 @@ class ActorDiagnostics(NamedTuple):
             "train/entropy": -self.log_prob.mean(),
         }
         if self.unique is not None:
-            values |= unique_feature_health(self.unique, self.group_sizes)
+            values |= unique_feature_health(self.unique, on_host(self.group_sizes))
             if self.triplets is not None:
                 active = active_share(self.unique[None], self.triplets, self.triplet_margin)
                 values["train/contrastive_active"] = active
@@ -55,7 +62,7 @@ class UpdateResult(NamedTuple):
     """The result of an update, on the learner's device; reading a tensor waits for it."""
 
     priorities: Tensor  # f32[B], |td_error|; the replay adds its own epsilon
-    group_sizes: tuple[int, ...]
+    group_sizes: GroupSizes
     critic: CriticDiagnostics
     actor: ActorDiagnostics | None  # of the newest update that moved the actor; None before the first
     alpha: Tensor  # f32[T], as used in this update
@@ -82,7 +89,8 @@ class UpdateResult(NamedTuple):
         return values | self._task_metrics(task_names) | self._extreme_metrics(task_names)
 
     def _task_metrics(self, task_names: Sequence[str]) -> dict[str, float]:
-        per_task = self.priorities.split(self.group_sizes)
+        sizes = on_host(self.group_sizes)
+        per_task = self.priorities.split(sizes)
         td_abs = torch.stack([part.mean() for part in per_task])  # nan: no rows
         columns = {"alpha": self.alpha, "td_abs": td_abs, "critic_loss": self.critic.task_losses}
         if self.reward_factors is not None:
@@ -90,7 +98,7 @@ class UpdateResult(NamedTuple):
         return {
             f"train/{column}/{name}": value
             for column, tensor in columns.items()
-            for name, value, size in zip(task_names, tensor.tolist(), self.group_sizes, strict=True)
+            for name, value, size in zip(task_names, tensor.tolist(), sizes, strict=True)
             if size
         }
 

@@ -22,9 +22,13 @@ class FiniteGuard:
     moments alone, so the host may read it later (on a GPU: with the priorities) and nothing is lost.
     """
 
-    def __init__(self, task_names: Sequence[str], device: torch.device) -> None:
+    def __init__(
+        self, task_names: Sequence[str], device: torch.device, reads_host: bool | None = None
+    ) -> None:
+        """`reads_host`: whether `check` may look at its result and raise; none: where the device is the CPU."""
         self.tripped = torch.zeros((), device=device)  # f32: 0 or 1
         self._task_names = task_names
+        self._reads_host = device.type == "cpu" if reads_host is None else reads_host
         # Learner step, stage, and 0 or 1 per task.
         self._record = torch.zeros(2 + len(task_names), dtype=torch.float64, device=device)
 
@@ -33,19 +37,22 @@ class FiniteGuard:
         optimizer.found_inf = self.tripped  # pyright: ignore[reportAttributeAccessIssue] -- what GradScaler sets
         return optimizer
 
-    def check(self, stage: str, learner_step: int, task_losses: Tensor, gradient_norm: Tensor) -> None:
-        """Check a stage before its optimizer step; raises at once on the CPU, where reading costs nothing."""
-        if task_losses.device.type == "cpu" and math.isfinite(task_losses.sum() + gradient_norm):
+    def check(
+        self, stage: str, learner_step: int | Tensor, task_losses: Tensor, gradient_norm: Tensor
+    ) -> None:
+        """Check a stage before its optimizer step; raises at once where reading costs nothing."""
+        if self._reads_host and math.isfinite(task_losses.sum() + gradient_norm):
             return  # one read in the usual case: a sum is finite only if all of its terms are
         bad_task = ~task_losses.isfinite()
         bad = bad_task.any() | ~gradient_norm.isfinite()
-        if bad.device.type == "cpu" and not bad:
+        if self._reads_host and not bad:
             return
         record = torch.nn.functional.pad(bad_task.double(), (2, 0))
-        record[0], record[1] = learner_step, STAGES.index(stage)  # fills, not copies from the host
-        self._record = torch.where(bad & (self.tripped == 0), record, self._record)
+        record[0].copy_(learner_step) if isinstance(learner_step, Tensor) else record[0].fill_(learner_step)
+        record[1].fill_(STAGES.index(stage))  # fills, not copies from the host
+        self._record.copy_(torch.where(bad & (self.tripped == 0), record, self._record))
         self.tripped.copy_(torch.maximum(self.tripped, bad.to(torch.float32)))
-        if bad.device.type == "cpu":
+        if self._reads_host:
             self.raise_if_tripped()
 
     def raise_if_tripped(self) -> None:

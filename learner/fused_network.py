@@ -66,9 +66,10 @@ class _Tape:
         obs, unique_obs, groups, shared_task, layer_norm = constants
         head = operands.head_EGIO
         self._operands, self._group_sizes, self._obs_dim = operands, groups.group_sizes, obs.shape[1]
-        self._features_EBI = obs.new_empty(head.shape[0], obs.shape[0], head.shape[2])  # f_s, f_u, 1
-        self._features_EBI[..., -1].fill_(1.0)
         self._shared_width = operands.shared[-1].shape[3] if operands.shared else 0
+        self._width = self._shared_width + (operands.unique[-1].shape[3] if operands.unique else 0)
+        like = obs.expand(head.shape[0], -1, -1)
+        self._features_EBI = branch.with_room(like, head.shape[2], self._width)  # f_s, f_u, 1
         self._shared: list[LayerTape] = []
         self._unique: list[LayerTape] = []
         unique_action = None if operands.shared else operands.action
@@ -79,12 +80,14 @@ class _Tape:
             out = self._features_EBI[..., : self._shared_width]
             self._shared = branch.forward(self._shared_input, operands.shared, out, layer_norm, False)
         if operands.unique:
-            out = self._features_EBI[..., self._shared_width : -1]
+            out = self._features_EBI[..., self._shared_width : self._width]
             self._unique = branch.forward(self._unique_input, operands.unique, out, layer_norm, True)
 
     def outputs(self) -> tuple[Tensor, Tensor | None]:
         """Make the outputs, which are not kept: they hold the tape, and a cycle through autograd is never freed."""
-        unique = self._features_EBI[..., self._shared_width : -1].contiguous() if self._unique else None
+        unique = (
+            self._features_EBI[..., self._shared_width : self._width].contiguous() if self._unique else None
+        )
         return product(self._features_EBI, self._operands.head_EGIO, self._group_sizes), unique
 
     def backward(
@@ -101,7 +104,7 @@ class _Tape:
             else None
         )
         shared = unique = _NO_GRADIENTS
-        grad_EBF = input_grad(grad_value, head[:, :, :-1], self._group_sizes)
+        grad_EBF = input_grad(grad_value, head[:, :, : self._width], self._group_sizes)
         if self._shared:
             grad = grad_EBF[..., : self._shared_width]
             shared = branch.backward(grad, self._shared, self._shared_input, needs_weights, columns)

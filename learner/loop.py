@@ -122,7 +122,8 @@ class LearnerLoop:
             batch.wait_until_copied()
             self._learner.anneal(self.learner_steps / self._total_updates)
             result = self._learner.update(batch)
-            self._pending.append((batch.sampled, result.priorities))
+            if batch.sampled is not None:
+                self._pending.append((batch.sampled, result.priorities))
             self._after_update(result)
         if self._save_requested.is_set():
             self._save_requested.clear()

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -12,21 +13,31 @@ from torch import Tensor, nn
 
 from learner.branch import Groups
 from learner.fused_network import FusedConstants, FusedOperands, fused_forward
+from learner.grouped_linear import GroupSizes
 from learner.network_config import NetworkConfig
 from learner.network_layout import LayerLayout, NetworkLayout, actor_layout, critic_layout
 from learner.pooled_layers import compose, initial_mix, pooled_head, pooled_layer, set_pool_grad
+from learner.row_places import RowPlaces
 from replay_service.types import TransitionSpec
 
 _LEAST_LENGTH = 1e-12
 
 
 class NetworkInput(NamedTuple):
-    """What networks read of a batch: rows sorted by task, group sizes known on the host."""
+    """What networks read of a batch: rows sorted by task."""
 
     obs: Tensor  # f32[B, O]
     unique_obs: Tensor  # f32[B, O], as the unique branch reads them
     task_id: Tensor  # i64[B]
-    group_sizes: tuple[int, ...]  # T numbers that sum to B
+    group_sizes: GroupSizes
+    places: RowPlaces | None = (
+        None  # of the rows of the batch, where all above have been spread to their places
+    )
+
+    def spread(self, places: RowPlaces) -> NetworkInput:
+        """Return the input of rows at their places; the networks' output is of the batch's rows again."""
+        obs, unique_obs = (column.index_select(0, places.source) for column in (self.obs, self.unique_obs))
+        return NetworkInput(obs, unique_obs, places.task_id, places.group_sizes, places)
 
 
 class NetworkOutput(NamedTuple):
@@ -98,6 +109,7 @@ class FeatureNetwork(nn.Module):
         self.head = pooled_head(ensemble, layout.head, head_init, generator)
         # Where `compose` writes, by layer: fresh memory would cost as much again.
         self._composed: dict[str, Tensor] = {}
+        self.inner_multiple = 1  # composed matrices have rows of zeros up to a multiple of it
 
     @property
     def pools(self) -> tuple[Tensor, ...]:
@@ -130,12 +142,20 @@ class FeatureNetwork(nn.Module):
         return ComposedWeights(vector, matrices[:depth], matrices[depth:-1], matrices[-1])
 
     def _matrices(self, layer: LayerLayout, pool: Tensor) -> Tensor:
-        if self.mix is None or layer.pooling != "composed":
+        is_composed = self.mix is not None and layer.pooling == "composed"
+        rows = pool.shape[2]
+        inner = math.ceil(rows / self.inner_multiple) * self.inner_multiple
+        if not is_composed and inner == rows:
             return pool.detach()
         if layer.name not in self._composed:
-            self._composed[layer.name] = pool.new_empty(pool.shape[0], self.layout.num_tasks, *pool.shape[2:])
-        compose(pool, self.mix, self._composed[layer.name])
-        return self._composed[layer.name]
+            groups = self.layout.num_tasks if is_composed else pool.shape[1]
+            self._composed[layer.name] = pool.new_zeros(pool.shape[0], groups, inner, pool.shape[3])
+        matrices = self._composed[layer.name]
+        if is_composed and self.mix is not None:
+            compose(pool, self.mix, matrices[:, :, :rows])
+        else:
+            matrices[:, :, :rows].copy_(pool)
+        return matrices
 
     @torch.no_grad()
     def set_gradients(self, gradient: ComposedWeights) -> None:
@@ -145,10 +165,11 @@ class FeatureNetwork(nn.Module):
         matrices = (*gradient.shared, *gradient.unique, gradient.head_EGIO)
         mix_grads = []
         for layer, pool, grad in zip(self.layout.layers, self.pools, matrices, strict=True):
+            own = grad[:, :, : pool.shape[2]]
             if self.mix is not None and layer.pooling == "composed":
-                mix_grads.append(set_pool_grad(grad, pool, self.mix))
+                mix_grads.append(set_pool_grad(own, pool, self.mix))
             else:
-                pool.grad = grad
+                pool.grad = own.contiguous()
         if self.mix is not None:
             self.mix.grad = self._mix_grad(torch.stack(mix_grads).sum(0), self.mix)
 
@@ -159,7 +180,13 @@ class FeatureNetwork(nn.Module):
         groups = Groups(batch.task_id, batch.group_sizes)
         one_hot = self._one_hot(batch.obs) if self.layout.one_hot else None
         constants = FusedConstants(batch.obs, batch.unique_obs, groups, one_hot, self.layout.layer_norm)
-        return NetworkOutput(*fused_forward(constants, FusedOperands(action, *weights)))
+        if batch.places is None:
+            return NetworkOutput(*fused_forward(constants, FusedOperands(action, *weights)))
+        if action is not None:
+            action = action.index_select(0, batch.places.source)
+        value, unique = fused_forward(constants, FusedOperands(action, *weights))
+        collect = batch.places.collect
+        return NetworkOutput(collect(value), None if unique is None else collect(unique))
 
     def _one_hot(self, like: Tensor) -> Tensor:
         return torch.eye(self.layout.num_tasks, device=like.device).expand(self.layout.ensemble, -1, -1)

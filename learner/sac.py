@@ -27,9 +27,12 @@ from learner.networks import (
     critic_network,
 )
 from learner.observation_norm import ObservationNorm
-from learner.optimizers import anneal, network_adam, temperature_adam
+from learner.optimizers import anneal, network_adam, place_on_device, temperature_adam
+from learner.random_state import restore_generator
 from learner.reward_scale import RewardScale
+from learner.row_places import RowPlaces, row_places
 from learner.squashed_gaussian import action_components, action_mask, sample_action, target_entropy
+from learner.update_mode import EAGER, UpdateMode
 from replay_service.types import TransitionSpec
 
 Stage = Literal["critic", "actor"]
@@ -46,10 +49,11 @@ class SacLearner:
         task_names: Sequence[str],
         device: torch.device,
         seed: int,
+        mode: UpdateMode = EAGER,
     ) -> None:
         assert len(task_names) == spec.num_tasks
-        self.network, self.sac, self.spec, self.device = network, sac, spec, device
-        self.task_names = tuple(task_names)
+        self.network, self.sac, self.spec, self.device, self.mode = network, sac, spec, device, mode
+        self.task_names, self._seed = tuple(task_names), seed
         init_seed, run_seed = (int(s) for s in np.random.SeedSequence(seed).generate_state(2))
         init_generator = torch.Generator().manual_seed(init_seed)
         self.generator = torch.Generator(device).manual_seed(run_seed)
@@ -62,10 +66,13 @@ class SacLearner:
         self.critic = critic_network(network, spec, init_generator).to(device)
         self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
         self.log_alpha = torch.full((spec.num_tasks,), sac.log_alpha_init, device=device, requires_grad=True)
-        self.guard = FiniteGuard(self.task_names, device)
-        self.actor_optimizer = self.guard.guard(network_adam(self.actor, sac))
-        self.critic_optimizer = self.guard.guard(network_adam(self.critic, sac))
-        self.alpha_optimizer = self.guard.guard(temperature_adam(self.log_alpha, sac))
+        for part in (self.actor, self.critic, self.target_critic):
+            part.inner_multiple = mode.inner_multiple
+        self.guard = FiniteGuard(self.task_names, device, reads_host=self._reads_host)
+        on_device = mode.is_static
+        self.actor_optimizer = self.guard.guard(network_adam(self.actor, sac, on_device))
+        self.critic_optimizer = self.guard.guard(network_adam(self.critic, sac, on_device))
+        self.alpha_optimizer = self.guard.guard(temperature_adam(self.log_alpha, sac, on_device))
         self._stages: dict[Stage, tuple[FeatureNetwork, torch.optim.Adam]] = {
             "critic": (self.critic, self.critic_optimizer),
             "actor": (self.actor, self.actor_optimizer),
@@ -76,21 +83,34 @@ class SacLearner:
         self.reward_scale = RewardScale(sac.task_reward_scale, sac.reward_scale, spec.num_tasks, device)
         self._actor_diagnostics: ActorDiagnostics | None = None  # of the newest update of the actor
         self.learner_steps = 0
+        self._steps_on_device = torch.zeros((), dtype=torch.int64, device=device)  # for what a graph replays
+
+    @property
+    def _reads_host(self) -> bool:
+        """Whether an update may look at a value: where that costs nothing and no graph is made of it."""
+        return self.device.type == "cpu" and not self.mode.is_static
 
     @property
     def log_std_bounds(self) -> tuple[float, float]:
         """Bounds of the policy's log standard deviation."""
         return self.sac.log_std_min, self.sac.log_std_max
 
-    def anneal(self, progress: float) -> None:
-        """Set the step sizes for the share `progress` (0 to 1) of the run that is done."""
+    def anneal(self, progress: float | Tensor) -> None:
+        """Set the step sizes for the share `progress` (0 to 1) of the run that is done.
+
+        A tensor, as `progress` returns it, is followed on the device: a static update alone has step sizes there.
+        """
         for optimizer in (self.actor_optimizer, self.critic_optimizer):
             anneal(optimizer, self.sac, progress)
 
     @property
     def learning_rate(self) -> float:
         """The step size of actor and critics in the newest update."""
-        return self.actor_optimizer.param_groups[0]["lr"]
+        return float(self.actor_optimizer.param_groups[0]["lr"])
+
+    def progress(self, total_updates: int) -> Tensor:
+        """Return the share of a run's updates that is done, f64[] on the device."""
+        return self._steps_on_device.double() / total_updates
 
     def update(self, batch: TensorBatch) -> UpdateResult:
         """Make a gradient step of the critics, the actor and the temperatures, and move the target critics.
@@ -99,6 +119,7 @@ class SacLearner:
             NonFiniteLossError: before the optimizer step (on a GPU later, at `guard.raise_if_tripped`; the
                 weights are as they were before that step all the same).
         """
+        self._steps_on_device += 1
         inputs, next_inputs = self._inputs(batch)
         alpha = self.log_alpha.detach().exp()
         reward = self.reward_scale(batch.reward, batch.task_id)
@@ -129,14 +150,24 @@ class SacLearner:
         """Return the networks' inputs at obs and at next_obs, after taking obs into the running statistics."""
         if self.observation_norm is not None:
             self.observation_norm.observe(batch.obs)
-        return self.network_input(batch.obs, batch), self.network_input(batch.next_obs, batch)
+        rows, places = self.mode.rows_per_task, None
+        if rows is not None:
+            places = row_places(batch.task_id, self.spec.num_tasks, rows)
+        return (
+            self.network_input(batch.obs, batch, places),
+            self.network_input(batch.next_obs, batch, places),
+        )
 
-    def network_input(self, obs: Tensor, batch: TensorBatch) -> NetworkInput:
+    def network_input(self, obs: Tensor, batch: TensorBatch, places: RowPlaces | None = None) -> NetworkInput:
         """Return what the networks read at observations f32[B, O] of the batch's tasks."""
         norm = self.observation_norm
         normalized = obs if norm is None else norm(obs)
         shared = normalized if self._normalizes_trunk else obs
-        return NetworkInput(shared, normalized, batch.task_id, batch.group_sizes)
+        groups = places or batch.group_sizes
+        assert not isinstance(groups, Tensor), "a batch whose groups the host does not know needs places"
+        inputs = NetworkInput(shared, normalized, batch.task_id, groups)
+        # Where every layer has a matrix for each task all is computed at the places; else a head alone goes there.
+        return inputs.spread(places) if places and self.actor.mix is not None else inputs
 
     @torch.no_grad()
     def _critic_target(
@@ -237,7 +268,7 @@ class SacLearner:
         if self.actor.mix is None or not self.sac.extreme_loss.enabled:
             return
         reset = verdict.masked & verdict.healthy.any()  # with no healthy task there is nothing to mix
-        if reset.device.type == "cpu" and not reset.any():
+        if self._reads_host and not reset.any():
             return  # reading costs nothing here, while on a GPU it would wait
         self.extreme_rule.counts.resets.add_(reset)
         interpolation = draw_interpolation(verdict.healthy, self.generator)
@@ -254,7 +285,7 @@ class SacLearner:
             torch.nn.utils.clip_grads_with_norm_(
                 network.parameters(), self.sac.gradient_clip_norm, norm, foreach=True
             )
-        self.guard.check(stage, self.learner_steps + 1, task_losses, norm)
+        self.guard.check(stage, self._steps_on_device, task_losses, norm)
         optimizer.step()
         network.normalize_mix()
         return norm
@@ -283,16 +314,22 @@ class SacLearner:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue bit for bit where `state_dict` was taken, on the same kind of device."""
+        """Continue where `state_dict` was taken: bit for bit on the same kind of device and in the same mode.
+
+        On another kind the random numbers begin anew, from the seed and the learner's steps.
+        """
         for name, part in self._parts().items():
             part.load_state_dict(state[name])
+        for optimizer in (self.actor_optimizer, self.critic_optimizer, self.alpha_optimizer):
+            place_on_device(optimizer, self.mode.is_static)
         with torch.no_grad():
             self.log_alpha.copy_(state["log_alpha"])
             self.extreme_rule.counts.resets.copy_(state["extreme_count"])
             self.extreme_rule.load_state_dict(state.get("extreme_rule", {}))
             self.reward_scale.load_state_dict(state.get("reward_scale", {}))
-        self.generator.set_state(state["generator"])
         self.learner_steps = state["learner_steps"]
+        self._steps_on_device.fill_(self.learner_steps)
+        restore_generator(self.generator, state["generator"], (self._seed, self.learner_steps))
 
 
 _PARTS = (  # by their names in a checkpoint

@@ -11,8 +11,10 @@ import torch
 from actors.policy_weights import PolicyWeights
 from learner.checkpoint import restore_learner, write_checkpoint
 from learner.loop import LearnerLoop, LearnerReport, LoopOutputs
+from learner.matmul_precision import set_matmul_precision
 from learner.prefetch import BatchSource
 from learner.sac import SacLearner
+from learner.update_mode import EAGER, static_mode
 from replay_service.sampler import ReplaySampler
 from replay_service.transport import Transport
 from stars_dist.config.run_plan import RunPlan
@@ -34,9 +36,13 @@ def fresh_learner(plan: RunPlan) -> SacLearner:
     """Build the learner of a run before its first update."""
     config = plan.config
     device = choose_device(config.device)
-    return SacLearner(
-        config.network, config.sac, plan.replay.spec, plan.suite.task_names, device, config.seed
+    set_matmul_precision(config.learner.matmul_precision, device)
+    is_static = config.learner.static_shapes == "on" or (
+        config.learner.static_shapes == "auto" and device.type == "cuda"
     )
+    mode = static_mode(config.sampling, plan.num_tasks) if is_static else EAGER
+    names = plan.suite.task_names
+    return SacLearner(config.network, config.sac, plan.replay.spec, names, device, config.seed, mode)
 
 
 class BuiltLearner(NamedTuple):

@@ -113,6 +113,7 @@ def random_batch(group_sizes: Sequence[int], seed: int = 0) -> TensorBatch:
 
 def network_input(batch: TensorBatch) -> NetworkInput:
     """What networks read that normalize nothing."""
+    assert isinstance(batch.group_sizes, tuple)
     return NetworkInput(batch.obs, batch.obs, batch.task_id, batch.group_sizes)
 
 

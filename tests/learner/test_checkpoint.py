@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import shutil
@@ -17,9 +18,11 @@ from learner.checkpoint import (
     CheckpointError,
     read_checkpoint,
     restore_learner,
+    weights_hash,
     write_checkpoint,
 )
 from learner.sac import SacLearner
+from learner.update_mode import UpdateMode
 from tests.learner.conftest import METHODS, OBS_DIM, method_config
 
 GROUP_SIZES = (3, 4, 3)
@@ -190,3 +193,31 @@ def test_a_copied_checkpoint_can_be_read_anywhere(two: tuple[Path, Path], tmp_pa
     elsewhere = tmp_path / "elsewhere"
     shutil.copytree(two[1], elsewhere)
     assert read_checkpoint(elsewhere).learner["learner_steps"] == 2
+
+
+@pytest.mark.parametrize(("writer", "reader"), [("eager", "static"), ("static", "eager")])
+def test_loads_in_the_other_mode_and_with_a_random_state_of_the_other_kind_of_device(
+    writer: str, reader: str, tmp_path: Path, make_learner: Callable, make_batch: Callable
+) -> None:
+    """A GPU's generator has a state of 16 bytes, a CPU's of thousands; step sizes are tensors in one mode alone."""
+
+    def learner(mode: str, seed: int) -> SacLearner:
+        eager = make_learner(seed=seed)
+        if mode == "eager":
+            return eager
+        parts = (eager.network, eager.sac, eager.spec, eager.task_names, eager.device)
+        return SacLearner(*parts, seed, UpdateMode(rows_per_task=16, inner_multiple=8))
+
+    first = learner(writer, 0)
+    first.update(make_batch((3, 1, 4)))
+    state = first.state_dict() | {"generator": torch.zeros(16, dtype=torch.uint8)}
+    torch.save(state, tmp_path / "learner.pt")
+    loaded = torch.load(tmp_path / "learner.pt", weights_only=True)
+    second, third = learner(reader, 0), learner(reader, 0)
+    for other in (second, third):
+        other.load_state_dict(copy.deepcopy(loaded))  # an optimizer takes its tensors over
+        assert weights_hash(other) == weights_hash(first)
+        other.anneal(0.0)
+        other.update(make_batch((3, 1, 4), seed=1))
+    assert weights_hash(second) == weights_hash(third) != weights_hash(first)
+    assert second.learner_steps == 2

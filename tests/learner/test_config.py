@@ -88,3 +88,8 @@ def test_a_unique_branch_without_z_does_not_tell_the_task() -> None:
 def test_every_field_is_described() -> None:
     for model in (NetworkConfig, SharedConfig, UniqueConfig, SacConfig, LearnerConfig, CheckpointConfig):
         assert all(field.description for field in model.model_fields.values())
+
+
+@pytest.mark.parametrize(("given", "meant"), [(True, "on"), (False, "off"), ("auto", "auto")])
+def test_switches_take_what_yaml_makes_of_on_and_off(given: object, meant: str) -> None:
+    assert LearnerConfig.model_validate({"static_shapes": given}).static_shapes == meant

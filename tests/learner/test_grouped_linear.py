@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from learner.grouped_linear import group_sums, input_grad, product, weight_grad
+from learner.grouped_linear import GroupSizes, group_sums, input_grad, product, weight_grad
+from learner.row_places import RowPlaces, row_places
 
 GROUP_SIZES = {
     "even": (4, 4, 4),
@@ -24,6 +25,11 @@ def _operands(group_sizes: tuple[int, ...], groups: int) -> tuple[torch.Tensor, 
     return x, weight, torch.randn(2, sum(group_sizes), 4, generator=generator, dtype=double)
 
 
+def _places(group_sizes: tuple[int, ...]) -> RowPlaces:
+    task_id = torch.repeat_interleave(torch.arange(len(group_sizes)), torch.tensor(group_sizes))
+    return row_places(task_id, len(group_sizes), max(group_sizes) + 2)
+
+
 def _row_by_row(x: torch.Tensor, weight: torch.Tensor, group_sizes: tuple[int, ...]) -> torch.Tensor:
     group = [g for g, count in enumerate(group_sizes) for _ in range(count)]
     if weight.shape[1] == 1:
@@ -34,14 +40,16 @@ def _row_by_row(x: torch.Tensor, weight: torch.Tensor, group_sizes: tuple[int, .
 
 @pytest.mark.parametrize("group_sizes", GROUP_SIZES.values(), ids=GROUP_SIZES.keys())
 @pytest.mark.parametrize("shared", [False, True])
-def test_equals_row_by_row(group_sizes: tuple[int, ...], shared: bool) -> None:
+@pytest.mark.parametrize("at_places", [False, True])
+def test_equals_row_by_row(group_sizes: tuple[int, ...], shared: bool, at_places: bool) -> None:
     x, weight, grad = _operands(group_sizes, 1 if shared else len(group_sizes))
     expected = _row_by_row(x, weight, group_sizes)
-    torch.testing.assert_close(product(x.detach(), weight.detach(), group_sizes), expected.detach())
+    groups: GroupSizes = _places(group_sizes) if at_places else group_sizes
+    torch.testing.assert_close(product(x.detach(), weight.detach(), groups), expected.detach())
     expected_x, expected_weight = torch.autograd.grad(expected, [x, weight], grad)
-    torch.testing.assert_close(input_grad(grad, weight.detach(), group_sizes), expected_x)
+    torch.testing.assert_close(input_grad(grad, weight.detach(), groups), expected_x)
     got_weight = torch.full_like(weight, torch.nan).detach()
-    weight_grad(x.detach(), grad, got_weight, group_sizes)
+    weight_grad(x.detach(), grad, got_weight, groups)
     torch.testing.assert_close(got_weight, expected_weight)
 
 
@@ -60,6 +68,15 @@ def test_group_sums(group_sizes: tuple[int, ...]) -> None:
     _, _, grad = _operands(group_sizes, 1)
     expected = torch.stack([part.sum(1) for part in grad.split(group_sizes, dim=1)], dim=1)
     torch.testing.assert_close(group_sums(grad, group_sizes), expected)
+    torch.testing.assert_close(group_sums(grad, _places(group_sizes)), expected)
+
+
+def test_places_are_the_tasks_own_and_padding_is_of_the_batch() -> None:
+    places = _places((2, 0, 3))
+    assert places.place.tolist() == [0, 1, 10, 11, 12] and places.group_sizes == (5, 5, 5)
+    assert places.task_id.tolist() == [0] * 5 + [1] * 5 + [2] * 5
+    assert places.source[places.place].tolist() == [0, 1, 2, 3, 4]
+    assert places.source.min() >= 0 and places.source.max() < 5
 
 
 def test_a_part_of_a_matrix_is_used_in_place() -> None:

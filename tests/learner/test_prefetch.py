@@ -43,7 +43,8 @@ def _until(condition: Callable[[], bool], timeout_s: float = 30.0) -> None:
 def test_batch_is_a_copy_on_the_device(replay: Replay) -> None:
     replay.warm_up()
     batch = _source(BatchSource, replay).next(0, 1.0)
-    assert batch is not None and sum(batch.group_sizes) == batch.num_rows == 24
+    assert batch is not None and batch.sampled is not None
+    assert sum(batch.group_sizes) == batch.num_rows == 24
     transitions = batch.sampled.transitions
     for tensor, column in zip(batch[:6], transitions, strict=True):
         assert isinstance(tensor, torch.Tensor)
