@@ -121,8 +121,9 @@ class SacLearner:
         """
         self._steps_on_device += 1
         inputs, next_inputs = self._inputs(batch)
-        alpha = self.log_alpha.detach().exp()
         reward = self.reward_scale(batch.reward, batch.task_id)
+        # Rewards and temperature scaled alike leave the best policy as it was.
+        alpha = self.log_alpha.detach().exp() * self.reward_scale.task_factors()
         self.extreme_rule.observe(reward, batch.task_id, alpha)
         triplets = self._draw_contrastive(batch)
         actor_weights = self.actor.compose()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable
 
 import pytest
@@ -36,13 +37,17 @@ def test_actor_and_temperatures_move_every_second_update(
 def test_tasks_own_reward_factors_reach_the_targets_and_the_metrics(
     make_learner: Callable[..., SacLearner], make_batch: Callable[..., TensorBatch]
 ) -> None:
-    """Rewards of 0.1 and of 10 give the same targets, priorities and metrics once both are brought to one mean."""
-    sac = SacConfig.model_validate({"task_reward_scale": {"enabled": True, "max_factor": 1000.0}})
-    results, names = [], []
+    """Rewards of 0.1 and of 10 give the same targets once both are brought to one mean; alpha has the same factor."""
+    scale = {"task_reward_scale": {"enabled": True, "max_factor": 1000.0}}
+    sac = SacConfig.model_validate(scale | {"log_alpha_init": -30.0, "log_alpha_min": None})
+    results, factors, alphas = [], [], []
     for reward in (0.1, 10.0):
         learner, batch = make_learner(sac=sac), make_batch(GROUP_SIZES)
         result = learner.update(batch._replace(reward=torch.full_like(batch.reward, reward)))
         results.append(result.priorities)
-        names.append(result.metrics(learner.task_names)["train/reward_factor/task-0"])
+        metrics = result.metrics(learner.task_names)
+        factors.append(metrics["train/reward_factor/task-0"])
+        alphas.append(metrics["train/alpha/task-0"])
     torch.testing.assert_close(*results)
-    assert names == pytest.approx([50.0, 0.5])
+    assert factors == pytest.approx([50.0, 0.5])
+    assert alphas == pytest.approx([math.exp(-30.0) * factor for factor in factors])
