@@ -76,6 +76,11 @@ class NumpyNetwork:
         self._features = np.empty((*batch, head[0].shape[-2]), np.float32)
         self._least_length = np.full((*batch, 1), _LEAST_LENGTH, np.float32)
 
+    def split_features(self) -> tuple[Array, Array]:
+        """Return copies of the newest call's features, f32[U, R, F] of the shared and of the unique branch."""
+        shared, unique = np.split(self._features, [self._num_shared], axis=-1)
+        return shared.copy(), unique.copy()
+
     def __reduce__(self) -> tuple[type[NumpyNetwork], tuple[Any, ...]]:
         """Pickle without the working memory: arrays that come through Ray are read-only."""
         return NumpyNetwork, self._composed

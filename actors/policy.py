@@ -56,6 +56,15 @@ class NumpyPolicy:
         action += mean
         return np.tanh(action, out=action)
 
+    def features(self, obs: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Compute the features f32[E, F] of the shared and of the unique branch; a missing one has F = 0.
+
+        The policy must be of a single task.
+        """
+        assert self._padded_shape[0] == 1, "features are read task by task"
+        self._network(obs)
+        return self._network.split_features()
+
     def _forward(self, obs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Compute mean and log std f32[E, 2 A] before any bound."""
         if self._padded_shape[0] == 1:

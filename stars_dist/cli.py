@@ -1,4 +1,4 @@
-"""The command line: `stars-dist launch | resume | evaluate | tasks | report | replay | bench`.
+"""The command line: `stars-dist launch | resume | evaluate | features | tasks | report | replay | bench`.
 
 Bad input is one line on standard error and exit code 2. Ray, torch and Meta-World are imported by the
 commands that need them, so that help and errors answer at once.
@@ -15,6 +15,7 @@ import typer
 from stars_dist import __version__
 from stars_dist.commands.bench import bench
 from stars_dist.commands.evaluate import evaluate
+from stars_dist.commands.features import features
 from stars_dist.commands.launch import launch
 from stars_dist.commands.replay import replay
 from stars_dist.commands.report import report
@@ -33,6 +34,7 @@ app = typer.Typer(
 app.command()(launch)
 app.command()(resume)
 app.command()(evaluate)
+app.command()(features)
 app.command()(tasks)
 app.command()(report)
 app.add_typer(bench, name="bench")

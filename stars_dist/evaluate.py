@@ -27,6 +27,11 @@ class CheckpointPolicy(NamedTuple):
     env_steps: int
     plan: RunPlan
 
+    @property
+    def name(self) -> str:
+        """Tell it from others: run and checkpoint, `starter-1/step-000012000`."""
+        return f"{self.directory.parent.parent.name}/{self.directory.name}"
+
 
 def read_checkpoint_policy(run_or_checkpoint: Path) -> CheckpointPolicy:
     """Read the policy of a checkpoint, or of a run's newest one; ValueError where it cannot be evaluated."""
