@@ -36,7 +36,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
             "--preset",
             "small",
         )
-        done = stars_dist("launch", *short, "--preset", path.name, "--run-dir", path)
+        presets = ("--preset", path.name, "--preset", "small")
+        done = stars_dist("launch", *short, *presets, "--run-dir", path)
         assert done.returncode == 0, done.stderr
     return paths
 
