@@ -25,7 +25,7 @@ def begin(parent: Path) -> Path:
 def publish(written: Path, name: str) -> Path:
     """Make all that was written durable, then give the directory its name, in place of one that has it."""
     for path in (*written.rglob("*"), written):
-        _sync(path)
+        sync(path)
     named = written.parent / name
     if not named.exists():
         written.rename(named)
@@ -34,7 +34,7 @@ def publish(written: Path, name: str) -> Path:
         named.rename(aside)
         written.rename(named)
         written = aside
-    _sync(named.parent)
+    sync(named.parent)
     if written.exists():
         shutil.rmtree(written)
     return named
@@ -61,7 +61,8 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Return when a file, or the names in a directory, are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

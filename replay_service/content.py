@@ -9,9 +9,11 @@ from replay_service.dedup_window import DedupWindow
 from replay_service.episode_history import EpisodeHistory, pack_episodes
 from replay_service.journal import Insertion, Journal
 from replay_service.plan import ReplayPlan
+from replay_service.repair import TableFinding, make_good
 from replay_service.rows import pack
 from replay_service.storage import Storage
 from replay_service.table import Tables
+from replay_service.table_arrays import TableArrays
 from replay_service.types import Chunk
 
 
@@ -22,11 +24,14 @@ class ShardContent:
     """
 
     def __init__(self, task_id: NDArray[np.int32], plan: ReplayPlan, storage: Storage) -> None:
-        capacity = plan.replay.capacity_per_task
-        self.tables = Tables(task_id, plan.spec, capacity, plan.sampling, storage)
-        self.episodes = EpisodeHistory(len(task_id), plan.sampling.task_priority.window_episodes, storage)
-        self.dedup = DedupWindow(len(task_id), storage)
-        self._journal = Journal(capacity, plan.spec, storage) if storage.is_mapped else None
+        num_tables, capacity = len(task_id), plan.replay.capacity_per_task
+        arrays = TableArrays.of(num_tables, capacity, plan.spec, storage)
+        self._journal = Journal(num_tables, capacity, plan.spec, storage) if storage.is_mapped else None
+        self.findings = self._make_good(arrays, storage)  # of each table
+        self.tables = Tables(task_id, plan.sampling, arrays)
+        self.episodes = EpisodeHistory(num_tables, plan.sampling.task_priority.window_episodes, storage)
+        self.dedup = DedupWindow(num_tables, storage)
+        storage.begin_writing()
         self.finish_pending()
 
     def store(self, table: int, chunk: Chunk) -> None:
@@ -52,6 +57,13 @@ class ShardContent:
         if self._journal and (pending := self._journal.pending()):
             self._apply(pending)
             self._journal.clear()
+
+    def _make_good(self, arrays: TableArrays, storage: Storage) -> list[TableFinding]:
+        if self._journal is None:
+            return []
+        if storage.doubt:
+            self._journal.clear()  # it may be of another instant than the tables
+        return make_good(arrays, bool(storage.doubt), storage.is_unmarked, self._journal.pending())
 
     def _apply(self, insertion: Insertion) -> None:
         self.tables.insert(insertion.table, insertion.first, insertion.rows)

@@ -25,6 +25,8 @@ class EpisodeHistory:
         self.success_rate = np.full(num_tables, np.nan)  # f64[M], nan where no episode has a flag
         self.mean_return = np.full(num_tables, np.nan)  # f64[M]
         for table in range(num_tables):
+            if not self._is_possible(table):
+                self._count[table] = 0  # a page was lost with the kernel that was to write it
             self._refresh(table)
 
     @property
@@ -46,6 +48,12 @@ class EpisodeHistory:
     def restore(self, table: int, count: int, ring: NDArray) -> None:
         """Fill a ring from a copied one."""
         self.write(table, count, ring[np.arange(max(count - HISTORY, 0), count) % HISTORY])
+
+    def _is_possible(self, table: int) -> bool:
+        ring = self._episode[table, : max(self._count[table], 0)]
+        return bool(
+            self._count[table] >= 0 and (ring["length"] > 0).all() and np.isfinite(ring["return_"]).all()
+        )
 
     def _refresh(self, table: int) -> None:
         count = int(self._count[table])

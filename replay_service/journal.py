@@ -7,11 +7,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from replay_service.dedup_window import DedupEntry
+from replay_service.dedup_window import MAX_ACTORS, DedupEntry
 from replay_service.episode_history import EPISODE_DTYPE, HISTORY
 from replay_service.rows import row_dtype, words
 from replay_service.storage import Storage
 from replay_service.types import TransitionSpec
+
+LARGEST_COUNT = 1 << 48
 
 
 class Insertion(NamedTuple):
@@ -41,7 +43,8 @@ class Journal:
     actor's retry is then a duplicate.
     """
 
-    def __init__(self, max_rows: int, spec: TransitionSpec, storage: Storage) -> None:
+    def __init__(self, num_tables: int, max_rows: int, spec: TransitionSpec, storage: Storage) -> None:
+        self._num_tables = num_tables
         self._rows = storage.array("journal_transitions", (max_rows,), row_dtype(spec))
         self._episodes = storage.array("journal_episodes", (HISTORY,), EPISODE_DTYPE)
         self._header = storage.array("journal_header", (), HEADER_DTYPE)
@@ -68,8 +71,8 @@ class Journal:
         self._committed[...] = 0
 
     def pending(self) -> Insertion | None:
-        """Return the insertion that was committed and perhaps not applied; None without one."""
-        if not self._committed:
+        """Return the insertion that was committed and perhaps not applied; None without a possible one."""
+        if not (self._committed and self._is_possible()):
             return None
         table, first, rows, actor, incarnation, next_sequence, seen, episode_count, episodes = (
             self._header.item()
@@ -77,3 +80,14 @@ class Journal:
         entry = DedupEntry(incarnation, next_sequence, seen)
         episodes_of = self._episodes[:episodes]
         return Insertion(table, first, self._rows[:rows], actor, entry, episode_count, episodes_of)
+
+    def _is_possible(self) -> bool:
+        """Return whether the header is one that `commit` has written, and no page of a file that is torn."""
+        header = self._header
+        return bool(
+            0 < header["rows"] <= len(self._rows)
+            and 0 <= header["table"] < self._num_tables
+            and 0 <= header["first"] < LARGEST_COUNT
+            and 0 <= header["actor"] < MAX_ACTORS
+            and 0 <= header["episodes"] <= min(HISTORY, header["episode_count"])
+        )

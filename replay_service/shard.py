@@ -62,6 +62,7 @@ class Shard:
         self._learner_steps = 0
         self._lags: deque[int] = deque(maxlen=LAG_WINDOW)
         self._changed = threading.Condition()
+        self._is_closed = False
         self._storage = Storage(_shard_directory(index, plan, directory), _layout(index, plan))
         self._content = ShardContent(self._task_id, plan, self._storage)
         self._counter = self._storage.array("shard", (), SHARD_DTYPE)
@@ -70,6 +71,8 @@ class Shard:
         self._counter["priority_epsilon"] = plan.sampling.priority_epsilon
         # the number of draws is a part of the seed, so that a restarted shard does not draw the same again
         self._rng = np.random.default_rng([plan.seed, index, int(self._counter["draws"])])
+        if self.opening_report is not None:
+            logger.warning("shard %d: %s", index, self.opening_report)
         if snapshots is not None:
             self._restore(SnapshotStore(Path(snapshots), keep_last=1))
 
@@ -166,14 +169,31 @@ class Shard:
             digests |= {f"task-{task}/{file.name}": sha256(file) for file in path.iterdir()}
         return digests
 
+    @property
+    def opening_report(self) -> str | None:
+        """What the files were found to be if they may be torn, or are; None if there was nothing to tell."""
+        findings, doubt = self._content.findings, self._storage.doubt
+        expected, whole = (sum(numbers) for numbers in zip(*findings, strict=True)) if findings else (0, 0)
+        if whole < expected:
+            why = doubt or "its files are damaged"
+            return f"{why}; {whole:,} of {expected:,} transitions are whole and stay, the others are lost"
+        return f"{doubt}; all of its {expected:,} transitions were checked and are whole" if doubt else None
+
     def flush(self) -> None:
-        """Bring everything to the disk, against a crash of the host."""
-        with self._changed:
-            self._storage.flush()
+        """Bring all that is stored by now to the disk, against a crash of the host; inserts and samples go on."""
+        self._storage.flush()
 
     def close(self) -> None:
-        """Release the directory for another process; the shard is not used any more. Does not flush."""
+        """Bring everything to the disk and release the directory for another process; nothing is stored any more."""
         with self._changed:
+            self._is_closed = True
+            self._content.finish_pending()
+            try:
+                self._storage.mark_clean()
+            except OSError as error:
+                logger.warning(
+                    "shard %d is not on the disk (%s); its files are checked when opened", self.index, error
+                )
             self._storage.close()
 
     def _restore(self, store: SnapshotStore) -> None:
@@ -196,6 +216,8 @@ class Shard:
 
     def _admission(self, chunk: Chunk, table: int) -> InsertStatus:
         tables, dedup = self._content.tables, self._content.dedup
+        if self._is_closed:
+            return InsertStatus.WAIT
         if dedup.is_stored(table, chunk.id):
             return InsertStatus.DUPLICATE
         inserted = int(tables.inserted[table])

@@ -2,40 +2,62 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
-import math
+import logging
 import os
-import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from replay_service.atomic_directory import sync
 from replay_service.atomic_file import write_text
+from replay_service.closing_mark import ClosingMark
+from replay_service.mapped_file import map_file
+
+logger = logging.getLogger(__name__)
 
 LAYOUT_VERSION = 2
+LAYOUT_FILE = "layout.json"
+_CANNOT_ALLOCATE = {
+    errno.EOPNOTSUPP,
+    errno.ENOSYS,
+    errno.EINVAL,
+}  # a file system that takes no room in advance
+_CANNOT_LOCK = {errno.EOPNOTSUPP, errno.ENOSYS, errno.ENOLCK, errno.EINVAL}
 
 
 class Storage:
     """Hands out arrays that start as zeros and, with a directory, are found again with their last content.
 
     A store into a mapped array is in the kernel's page cache at once, so it survives SIGKILL, in program
-    order; `flush` also brings it to the disk. Each file is a plain .npy file, which
-    `numpy.load(file, mmap_mode="r")` reads from a dead run too. `layout.json` holds the version and the sizes.
+    order; `flush` also brings it to the disk. The room of a file is taken when it is opened, so that no store fails
+    later: on a full disk one would end the process by SIGBUS. Each file is a plain .npy file, which
+    `numpy.load(file, mmap_mode="r")` reads from a dead run too. `layout.json` holds the version, the sizes and the
+    closing mark.
     """
 
     def __init__(self, directory: Path | None, layout: dict[str, Any] | None = None) -> None:
+        """Open the files of a directory, or memory without one; `begin_writing` is to follow.
+
+        Raises:
+            ValueError: another process has the directory, or it is of another layout.
+        """
         self._directory = directory
-        self._maps: list[np.memmap] = []
-        self._reserved_bytes = 0
+        self._layout = {"version": LAYOUT_VERSION} | (layout or {})
+        self._maps: dict[str, np.memmap] = {}
         self._lock_file: int | None = None
+        self._found: ClosingMark | None = None
+        self.is_unmarked = False  # whether there are files of a version without closing marks
+        self.doubt: str | None = None  # why the files may be torn
         if directory is not None:
             directory.mkdir(parents=True, exist_ok=True)
             self._lock(directory)
             try:
-                self._check_layout(directory, {"version": LAYOUT_VERSION} | (layout or {}))
+                self._read_layout(directory)
             except ValueError:
                 self.close()
                 raise
@@ -53,29 +75,25 @@ class Storage:
         """
         if self._directory is None:
             return np.zeros(shape, dtype)
-        path = self._directory / f"{name}.npy"
-        if path.exists():
-            mapped = np.lib.format.open_memmap(path, mode="r+")
-            if mapped.shape != shape or mapped.dtype != np.dtype(dtype):
-                raise ValueError(
-                    f"{path} must hold {np.dtype(dtype)}{list(shape)}, "
-                    f"got {mapped.dtype}{list(mapped.shape)}; "
-                    f"resume with the configuration that wrote it, or start a new run"
-                )
-        else:
-            self._check_room(self._directory, math.prod(shape) * np.dtype(dtype).itemsize)
-            # not atomic_file: the mapping must outlive the block, and what a kill leaves here, perhaps gigabytes,
-            # is overwritten by the next start as its name does not hold the process
-            partial = path.with_suffix(".partial")
-            mapped = np.lib.format.open_memmap(partial, mode="w+", dtype=np.dtype(dtype), shape=shape)
-            partial.rename(path)
-        self._maps.append(mapped)
-        return mapped.view(np.ndarray)  # the memmap class slows down every index operation
+        self._maps[name] = map_file(self._directory / f"{name}.npy", shape, dtype)
+        return self._maps[name].view(np.ndarray)  # the memmap class slows down every index operation
+
+    def begin_writing(self) -> None:
+        """Mark the files as open; to be called once they are found or made good."""
+        if self._directory is not None:
+            self._mark(ClosingMark.here(self._directory / "lock"))
 
     def flush(self) -> None:
-        """Write everything to the disk; return when it is there."""
-        for mapped in self._maps:
-            mapped.flush()
+        """Write everything to the disk; return when it is there. Stores may go on meanwhile, in another thread."""
+        if self._directory is not None:
+            for name in tuple(self._maps):
+                sync(self._directory / f"{name}.npy")  # as msync does, but other threads run meanwhile
+
+    def mark_clean(self) -> None:
+        """Write everything to the disk and mark the files as closed; nothing may be stored after that."""
+        if self._directory is not None:
+            self.flush()
+            self._mark(ClosingMark.here(self._directory / "lock")._replace(clean=True))
 
     def close(self) -> None:
         """Release the directory for another process. Arrays handed out stay valid."""
@@ -88,7 +106,10 @@ class Storage:
         self._lock_file = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o644)
         try:
             fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except OSError as error:
+            if error.errno in _CANNOT_LOCK:
+                logger.warning("%s is on a file system without locks; give it to one process only", directory)
+                return
             os.close(self._lock_file)
             self._lock_file = None
             raise ValueError(
@@ -96,27 +117,26 @@ class Storage:
                 f"end the run that uses it"
             ) from None
 
-    def _check_room(self, directory: Path, size_bytes: int) -> None:
-        """Refuse what cannot fit: new files are sparse, and a disk that fills up later kills the process."""
-        self._reserved_bytes += size_bytes
-        free_bytes = shutil.disk_usage(directory).free
-        if self._reserved_bytes > free_bytes:
-            raise ValueError(
-                f"replay files must fit on the disk, got {self._reserved_bytes / 1e9:.1f} GB for {directory} "
-                f"with {free_bytes / 1e9:.1f} GB free; lower replay.capacity_per_task or use "
-                f"replay.storage=memory"
-            )
+    def _mark(self, mark: ClosingMark) -> None:
+        assert self._directory is not None
+        if mark != self._found:  # a process that is started again writes nothing, also on a full disk
+            text = json.dumps(self._layout | {"written": mark._asdict()}, indent=2)
+            write_text(self._directory / LAYOUT_FILE, f"{text}\n")
+            sync(self._directory)  # before any store that it vouches for
+            self._found = mark
 
-    @staticmethod
-    def _check_layout(directory: Path, layout: dict[str, Any]) -> None:
-        path = directory / "layout.json"
-        if path.exists():
-            found = json.loads(path.read_text())
-            for name in sorted(found.keys() | layout.keys()):
-                if found.get(name) != layout.get(name):
-                    raise ValueError(
-                        f"{name} of {directory} must stay {found.get(name)}, got {layout.get(name)}; "
-                        f"resume with the configuration that wrote it, or start a new run"
-                    )
+    def _read_layout(self, directory: Path) -> None:
+        path = directory / LAYOUT_FILE
+        if not path.exists():
+            write_text(path, json.dumps(self._layout, indent=2) + "\n")
             return
-        write_text(path, json.dumps(layout, indent=2) + "\n")
+        found = json.loads(path.read_text())
+        self._found = ClosingMark.read(found)
+        for name in sorted(found.keys() | self._layout.keys()):
+            if found.get(name) != self._layout.get(name):
+                raise ValueError(
+                    f"{name} of {directory} must stay {found.get(name)}, got {self._layout.get(name)}; "
+                    f"resume with the configuration that wrote it, or start a new run"
+                )
+        self.is_unmarked = self._found is None
+        self.doubt = self._found and self._found.doubt(ClosingMark.here(directory / "lock"))

@@ -10,22 +10,9 @@ from numpy.typing import NDArray
 
 from replay_service.config import SamplingConfig
 from replay_service.priority import START_PRIORITY_DECAY, Values, initial_priority, priority_mass
-from replay_service.rows import row_dtype, words
-from replay_service.storage import Storage
+from replay_service.rows import words
 from replay_service.sum_tree import SumTree
-from replay_service.types import TransitionSpec
-
-COUNTER_DTYPE = np.dtype(
-    [
-        ("first_key", "i8"),  # key of the first transition; 0 marks a table that was never used
-        ("count", "i8"),  # transitions stored since then
-        ("lost", "i8"),  # transitions stored before then, by a process whose content is lost
-        ("restored", "i8"),  # count at the restore from a snapshot; 0 without one
-        ("sampled", "i8"),
-        ("stale", "i8"),
-        ("max_priority", "f8"),  # of new rows: the greatest priority set, which decays; 0 before the first
-    ]
-)
+from replay_service.table_arrays import TableArrays
 
 
 class Draw(NamedTuple):
@@ -56,26 +43,21 @@ class Tables:
     def __init__(
         self,
         task_id: NDArray[np.int32],
-        spec: TransitionSpec,
-        capacity: int,
         sampling: SamplingConfig,
-        storage: Storage,
+        arrays: TableArrays,
     ) -> None:
         self.task_id = task_id  # i32[M]
-        self.capacity = capacity
+        self._rows, self._words, self._priority, self._counter, self._checks = arrays
+        num_tables, self.capacity = self._rows.shape
+        self.row_dtype = self._rows.dtype
         self._alpha = sampling.priority_exponent
         self._epsilon = sampling.priority_epsilon
-        num_tables = len(task_id)
-        self.row_dtype = row_dtype(spec)
-        self._rows = storage.array("transitions", (num_tables, capacity), self.row_dtype)
-        self._words = words(self._rows)  # u32[M, capacity, words of a row]
-        self._priority = storage.array("priority", (num_tables, capacity), np.float64)  # f64[M, capacity]
-        self._counter = storage.array("tables", (num_tables,), COUNTER_DTYPE)
         # 16 M inserts per second would catch up with the clock
-        clock_key = (int(time.time()) << 24) // capacity * capacity
+        clock_key = (int(time.time()) << 24) // self.capacity * self.capacity
         unused = self._counter["first_key"] == 0
-        self._counter["first_key"][unused] = max(clock_key, capacity)
-        self._tree = SumTree(num_tables, capacity)
+        self._counter["first_key"][unused] = max(clock_key, self.capacity)
+        self._first_count = self.count.copy()  # i64[M], when this process began with the table
+        self._tree = SumTree(num_tables, self.capacity)
         self._rebuild_tree()
         self.sampled_age = np.full(num_tables, np.nan)  # f64[M], mean over the rows of the latest draw
 
@@ -110,8 +92,8 @@ class Tables:
         return self._tree.total.copy()
 
     def adopt_inserted(self, inserted: NDArray[np.int64]) -> None:
-        """Count on from `inserted`, i64[M], which a lost predecessor of these tables had stored; may be repeated."""
-        self._counter["lost"] = np.maximum(self._counter["lost"], inserted - self._counter["restored"])
+        """Count on from `inserted`, i64[M], which were known to be stored before this process; may be repeated."""
+        self._counter["lost"] = np.maximum(self._counter["lost"], inserted - self._first_count)
 
     def copy_rows(self, table: int, first: int, end: int) -> NDArray:
         """Copy the transitions from count `first` up to `end`, row_dtype[end - first]; they must not wrap."""
@@ -130,22 +112,26 @@ class Tables:
 
     def restore(self, table: int, rows: NDArray, priority: NDArray[np.float64], counter: NDArray) -> None:
         """Fill an unused table from a copy, by slot. Keys are new: those in flight may name lost transitions."""
+        count, wrap = int(counter["count"]), int(counter["count"]) % self.capacity
         self._words[table, : len(rows)] = words(rows)
         self._priority[table, : len(rows)] = priority
+        if self._checks:
+            self._checks.write(table, 0, self._words[table, :wrap], count - wrap)
+            self._checks.write(table, wrap, self._words[table, wrap : len(rows)], count - self.capacity)
         for name in ("lost", "sampled", "stale", "max_priority"):
             self._counter[name][table] = counter[name]
-        self._counter["restored"][table] = counter["count"]
+        self._counter["restored"][table] = count
         # last: a kill before this leaves a table without rows
-        self._counter["count"][table] = counter["count"]
+        self._counter["count"][table] = self._first_count[table] = count
         self._tree.set_range(table, 0, self._mass(priority))
 
     def insert(self, table: int, first: int, rows: NDArray) -> None:
         """Store rows, row_dtype[n], as the table's transitions from count `first` on; may be repeated."""
         start, packed = first % self.capacity, words(rows)
         until_wrap = min(len(rows), self.capacity - start)
-        self._fill(table, start, packed[:until_wrap])
+        self._fill(table, start, packed[:until_wrap], first)
         if until_wrap < len(rows):
-            self._fill(table, 0, packed[until_wrap:])
+            self._fill(table, 0, packed[until_wrap:], first + until_wrap)
         self._counter["count"][table] = first + len(rows)
 
     def sample(self, quota: NDArray[np.int64], rng: np.random.Generator) -> Draw:
@@ -194,10 +180,12 @@ class Tables:
         self._tree.set(table, slot, self._mass(priority))
         return stale
 
-    def _fill(self, table: int, start: int, packed: NDArray[np.uint32]) -> None:
+    def _fill(self, table: int, start: int, packed: NDArray[np.uint32], first: int) -> None:
         slots = slice(start, start + len(packed))
         priority = np.float64(initial_priority(float(self._counter["max_priority"][table])))
         self._words[table, slots] = packed
+        if self._checks:
+            self._checks.write(table, start, packed, first)
         self._priority[table, slots] = priority
         self._tree.set_range(table, start, np.full(len(packed), self._mass(priority)))
 

@@ -14,6 +14,7 @@ from replay_service.priority import START_PRIORITY_DECAY
 from replay_service.rows import pack, row_dtype
 from replay_service.storage import Storage
 from replay_service.table import TableEmpty, Tables
+from replay_service.table_arrays import TableArrays
 from replay_service.types import TransitionBatch, TransitionSpec
 
 SPEC = TransitionSpec(2, 5, 2)
@@ -22,7 +23,8 @@ MakeTransitions = Callable[..., TransitionBatch]
 
 def make_tables(num_tables: int, capacity: int, alpha: float = 0.6) -> Tables:
     sampling = SamplingConfig(priority_exponent=alpha)
-    return Tables(np.arange(num_tables, dtype=np.int32), SPEC, capacity, sampling, Storage(None))
+    arrays = TableArrays.of(num_tables, capacity, SPEC, Storage(None))
+    return Tables(np.arange(num_tables, dtype=np.int32), sampling, arrays)
 
 
 def append(tables: Tables, table: int, transitions: TransitionBatch) -> None:
