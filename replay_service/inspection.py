@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from replay_service.priority import priority_mass
-from replay_service.storage import LAYOUT_VERSION
+from replay_service.storage import LAYOUT_FILE, LAYOUT_VERSION
 
 
 class LastChunk(NamedTuple):
@@ -56,7 +56,7 @@ def inspect_shards(directory: Path) -> list[ShardReport]:
     Raises:
         ValueError: there are none, or they are of another version or were cut short in their creation.
     """
-    found = [path for path in directory.glob("shard-*") if (path / "layout.json").is_file()]
+    found = [path for path in directory.glob("shard-*") if (path / LAYOUT_FILE).is_file()]
     if not found:
         raise ValueError(
             f"a replay directory must hold shard-*/layout.json, {directory} does not; "
@@ -66,7 +66,7 @@ def inspect_shards(directory: Path) -> list[ShardReport]:
 
 
 def _inspect(directory: Path) -> ShardReport:
-    layout = json.loads((directory / "layout.json").read_text())
+    layout = json.loads((directory / LAYOUT_FILE).read_text())
     if layout["version"] != LAYOUT_VERSION:
         raise ValueError(
             f"replay files must be of layout version {LAYOUT_VERSION}, {directory} is of {layout['version']}; "

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from replay_service.plan import ReplayPlan
 from replay_service.shard import Shard
 from replay_service.snapshot import Snapshot, SnapshotStore
 from replay_service.snapshot_job import SnapshotJob
+from replay_service.storage import LAYOUT_FILE
 from replay_service.transport import LocalTransport
 
 
@@ -24,8 +27,7 @@ def reshard(directory: Path, plan: ReplayPlan, store: SnapshotStore) -> Snapshot
     found = _num_shards(directory)
     if found in (None, plan.num_shards):
         return None
-    replay = plan.replay.model_copy(update={"num_shards": found, "storage": "mapped"})
-    before = replace(plan, replay=replay)
+    before = _with_shards(plan, found)
     shards = [Shard(index, before, directory, store.directory) for index in range(before.num_shards)]
     try:
         env_steps = sum(int(shard.stats().inserted.sum()) for shard in shards)
@@ -40,7 +42,22 @@ def reshard(directory: Path, plan: ReplayPlan, store: SnapshotStore) -> Snapshot
     return snapshot
 
 
+def opened_as_found(directory: Path, plan: ReplayPlan, snapshots: Path) -> Iterator[Shard]:
+    """Open the shards whose files are there, whatever their number, one after the other; the caller closes each."""
+    num_shards = _num_shards(directory)
+    for index in range(num_shards or 0):
+        if (directory / f"shard-{index}" / LAYOUT_FILE).is_file():
+            yield Shard(index, _with_shards(plan, num_shards), directory, snapshots)
+
+
+def _with_shards(plan: ReplayPlan, num_shards: int | None) -> ReplayPlan:
+    replay = plan.replay.model_copy(update={"num_shards": num_shards, "storage": "mapped"})
+    return replace(plan, replay=replay)
+
+
 def _num_shards(directory: Path) -> int | None:
-    for layout in sorted(directory.glob("shard-*/layout.json")):
-        return json.loads(layout.read_text())["num_shards"]
-    return None
+    layouts = sorted(directory.glob(f"shard-*/{LAYOUT_FILE}"))
+    for layout in layouts:
+        with suppress(ValueError, KeyError, TypeError):  # damaged
+            return int(json.loads(layout.read_text())["num_shards"])
+    return len(layouts) or None

@@ -151,6 +151,17 @@ class ReplaySampler:
         """
         self._updates.send(batches, priority)
 
+    def flush(self) -> None:
+        """Have every shard bring to the disk what it holds by now, so that a checkpoint knows nothing that is lost."""
+        if self._plan.replay.storage == "memory":
+            return
+        pending = [self._transport.submit(shard, "flush") for shard in range(self._plan.num_shards)]
+        for shard, answer in enumerate(pending):
+            try:
+                answer.result(self._plan.replay.call_timeout_s)
+            except (ShardUnavailable, TimeoutError, OSError) as error:
+                logger.warning("the checkpoint is written without shard %d on the disk: %s", shard, error)
+
     def state_dict(self, learner_steps: int) -> SamplerState:
         """Return the counters; only the batches of `learner_steps` updates count as drawn, not prefetched ones."""
         return {"samples": learner_steps * self._plan.batch_size, "inserted": self._view.inserted.tolist()}

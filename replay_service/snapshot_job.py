@@ -24,15 +24,15 @@ class SnapshotJob:
         return all(call.done() for call in self._pending)
 
     def finish(self) -> Snapshot:
-        """Commit and return the snapshot; raise what a shard raised, and then nothing of it stays."""
+        """Commit and return the snapshot; raise what a shard or the disk raised, and then nothing of it stays."""
         digests: dict[str, str] = {}
         try:
             for call in self._pending:
                 digests |= call.result(self._plan.replay.call_timeout_s)
+            return self._store.commit(self._directory, self._plan.spec, self._env_steps, digests)
         except Exception:
             self.cancel()
             raise
-        return self._store.commit(self._directory, self._plan.spec, self._env_steps, digests)
 
     def cancel(self) -> None:
         """Remove what was written; a shard that still writes fails, as its directory is gone."""

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import json
 import logging
-import os
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +13,17 @@ from numpy.typing import DTypeLike, NDArray
 from replay_service.atomic_directory import sync
 from replay_service.atomic_file import write_text
 from replay_service.closing_mark import ClosingMark
+from replay_service.file_lock import FileLock
 from replay_service.mapped_file import map_file
 
 logger = logging.getLogger(__name__)
 
 LAYOUT_VERSION = 2
-LAYOUT_FILE = "layout.json"
-_CANNOT_ALLOCATE = {
-    errno.EOPNOTSUPP,
-    errno.ENOSYS,
-    errno.EINVAL,
-}  # a file system that takes no room in advance
-_CANNOT_LOCK = {errno.EOPNOTSUPP, errno.ENOSYS, errno.ENOLCK, errno.EINVAL}
+LAYOUT_FILE, LOCK_FILE = "layout.json", "lock"
+
+
+class DirectoryInUse(ValueError):  # noqa: N818 - a state that passes
+    """Another process has the directory."""
 
 
 class Storage:
@@ -44,18 +40,19 @@ class Storage:
         """Open the files of a directory, or memory without one; `begin_writing` is to follow.
 
         Raises:
-            ValueError: another process has the directory, or it is of another layout.
+            DirectoryInUse: another process has the directory.
+            ValueError: it is of another layout.
         """
         self._directory = directory
         self._layout = {"version": LAYOUT_VERSION} | (layout or {})
         self._maps: dict[str, np.memmap] = {}
-        self._lock_file: int | None = None
+        self._lock: FileLock | None = None
         self._found: ClosingMark | None = None
         self.is_unmarked = False  # whether there are files of a version without closing marks
         self.doubt: str | None = None  # why the files may be torn
         if directory is not None:
             directory.mkdir(parents=True, exist_ok=True)
-            self._lock(directory)
+            self._lock = self._take_lock(directory)
             try:
                 self._read_layout(directory)
             except ValueError:
@@ -81,7 +78,7 @@ class Storage:
     def begin_writing(self) -> None:
         """Mark the files as open; to be called once they are found or made good."""
         if self._directory is not None:
-            self._mark(ClosingMark.here(self._directory / "lock"))
+            self._mark(ClosingMark.here(self._directory / LOCK_FILE))
 
     def flush(self) -> None:
         """Write everything to the disk; return when it is there. Stores may go on meanwhile, in another thread."""
@@ -93,29 +90,29 @@ class Storage:
         """Write everything to the disk and mark the files as closed; nothing may be stored after that."""
         if self._directory is not None:
             self.flush()
-            self._mark(ClosingMark.here(self._directory / "lock")._replace(clean=True))
+            self._mark(ClosingMark.here(self._directory / LOCK_FILE)._replace(clean=True))
 
     def close(self) -> None:
         """Release the directory for another process. Arrays handed out stay valid."""
         self._maps.clear()
-        if self._lock_file is not None:
-            os.close(self._lock_file)
-            self._lock_file = None
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
 
-    def _lock(self, directory: Path) -> None:
-        self._lock_file = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+    def _take_lock(self, directory: Path) -> FileLock:
         try:
-            fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno in _CANNOT_LOCK:
-                logger.warning("%s is on a file system without locks; give it to one process only", directory)
-                return
-            os.close(self._lock_file)
-            self._lock_file = None
-            raise ValueError(
+            lock = FileLock(directory / LOCK_FILE)
+        except BlockingIOError:
+            raise DirectoryInUse(
                 f"a replay directory must have one process, got a second one for {directory}; "
                 f"end the run that uses it"
             ) from None
+        if not lock.is_kept:
+            logger.warning(
+                "%s is on a file system without locks: no other machine may have it at the same time",
+                directory,
+            )
+        return lock
 
     def _mark(self, mark: ClosingMark) -> None:
         assert self._directory is not None
@@ -130,8 +127,12 @@ class Storage:
         if not path.exists():
             write_text(path, json.dumps(self._layout, indent=2) + "\n")
             return
-        found = json.loads(path.read_text())
-        self._found = ClosingMark.read(found)
+        try:
+            found = json.loads(path.read_text())
+            self._found = ClosingMark.read(found)
+        except (ValueError, TypeError, AttributeError):
+            self.doubt = f"its {LAYOUT_FILE} is damaged"
+            return  # the files have their shapes in them
         for name in sorted(found.keys() | self._layout.keys()):
             if found.get(name) != self._layout.get(name):
                 raise ValueError(
@@ -139,4 +140,4 @@ class Storage:
                     f"resume with the configuration that wrote it, or start a new run"
                 )
         self.is_unmarked = self._found is None
-        self.doubt = self._found and self._found.doubt(ClosingMark.here(directory / "lock"))
+        self.doubt = self._found and self._found.doubt(ClosingMark.here(directory / LOCK_FILE))

@@ -151,7 +151,7 @@ def train_serially(
     with checking_input():
         choose_device(plan.config.device)
     start = begin(console)
-    with closing(Recorder(run, start.metrics_end)) as recorder:
+    with closing(Recorder(run, console.line, start.metrics_end)) as recorder:
         console.phase("computing the tasks' goals")
         with interruption.raising():
             prepare_suite(plan.suite, plan.config.seed, run.goals_file)

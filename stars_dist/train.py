@@ -12,6 +12,8 @@ import typer
 
 from actors.evaluation_result import EvaluationResult
 from replay_service.atomic_file import write_text
+from replay_service.full_disk import DiskPause, disk_of, is_full_disk
+from replay_service.room import check_room
 from stars_dist import __version__
 from stars_dist.config.merge import ResolvedRun
 from stars_dist.config.run_plan import RunPlan
@@ -26,6 +28,7 @@ if TYPE_CHECKING:  # it imports torch, which takes seconds
     from stars_dist.run_files.resume_point import Start
 
 EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
+ROOM_POLL_S = 2.0  # of a disk that is full at the end of a run
 # Lines of Ray for which the run has better ones of its own.
 LOGGED_BY_US = "worker processes have been started|A worker died or was killed"
 
@@ -48,6 +51,7 @@ def start_new(run: RunDirectory, resolved: ResolvedRun, presets: str) -> None:
         from stars_dist.run_files.resume_point import Start
 
         with checking_input():
+            check_room(run.replay, resolved.plan.replay)
             run.create()
         run.write_provenance(provenance(resolved.plan.config.seed, presets, resolved.origins))
         run.write_config(resolved.plan.config)  # last: it makes the directory a run
@@ -68,11 +72,13 @@ def resume(run: RunDirectory, plan: RunPlan) -> None:
 
         with checking_input():
             check_resumable(run, plan, recorded_updates(run.metrics_file))
+            check_room(run.replay, plan.replay)
         run.write_config(plan.config)
         record = run.read_provenance()
         record["resumes"].append(this_start())
         run.write_provenance(record)
-        return find_start(run, plan, console.line)
+        with checking_input():
+            return find_start(run, plan, console.line)
 
     _train(run, plan, begin)
 
@@ -93,7 +99,7 @@ def _train(run: RunDirectory, plan: RunPlan, begin: Begin) -> None:
             raise typer.Exit(EXIT_INTERRUPTED) from None
         finally:
             console.close()
-        _conclude(run, console, result)
+        _conclude(run, console, result, interruption)
 
 
 def _load_and_train(
@@ -110,6 +116,17 @@ def _load_and_train(
         console.close()
         console.error(f"error: {error}; then: {run.resume_command}")
         raise typer.Exit(EXIT_FAILED) from error
+    except OSError as error:
+        if not is_full_disk(error):
+            raise
+        console.close()
+        console.error(f"error: a run needs room, {disk_of(run.path)} is full; {_after_room(run)}")
+        raise typer.Exit(EXIT_FAILED) from error
+
+
+def _after_room(run: RunDirectory) -> str:
+    began = run.config_file.exists()
+    return f"free some, then: {run.resume_command}" if began else "free some, or use another --run-dir"
 
 
 def _import_mode(plan: RunPlan) -> Train:
@@ -131,16 +148,30 @@ def _introduce(run: RunDirectory, plan: RunPlan) -> Console:
     return console
 
 
-def _conclude(run: RunDirectory, console: Console, result: EvaluationResult) -> None:
+def _conclude(
+    run: RunDirectory, console: Console, result: EvaluationResult, interruption: Interruption
+) -> None:
     from stars_dist.monitor.evaluation_metrics import evaluation_table
     from stars_dist.report.run_curve import draw_run_curve
 
-    write_text(run.evaluation_file, json.dumps(result.to_json(), indent=2) + "\n")
     console.line(f"\n{evaluation_table(result)}\n")
-    console.line(f"picture:   {draw_run_curve(run)}")
+    text = json.dumps(result.to_json(), indent=2) + "\n"
+    _when_there_is_room(run, console, interruption, lambda: write_text(run.evaluation_file, text))
+    _when_there_is_room(run, console, interruption, lambda: console.line(f"picture:   {draw_run_curve(run)}"))
     console.line(f"curves:    tensorboard --logdir {shlex.quote(str(run.path.parent))}")
     console.line(f"evaluate:  stars-dist evaluate {run.argument} --episodes 50")
     console.line(f"go on:     {run.resume_command} --steps {2 * result.env_steps}")
+
+
+def _when_there_is_room(
+    run: RunDirectory, console: Console, interruption: Interruption, write: Callable[[], None]
+) -> None:
+    """Write a part of a run's result, however long the disk is full; typer.Exit after a signal."""
+    pause = DiskPause("evaluation.json and curves.png", run.path, console.line)
+    while not pause.attempt(write):
+        if interruption.wait(ROOM_POLL_S):
+            console.line(f"interrupted; NOT saved: the evaluation; make it again with: {run.resume_command}")
+            raise typer.Exit(EXIT_INTERRUPTED)
 
 
 def _conclude_interrupted(run: RunDirectory, console: Console, learner_steps: int) -> None:

@@ -44,7 +44,6 @@ MAY_IMPORT = {
         "stars_dist/bench/learner.py",
         "stars_dist/bench/stage_clock.py",
         "stars_dist/build/learner.py",
-        "stars_dist/monitor/recorder.py",
         "stars_dist/serial.py",
     ),
 }

@@ -83,6 +83,7 @@ def build_learner(
     def save() -> None:
         steps = learner.learner_steps
         state: dict[str, Any] = {"env_steps": sampler.env_steps, "sampler": sampler.state_dict(steps)}
+        sampler.flush()
         write_checkpoint(run.path, learner, config.suite, state, config.checkpoint.keep_last)
 
     def report_all(learned: LearnerReport) -> None:

@@ -19,6 +19,7 @@ from stars_dist.run_files.directory import RunDirectory
 from stars_dist.run_files.replay_files import snapshot_store
 
 STARTING_ACTORS_PER_CORE = 25  # those that are up already step, so fewer keep the last ones waiting longer
+CLOSE_S = 15.0  # what is not closed by then is checked row by row at the next start
 RESERVED_SERVICE_CALLS = 16  # threads of a shard beyond those that waiting inserts may hold
 
 
@@ -53,6 +54,12 @@ class Cluster:
         options["scheduling_strategy"] = self._here
         places = (run.replay.resolve(), snapshot_store(run, self._plan).directory)
         return [shard_class.options(**options).remote(i, plan, *places) for i in range(plan.num_shards)]
+
+    def close_shards(self) -> None:
+        """Have the shards bring what they hold to the disk and mark it as whole; nothing is stored after that."""
+        ray.wait(
+            [shard.close.remote() for shard in self.shards], num_returns=len(self.shards), timeout=CLOSE_S
+        )
 
     @property
     def max_starting_actors(self) -> int:

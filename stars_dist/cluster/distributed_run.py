@@ -66,7 +66,7 @@ def train_distributed(
             )
         start = begin(console)
         interruption.check()  # after the first entries, so that `resume` can go on
-        with closing(Recorder(run, start.metrics_end)) as recorder:
+        with closing(Recorder(run, console.line, start.metrics_end)) as recorder:
             monitor = RunMonitor(plan, recorder, console)
             interruption.learner_steps = lambda: monitor.learner_steps
             return _train(run, plan, console, start, placement, monitor, interruption)

@@ -11,6 +11,7 @@ from typing import Literal
 
 import ray.exceptions
 
+from replay_service.full_disk import is_full_disk
 from replay_service.transport import ShardUnavailable
 from stars_dist.cluster.running_clock import RunningClock
 from stars_dist.errors import RunFailedError
@@ -22,19 +23,14 @@ MAX_FREQUENT = 10  # failures of one kind in that time, with or without progress
 MAX_FREQUENT_DEATHS = 30  # the same of a process that was killed or crashed without a word
 BACKOFF_S = 2.0  # before the second start after a failure without progress; doubles
 LONGEST_BACKOFF_S = 60.0
+MOST_UNWRITTEN = 1 << 20  # characters of failures that a full disk has not taken
 DIED = "its process died"
 
 Blame = Literal["process", "infrastructure", "hopeless"]
 
-_OUTAGE_ERRNO = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.ENOMEM, errno.EMFILE}
-# torch.save and a lost node give nothing but a text
-_OUTAGE_TEXTS = (
-    "No space left on device",
-    "PytorchStreamWriter failed",
-    "inline_container.cc",
-    "node has died",
-    "preempted",
-)
+_OUTAGE_ERRNO = {errno.EIO, errno.ESTALE, errno.ENOMEM, errno.EMFILE}
+# A lost node, or a full disk where Ray is the one to write, gives nothing but a text
+_OUTAGE_TEXTS = ("No space left on device", "node has died", "preempted")
 # From the same checkpoint and data these come again. TimeoutError is the learner's stall.
 _HOPELESS = ("NonFiniteLossError", "AssertionError", "ValueError", "TimeoutError")
 
@@ -46,6 +42,7 @@ class FailureLog:
         self._name, self._file, self._clock = name, file, clock
         self._in_a_row = 0
         self._outages_in_a_row = 0
+        self._unwritten = ""
         self._recent: deque[tuple[float, str]] = deque(maxlen=200)
 
     def record_progress(self, is_new: bool = True) -> None:
@@ -90,11 +87,18 @@ class FailureLog:
 
     def _write(self, cause: str, details: str, incarnation: int) -> None:
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S")
+        record = f"{stamp} {self._name}, incarnation {incarnation}: {cause}\n{details}\n\n"
+        self._unwritten = f"{self._unwritten}{record}"[-MOST_UNWRITTEN:]
         try:
-            with self._file.open("a", encoding="utf-8") as log:
-                log.write(f"{stamp} {self._name}, incarnation {incarnation}: {cause}\n{details}\n\n")
+            # as a whole or not at all, so that it can be tried again with the next failure
+            with self._file.open("ab", buffering=0) as log:
+                size, data = log.tell(), self._unwritten.encode()
+                if log.write(data) < len(data):
+                    log.truncate(size)
+                    return
         except OSError:  # the disk may be the failure that is to be written down
             return
+        self._unwritten = ""
 
 
 def blame_of(error: BaseException) -> Blame:
@@ -109,7 +113,7 @@ def blame_of(error: BaseException) -> Blame:
         return blame_of(cause)
     if isinstance(cause, ShardUnavailable | ray.exceptions.RayError) or _names_outage(cause):
         return "infrastructure"
-    if isinstance(cause, OSError) and cause.errno in _OUTAGE_ERRNO:
+    if is_full_disk(cause) or (isinstance(cause, OSError) and cause.errno in _OUTAGE_ERRNO):
         return "infrastructure"
     names = {base.__name__ for base in type(cause).__mro__}
     return "hopeless" if names & set(_HOPELESS) else "process"

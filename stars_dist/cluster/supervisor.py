@@ -114,7 +114,7 @@ class Supervisor:
         return True
 
     def stop(self) -> None:
-        """End the run's own processes; the learner saves a checkpoint first."""
+        """End the run's own processes; the learner saves a checkpoint first, and the shards close their files."""
         for actor in self.actors:
             actor.end()
         learner = self.learner.process
@@ -128,6 +128,7 @@ class Supervisor:
                     break
             self._record_last_status()
         self.learner.end()
+        self._cluster.close_shards()
 
     def _start_due(self) -> None:
         """Start the processes that are due, of the actors only so many at a time.

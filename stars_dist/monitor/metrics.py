@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from replay_service.atomic_file import atomic_file
+from replay_service.full_disk import DiskPause
+from stars_dist.monitor.append_file import AppendFile
 
 
 class Clocks(NamedTuple):
@@ -27,16 +29,15 @@ _WHOLE_LINE = re.compile(
 
 
 class MetricsFile:
-    """Appends metric lines to a file; each line is flushed, so a killed run keeps all but the one in the making."""
+    """Appends metric lines to a file; a killed run keeps all but the one in the making."""
 
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("a", encoding="utf-8")
+    def __init__(self, path: Path, pause: DiskPause) -> None:
+        self._file = AppendFile(path, pause)
 
     def write(self, clocks: Clocks, values: Mapping[str, float]) -> None:
         """Append a line of the values that are finite."""
         finite = {name: value for name, value in values.items() if math.isfinite(value)}
-        self._file.write(json.dumps(clocks._asdict() | finite) + "\n")
-        self._file.flush()
+        self._file.append(f"{json.dumps(clocks._asdict() | finite)}\n".encode())
 
     def close(self) -> None:
         """Close the file."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from torch.utils.tensorboard.writer import SummaryWriter
-
+from replay_service.full_disk import DiskPause
+from stars_dist.monitor.events_file import EventsFile
 from stars_dist.monitor.metrics import Clocks, MetricsFile, cut_metrics
 from stars_dist.run_files.directory import RunDirectory
 
@@ -15,12 +15,13 @@ from stars_dist.run_files.directory import RunDirectory
 class Recorder:
     """Writes named values into a run directory, after what is there; `resume_at` cuts what lies beyond that step."""
 
-    def __init__(self, run: RunDirectory, resume_at: int | None = None) -> None:
+    def __init__(self, run: RunDirectory, tell: Callable[[str], None], resume_at: int | None = None) -> None:
+        """`tell` takes the lines about a full disk, which pauses both files and breaks none."""
         elapsed_s = cut_metrics(run.metrics_file, resume_at)
         self._started = time.monotonic() - elapsed_s
-        self._metrics = MetricsFile(run.metrics_file)
+        self._metrics = MetricsFile(run.metrics_file, DiskPause("metrics", run.path, tell))
         purge_step = None if resume_at is None else resume_at + 1
-        self._tensorboard = SummaryWriter(str(run.path), purge_step=purge_step, flush_secs=10)
+        self._events = EventsFile(run.path, purge_step, DiskPause("TensorBoard's events", run.path, tell))
 
     @property
     def wall_time_s(self) -> float:
@@ -30,11 +31,9 @@ class Recorder:
     def write(self, env_steps: int, learner_steps: int, values: Mapping[str, float]) -> None:
         """Record one value per name; a value that is not finite has no meaning yet and is left out."""
         self._metrics.write(Clocks(env_steps, learner_steps, round(self.wall_time_s, 3)), values)
-        for name, value in values.items():
-            if math.isfinite(value):
-                self._tensorboard.add_scalar(name, value, env_steps)
+        self._events.write(env_steps, {name: value for name, value in values.items() if math.isfinite(value)})
 
     def close(self) -> None:
         """Close both files."""
         self._metrics.close()
-        self._tensorboard.close()
+        self._events.close()

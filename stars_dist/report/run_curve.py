@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from replay_service.atomic_file import atomic_file
 from stars_dist.monitor.metrics import read_metrics
 from stars_dist.run_files.directory import RunDirectory
 
@@ -43,7 +44,8 @@ def draw_run_curve(run: RunDirectory) -> Path:
     axes.set(xlabel="minutes of wall clock", ylabel="success rate", ylim=(-0.03, 1.03))
     axes.set_title("evaluations (dots, mode action) over rollouts (faint, newest episodes)", fontsize=9)
     axes.grid(alpha=0.3)
-    figure.savefig(run.curve_file, dpi=120)
+    with atomic_file(run.curve_file) as file:
+        figure.savefig(file, dpi=120, format="png")
     return run.curve_file
 
 

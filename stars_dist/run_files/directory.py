@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import secrets
@@ -10,13 +9,14 @@ import shlex
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import yaml
 
 from actors.checkpoint_path import DIRECTORY, checkpoint_path
 from actors.evaluation_result import EvaluationResult
 from replay_service.atomic_file import is_temporary, write_text
+from replay_service.file_lock import FileLock
 from stars_dist.config.run_config import RunConfig
 from stars_dist.config.run_plan import RunPlan, plan_run
 from stars_dist.run_files.older_config import complete
@@ -38,7 +38,7 @@ class RunDirectory:
         self.replay = path / "replay"  # the mapped files of the shards
         self.snapshots = path / "replay-snapshots"  # unless replay.snapshot_dir names another place
         self._lock_file = path / "run.lock"
-        self._lock: IO[str] | None = None
+        self._lock: FileLock | None = None
 
     def checkpoint(self, learner_steps: int) -> Path:
         """Name the checkpoint of a number of learner steps."""
@@ -112,8 +112,7 @@ class RunDirectory:
     def lock(self) -> None:
         """Take the directory for the life of this process; another live process's claim is a ValueError."""
         try:
-            self._lock = self._lock_file.open("w")
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._lock = FileLock(self._lock_file)
         except BlockingIOError:
             raise ValueError(
                 f"a run directory serves one process at a time, {self.path} is in use; stop that run first"

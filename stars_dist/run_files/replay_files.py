@@ -6,15 +6,20 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from replay_service.reshard import reshard
+from replay_service.file_lock import is_locked
+from replay_service.full_disk import DiskPause, is_full_disk
+from replay_service.reshard import opened_as_found, reshard
 from replay_service.snapshot import SnapshotStore
 from replay_service.snapshot_job import SnapshotJob
+from replay_service.storage import LAYOUT_FILE, LOCK_FILE
 from replay_service.transport import ShardUnavailable, Transport
 from stars_dist.config.run_plan import RunPlan
 from stars_dist.run_files.directory import RunDirectory
 from stars_dist.schedule import snapshot_period
 
 LONGEST_SNAPSHOT_S = 1800.0
+FULL_DISK_RETRY_S = 60.0
+LONGEST_END_S, END_POLL_S = 60.0, 0.2  # of the processes of a run that was killed
 
 Log = Callable[[str], None]
 
@@ -43,13 +48,17 @@ def prepare_replay(run: RunDirectory, plan: RunPlan, log: Log) -> int | None:
         The environment steps that it goes on from if some are lost; None if nothing is.
     """
     num_shards, store = plan.replay.num_shards, snapshot_store(run, plan)
+    doubtful_steps = _open_once(run, plan, store, log)
     if (resharded := reshard(run.replay, plan.replay, store)) is not None:
         log(f"the replay is resharded to {num_shards} shards, from {resharded.path}")
         return None
-    missing = [i for i in range(num_shards) if not (run.replay / f"shard-{i}" / "layout.json").is_file()]
+    missing = [i for i in range(num_shards) if not (run.replay / f"shard-{i}" / LAYOUT_FILE).is_file()]
     if plan.config.replay.storage == "mapped" and not missing:
-        log("restored from the run directory: every acknowledged transition, its priority, and the counters")
-        return None
+        if doubtful_steps is None:
+            log(
+                "restored from the run directory: every acknowledged transition, its priority, and the counters"
+            )
+        return doubtful_steps
     snapshots = store.newest_first(plan.replay.spec)
     if not snapshots:
         log("not restored: the replay, which is refilled to the warm-up before learning goes on")
@@ -61,6 +70,34 @@ def prepare_replay(run: RunDirectory, plan: RunPlan, log: Log) -> int | None:
     return snapshots[0].env_steps
 
 
+def _open_once(run: RunDirectory, plan: RunPlan, store: SnapshotStore, log: Log) -> int | None:
+    """Open the mapped files and close them, which checks and repairs them, and log what was wrong.
+
+    Returns:
+        The environment steps that they hold if some may be lost; None if nothing is.
+    """
+    reports, env_steps = [], 0
+    _wait_until_free(run, log)
+    for shard in opened_as_found(run.replay, plan.replay, store.directory):
+        reports += [f"shard {shard.index}: {shard.opening_report}"] if shard.opening_report else []
+        env_steps += int(shard.stats().inserted.sum())
+        shard.close()
+    for report in reports:
+        log(f"the replay of {report}")
+    return env_steps if reports else None
+
+
+def _wait_until_free(run: RunDirectory, log: Log) -> None:
+    """Wait for the processes of a run that was killed just now, which end a while after it."""
+    deadline, told = time.monotonic() + LONGEST_END_S, False
+    for lock_file in run.replay.glob(f"shard-*/{LOCK_FILE}"):
+        while is_locked(lock_file) and time.monotonic() < deadline:
+            if not told:
+                log(f"waiting for the process of the run before that has {lock_file.parent} to end")
+                told = True
+            time.sleep(END_POLL_S)
+
+
 class PeriodicSnapshots:
     """Takes a snapshot at every multiple of the period, one at a time, beside the training."""
 
@@ -69,6 +106,7 @@ class PeriodicSnapshots:
     ) -> None:
         self._plan, self._transport, self._log = plan, transport, log
         self._store = snapshot_store(run, plan)
+        self._pause = DiskPause("snapshots of the replay", self._store.directory, log)
         self._period = snapshot_period(plan, env_steps)
         self._job: SnapshotJob | None = None
         self._started_at = 0.0
@@ -78,13 +116,16 @@ class PeriodicSnapshots:
         if self._period is None:
             return
         try:
-            if self._job is None and self._period.is_due(env_steps):
+            if self._job is None and self._is_due(env_steps):
                 self._started_at = time.monotonic()
                 self._job = SnapshotJob(self._plan.replay, self._store, self._transport, env_steps)
             if self._job is not None and self._job.is_done:
                 job, self._job = self._job, None
                 self._end(job)
         except (ShardUnavailable, TimeoutError, OSError) as error:
+            if is_full_disk(error):
+                self._pause.refuse()
+                return
             next_at = self._period.due_at
             self._log(f"snapshot of the replay given up ({error}); the next is at {next_at:,} steps")
         if self._job is not None and self._elapsed_s > LONGEST_SNAPSHOT_S:
@@ -97,11 +138,18 @@ class PeriodicSnapshots:
             self._job.cancel()
             self._job = None
 
+    def _is_due(self, env_steps: int) -> bool:
+        """Return whether a period has passed, or the disk is to be tried again after it was full."""
+        assert self._period is not None
+        tried_again = self._pause.is_paused and self._elapsed_s >= FULL_DISK_RETRY_S
+        return self._period.is_due(env_steps) or tried_again
+
     @property
     def _elapsed_s(self) -> float:
         return time.monotonic() - self._started_at
 
     def _end(self, job: SnapshotJob) -> None:
         snapshot = job.finish()
+        self._pause.accept()
         steps, seconds = snapshot.env_steps, self._elapsed_s
         self._log(f"snapshot of the replay at {steps:,} steps in {seconds:.1f} s: {snapshot.path}")

@@ -62,9 +62,7 @@ def test_files_of_all_shards_together_that_do_not_fit_are_refused_before_any_is_
     check_room(disk.path / "run" / "replay", plan)  # what they have is not needed again
 
 
-def test_a_shard_that_does_not_fit_is_refused(
-    make_plan: MakePlan, small_disk: MakeDisk
-) -> None:
+def test_a_shard_that_does_not_fit_is_refused(make_plan: MakePlan, small_disk: MakeDisk) -> None:
     plan = make_plan(1, {"storage": "mapped", "capacity_per_task": 50_000})
     disk = small_disk(f"{mapped_bytes(plan) // 2}")
     with pytest.raises(ValueError, match="must fit on the disk"):

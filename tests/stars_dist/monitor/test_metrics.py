@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from replay_service.full_disk import DiskPause
 from stars_dist.monitor.metrics import Clocks, MetricsFile, cut_metrics, read_metrics, recorded_updates
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    file = MetricsFile(tmp_path / "metrics.jsonl")
+    file = MetricsFile(tmp_path / "metrics.jsonl", DiskPause("metrics", tmp_path, print))
     for steps in (100, 200, 300):
         file.write(Clocks(steps, steps // 4, steps / 10), {"train/loss": 1.5, "replay/age": float("nan")})
     file.close()
@@ -65,7 +66,7 @@ def test_a_torn_line_in_the_middle_costs_itself_alone(path: Path, torn: str) -> 
 
 def test_many_tasks_have_long_lines_and_cut_in_little_memory(tmp_path: Path) -> None:
     values = {f"replay/sampled_age/task-{i}": float(i) for i in range(2000)}
-    file = MetricsFile(tmp_path / "metrics.jsonl")
+    file = MetricsFile(tmp_path / "metrics.jsonl", DiskPause("metrics", tmp_path, print))
     for steps in range(300):
         file.write(Clocks(steps, steps, float(steps)), values)
     file.close()
