@@ -24,16 +24,16 @@ ROOMS = (
     "build",
     "serial",
     "cluster",
+    "evaluate",
     "report",
     "train",
-    "evaluate",
     "bench",
     "commands",
     "cli",
 )
 APART = {
     "cluster": {"serial"},
-    "evaluate": {"serial", "cluster", "train"},
+    "evaluate": {"serial", "cluster"},
     "report": {"serial", "cluster"},
 }
 MAY_IMPORT = {

@@ -158,7 +158,7 @@ def _split(plan: RunPlan, device: torch.device) -> dict[str, float]:
                     clock.reset()
                     waited_s = source.waited_s
                 batch = source.next(step, timeout_s=60.0)
-                assert batch is not None
+                assert batch is not None and batch.sampled is not None
                 learner.update(batch)
                 copied_ms += _milliseconds(lambda sampled=batch.sampled: copies(sampled), device)
         source.close()
