@@ -57,7 +57,7 @@ class ReplayConfig(BaseModel):
     snapshot_keep_last: int = Field(default=2, ge=1, description="newest snapshots that are kept")
     snapshot_dir: str | None = Field(
         default=None,
-        description="where each run's snapshots have a directory, on storage that every host sees; "
+        description="where each run's snapshots have a directory of their own, on storage that every host sees; "
         "none: in the run directory",
     )
     call_timeout_s: float = Field(

@@ -32,8 +32,9 @@ from stars_dist.monitor.console import Console
 from stars_dist.monitor.recorder import Recorder
 from stars_dist.monitor.run_monitor import RunMonitor
 from stars_dist.run_files.directory import RunDirectory
-from stars_dist.run_files.replay_files import PeriodicSnapshots, snapshot_store
+from stars_dist.run_files.replay_files import PeriodicSnapshots
 from stars_dist.run_files.resume_point import Start
+from stars_dist.run_files.snapshot_place import snapshot_store
 from stars_dist.schedule import evaluation_period
 
 

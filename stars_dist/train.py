@@ -49,10 +49,12 @@ def start_new(run: RunDirectory, resolved: ResolvedRun, presets: str) -> None:
 
     def begin(console: Console) -> Start:
         from stars_dist.run_files.resume_point import Start
+        from stars_dist.run_files.snapshot_place import take_place
 
         with checking_input():
             check_room(run.replay, resolved.plan.replay)
             run.create()
+        take_place(run, resolved.plan)
         run.write_provenance(provenance(resolved.plan.config.seed, presets, resolved.origins))
         run.write_config(resolved.plan.config)  # last: it makes the directory a run
         return Start(None, 0, None)

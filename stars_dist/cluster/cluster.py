@@ -16,7 +16,7 @@ from stars_dist.cluster.placement import Placement, learner_threads
 from stars_dist.cluster.processes import LearnerProcess, RolloutProcess
 from stars_dist.config.run_plan import RunPlan
 from stars_dist.run_files.directory import RunDirectory
-from stars_dist.run_files.replay_files import snapshot_store
+from stars_dist.run_files.snapshot_place import snapshot_store
 
 STARTING_ACTORS_PER_CORE = 25  # those that are up already step, so fewer keep the last ones waiting longer
 CLOSE_S = 15.0  # what is not closed by then is checked row by row at the next start

@@ -107,12 +107,10 @@ def _check(
 ) -> tuple[ResolvedRun, RunDirectory]:
     from stars_dist.config.merge import command_layers, resolve
     from stars_dist.run_files.directory import RunDirectory
-    from stars_dist.run_files.replay_files import check_snapshots_unused
 
     with checking_input():
         resolved = resolve(command_layers(presets, assignments, flags))
         run = RunDirectory.unused(_path(run_dir), resolved.plan.config, label)
-        check_snapshots_unused(run, resolved.plan)
     return resolved, run
 
 

@@ -37,6 +37,7 @@ class RunDirectory:
         self.goals_file = path / "goals.npz"
         self.replay = path / "replay"  # the mapped files of the shards
         self.snapshots = path / "replay-snapshots"  # unless replay.snapshot_dir names another place
+        self.snapshot_place_file = path / "snapshot-place.json"  # with replay.snapshot_dir
         self._lock_file = path / "run.lock"
         self._lock: FileLock | None = None
 
@@ -77,7 +78,7 @@ class RunDirectory:
                 f"a new run needs a directory without one, {self.path} holds a run; "
                 f"use `{self.resume_command}` or another --run-dir"
             )
-        too_soon = {self._lock_file.name, self.provenance_file.name}
+        too_soon = {self._lock_file.name, self.snapshot_place_file.name, self.provenance_file.name}
         names = {path.name for path in self.path.iterdir()} if self.path.is_dir() else set()
         foreign = sorted(name for name in names - too_soon if not is_temporary(name))
         if foreign:
@@ -119,6 +120,11 @@ class RunDirectory:
             ) from None
         except OSError as error:
             raise _unusable(self.path, error) from None
+
+    @property
+    def identity(self) -> int:
+        """A number that the directory keeps when it is renamed, and that a copy of it does not have."""
+        return self._lock_file.stat().st_ino
 
     def write_config(self, config: RunConfig) -> None:
         """Write the resolved configuration."""

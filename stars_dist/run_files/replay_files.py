@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from replay_service.file_lock import is_locked
 from replay_service.full_disk import DiskPause, is_full_disk
@@ -15,6 +14,7 @@ from replay_service.storage import LAYOUT_FILE, LOCK_FILE
 from replay_service.transport import ShardUnavailable, Transport
 from stars_dist.config.run_plan import RunPlan
 from stars_dist.run_files.directory import RunDirectory
+from stars_dist.run_files.snapshot_place import keep_place, snapshot_store
 from stars_dist.schedule import snapshot_period
 
 LONGEST_SNAPSHOT_S = 1800.0
@@ -24,29 +24,13 @@ LONGEST_END_S, END_POLL_S = 60.0, 0.2  # of the processes of a run that was kill
 Log = Callable[[str], None]
 
 
-def snapshot_store(run: RunDirectory, plan: RunPlan) -> SnapshotStore:
-    """Find the run's snapshots: in the run directory, or in one of the run's name at the configured place."""
-    place = plan.config.replay.snapshot_dir
-    directory = run.snapshots if place is None else Path(place) / run.path.resolve().name
-    return SnapshotStore(directory.resolve(), plan.config.replay.snapshot_keep_last)
-
-
-def check_snapshots_unused(run: RunDirectory, plan: RunPlan) -> None:
-    """Keep a new run from starting with the replay of an older one; ValueError if it would."""
-    store = snapshot_store(run, plan)
-    if not store.is_empty:
-        raise ValueError(
-            f"the snapshots of a new run need an unused directory, {store.directory} holds some; "
-            f"use another --run-dir name or replay.snapshot_dir"
-        )
-
-
 def prepare_replay(run: RunDirectory, plan: RunPlan, log: Log) -> int | None:
     """Bring the replay of a resumed run to its number of shards and log what it holds.
 
     Returns:
         The environment steps that it goes on from if some are lost; None if nothing is.
     """
+    keep_place(run, plan, log)
     num_shards, store = plan.replay.num_shards, snapshot_store(run, plan)
     doubtful_steps = _open_once(run, plan, store, log)
     if (resharded := reshard(run.replay, plan.replay, store)) is not None:

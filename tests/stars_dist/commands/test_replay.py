@@ -81,12 +81,6 @@ def test_resume_reshards_the_replay(run: Path) -> None:
     assert [shard["incarnation"] for shard in after["shards"]] == [1, 1, 1]
 
 
-def test_a_new_run_does_not_start_from_an_older_runs_snapshots(run: Path, tmp_path: Path) -> None:
-    shutil.copytree(run / "replay-snapshots", tmp_path / "shared" / "other")
-    place = ("--set", f"replay.snapshot_dir={tmp_path / 'shared'}", "--run-dir", tmp_path / "other")
-    assert "need an unused directory" in stars_dist("launch", *SHORT, *place, code=2)
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
