@@ -10,7 +10,14 @@ PRESET ?= laptop
 # Two environment steps of every task per update: steps are cheap on a CPU, updates are not.
 SETS ?= --set replay.samples_per_insert=32
 
-.PHONY: help venv train test test-all format lint types check lock clean
+# `make gpu-check`: SITE= is a directory of packages for a machine without registry; its own python3 and torch then.
+DEVICE ?= cuda
+MINUTES ?= 9
+OUT ?= gpu-check
+SITE ?=
+GPU_PYTHON ?= $(if $(SITE),python3,$(BIN)/python)
+
+.PHONY: help venv train test test-all gpu-check format lint types check lock clean
 .DEFAULT_GOAL := help
 
 help: ## show the targets
@@ -33,6 +40,10 @@ test: venv ## the tests that fit in ten minutes
 
 test-all: venv ## every test, the slow ones too
 	$(BIN)/python -m pytest
+
+gpu-check: $(if $(SITE),,venv) ## tests and benchmarks on a GPU (DEVICE= MINUTES= OUT= SITE= override)
+	PYTHONPATH=$(CURDIR)$(if $(SITE),:$(SITE))$(if $(PYTHONPATH),:$(PYTHONPATH)) $(GPU_PYTHON) -m stars_dist.bench.gpu_check \
+	--device $(DEVICE) --minutes $(MINUTES) --out $(OUT)
 
 format: venv ## rewrite the sources in the project's format
 	$(BIN)/ruff format .

@@ -162,6 +162,19 @@ class LearnerConfig(StrictModel):
         description="on: products of tasks are padded to the greatest quota, so that nothing of an update depends on "
         "what the batch holds; off: groups of rows are cut by the host; auto: on with a GPU",
     )
+    replay_mirror: Switch = Field(
+        default="auto",
+        description="on: the replay's rows are mirrored on the learner's device, each sent once, and batches are drawn "
+        "there; off: shards draw and send batches; auto: on with a GPU. On needs static_shapes",
+    )
+    mirror_flush_updates: PositiveInt = Field(
+        default=500, description="updates between two returns of priorities from the mirror to the shards"
+    )
+    cuda_graph: Switch = Field(
+        default="auto",
+        description="on: an update is captured once as a CUDA graph and replayed; off: its operations are launched one "
+        "by one; auto: on with a GPU. On needs static_shapes",
+    )
     matmul_precision: Literal["float32", "tf32", "bfloat16"] = Field(
         default="tf32",
         description="what a GPU's matrix products round their operands to; sums are in float32, as is all on a CPU",

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,9 +16,11 @@ from learner.batch import TensorBatch
 from learner.config import LearnerConfig
 from learner.diagnostics import UpdateResult
 from learner.feature_health import pool_health, unique_gradient_share
+from learner.mirror_source import DrawLeave, MirrorSource
 from learner.prefetch import BatchSource
 from learner.publisher import export_policy
 from learner.sac import SacLearner
+from learner.update_program import BatchUpdate
 from replay_service.sampler import ReplayFinished
 from replay_service.types import SampledBatch
 from replay_service.wait import Wait
@@ -51,12 +53,14 @@ class LearnerLoop:
     def __init__(
         self,
         learner: SacLearner,
-        source: BatchSource,
+        source: BatchSource | MirrorSource,
         config: LearnerConfig,
         outputs: LoopOutputs,
         total_updates: int,
         save_every_updates: int | None,
+        update: Callable[[Any], UpdateResult] | None = None,
     ) -> None:
+        """`update` makes one from what the source gives; none: the learner's own, from a batch."""
         if config.torch_threads is not None:
             torch.set_num_threads(config.torch_threads)
         self._learner, self._source, self._config, self._outputs = learner, source, config, outputs
@@ -68,6 +72,7 @@ class LearnerLoop:
         self._saved_at: int | None = None
         self._report_clock, self._report_waited_s = time.monotonic(), source.waited_s
         self._report_steps = learner.learner_steps
+        self._update: Callable[[Any], UpdateResult] = update or BatchUpdate(learner, total_updates, False)
 
     @property
     def learner_steps(self) -> int:
@@ -106,6 +111,7 @@ class LearnerLoop:
                 else:
                     self._check_wait(wait)
             self._send_priorities()
+            self._source.flush()
             self.publish()
             if self._saved_at != self.learner_steps:
                 self._save()
@@ -119,9 +125,7 @@ class LearnerLoop:
         """
         batch = self._next_batch(timeout_s)
         if batch is not None:
-            batch.wait_until_copied()
-            self._learner.anneal(self.learner_steps / self._total_updates)
-            result = self._learner.update(batch)
+            result = self._update(batch)
             if batch.sampled is not None:
                 self._pending.append((batch.sampled, result.priorities))
             self._after_update(result)
@@ -130,7 +134,7 @@ class LearnerLoop:
             self._save()
         return batch is not None
 
-    def _next_batch(self, timeout_s: float) -> TensorBatch | None:
+    def _next_batch(self, timeout_s: float) -> TensorBatch | DrawLeave | None:
         if self.is_finished:
             return None
         try:
@@ -143,6 +147,7 @@ class LearnerLoop:
     def _after_update(self, result: UpdateResult) -> None:
         if len(self._pending) >= self._config.batches_per_call or self.is_finished:
             self._send_priorities()
+        self._source.after_update(self.learner_steps)
         if self._is_due(self._config.publish_every_updates):
             self.publish()
         if self._is_due(self._config.metrics_every_updates):
@@ -164,6 +169,7 @@ class LearnerLoop:
         self._pending.clear()
 
     def _save(self) -> None:
+        self._source.flush()
         self._learner.guard.raise_if_tripped()
         self._outputs.save()
         self._saved_at = self.learner_steps

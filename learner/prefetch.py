@@ -52,6 +52,12 @@ class BatchSource:
             self.waited_s += time.monotonic() - start
         return self._ready.popleft() if self._ready else None
 
+    def after_update(self, learner_steps: int) -> None:
+        """Do what is due after an update: nothing here, as the loop returns the priorities of each batch."""
+
+    def flush(self) -> None:
+        """Send the shards what they lack of priorities: nothing here."""
+
     def close(self) -> None:
         """Release what the source holds: nothing here, a thread where it prefetches."""
 

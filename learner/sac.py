@@ -104,6 +104,15 @@ class SacLearner:
             anneal(optimizer, self.sac, progress)
 
     @property
+    def moves_actor(self) -> bool:
+        """Whether the next update moves the actor too."""
+        return (self.learner_steps + 1) % self.sac.actor_every == 0
+
+    def count_update(self) -> None:
+        """Count an update on the host; to be called where one is made without a call of `update`."""
+        self.learner_steps += 1
+
+    @property
     def learning_rate(self) -> float:
         """The step size of actor and critics in the newest update."""
         return float(self.actor_optimizer.param_groups[0]["lr"])
@@ -129,14 +138,14 @@ class SacLearner:
         actor_weights = self.actor.compose()
         target = self._critic_target(reward, batch, next_inputs, actor_weights, alpha)
         critic, verdict = self._update_critic(batch, inputs, target, triplets)
-        if (self.learner_steps + 1) % self.sac.actor_every == 0:
+        if self.moves_actor:
             keep = ~verdict.masked
             actor = self._update_actor(batch, inputs, actor_weights, alpha, keep, triplets)
             self._update_temperatures(batch, actor.log_prob, keep)
             self._actor_diagnostics = actor
         self._update_target_critic()
         self._reset_extreme_tasks(verdict)
-        self.learner_steps += 1
+        self.count_update()
         return UpdateResult(
             critic.td_error.abs(),
             batch.group_sizes,

@@ -37,6 +37,21 @@ class PriorityUpdates:
         shard = np.concatenate([batch.info.shard for batch in batches])
         key = np.concatenate([batch.info.key for batch in batches])
         value = np.concatenate(priority).astype(np.float64, copy=False)
+        self._submit(shard, task_id, key, value)
+
+    def send_rows(
+        self, task_id: NDArray[np.int32], key: NDArray[np.int64], priority: NDArray[np.float64]
+    ) -> None:
+        """Send the priorities of rows named by task and key; ValueError as `send`."""
+        self._submit(task_id % self._plan.num_shards, task_id, key, priority)
+
+    def _submit(
+        self,
+        shard: NDArray[np.int32],
+        task_id: NDArray[np.int32],
+        key: NDArray[np.int64],
+        value: NDArray[np.float64],
+    ) -> None:
         check_priorities(value, task_id, key)
         with self._lock:
             for index in range(self._plan.num_shards):

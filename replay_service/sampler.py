@@ -14,6 +14,7 @@ from replay_service.batching import merge_samples
 from replay_service.plan import ReplayPlan
 from replay_service.priority import effective_sample_size
 from replay_service.priority_updates import PriorityUpdates
+from replay_service.row_feed import ShardRows
 from replay_service.service_view import ServiceView
 from replay_service.table import TableEmpty
 from replay_service.task_priority import task_probability, task_quotas
@@ -132,6 +133,62 @@ class ReplaySampler:
                     self.newest_effective_size = effective_sample_size(batches[-1].is_weight)
                     return batches
 
+    def admit(self, num_batches: int) -> NDArray[np.int64] | None:
+        """Take leave to draw batches from a copy of the tables, and return their quotas, i64[T]; None if not now.
+
+        By the newest counters that `fetch_rows` has brought. They count as drawn.
+
+        Raises:
+            ReplayFinished: as `sample`.
+        """
+        with self._lock:
+            if not self.can_sample(num_batches):
+                self._check_not_finished()
+                return None
+            self._limiter.samples += num_batches * self._plan.batch_size
+            self.newest_group_sizes = self._next_quota()
+            return self.newest_group_sizes
+
+    def fetch_rows(
+        self,
+        first_key: NDArray[np.int64],
+        count: NDArray[np.int64],
+        sampled: NDArray[np.int64],
+        most_rows: int,
+        learner_steps: int,
+    ) -> list[ShardRows]:
+        """Ask every shard for the rows beyond the first `count` i64[T] of its tables; those that are down are left out.
+
+        `sampled` i64[T] are the rows drawn from the copy since the last call. Sends insert limits as `refresh` does.
+        """
+        call = (
+            "rows_since",
+            first_key,
+            count,
+            most_rows,
+            sampled,
+            learner_steps,
+            self._insert_limit_per_task,
+        )
+        pending = [self._transport.submit(shard, *call) for shard in range(self._plan.num_shards)]
+        answers = []
+        for shard, answer in enumerate(pending):
+            try:
+                answers.append(answer.result(self._plan.replay.call_timeout_s))
+            except (ShardUnavailable, TimeoutError):
+                self._down.add(shard)
+                continue
+            with self._lock:
+                self._down.discard(shard)
+                self._record(shard, answers[-1].stats)
+        return answers
+
+    def send_priorities(
+        self, task_id: NDArray[np.int32], key: NDArray[np.int64], priority: NDArray[np.float64]
+    ) -> None:
+        """Send new priorities of rows named by task and key; as `update_priorities`."""
+        self._updates.send_rows(task_id, key, priority)
+
     def blocker(self, num_batches: int = 1) -> str:
         """Describe what sampling waits for, or would wait for, with the counters that decide."""
         limiter, rows = self._limiter, num_batches * self._plan.batch_size
@@ -190,11 +247,14 @@ class ReplaySampler:
             self._refresh(learner_steps, self._call_timeout_s(wait))
             if self.can_sample(num_batches):
                 return
-            if self._view.is_warm and self._view.is_closed:
-                raise ReplayFinished(f"all {self.env_steps} steps of the run are stored and sampled")
+            self._check_not_finished()
             wait.check(f"sampling waits: {self.blocker(num_batches)}")
             wait.sleep(poll_s)
             poll_s = min(2 * poll_s, LONGEST_POLL_S)
+
+    def _check_not_finished(self) -> None:
+        if self._view.is_warm and self._view.is_closed:
+            raise ReplayFinished(f"all {self.env_steps} steps of the run are stored and sampled")
 
     def _draw(self, quota: NDArray[np.int64], learner_steps: int, wait: Wait) -> list[ShardSample] | None:
         """Return the answers of all shards; None if one has lost its transitions meanwhile."""

@@ -14,6 +14,7 @@ from replay_service.atomic_directory import sha256
 from replay_service.content import ShardContent
 from replay_service.plan import ReplayPlan
 from replay_service.priority import check_priorities
+from replay_service.row_feed import ShardRows, rows_since
 from replay_service.snapshot import SnapshotError, SnapshotStore
 from replay_service.storage import Storage
 from replay_service.table_copy import copy_table, restore_table
@@ -117,6 +118,25 @@ class Shard:
             draw = self._content.tables.sample(np.ascontiguousarray(quota[:, self._task_id]), self._rng)
             self._counter["draws"] += 1
             return ShardSample(*draw, stats=self._stats())
+
+    def rows_since(
+        self,
+        first_key: NDArray[np.int64],
+        count: NDArray[np.int64],
+        most: int,
+        sampled: NDArray[np.int64],
+        learner_steps: int,
+        insert_limit_per_task: int,
+    ) -> ShardRows:
+        """Return about `most` rows beyond the first `count` i64[T] of each table, see `row_feed.py`.
+
+        Also counts the rows `sampled` i64[T] that the reader has drawn, and takes the insert limit as `sample` does.
+        """
+        with self._changed:
+            self._set_insert_limit(learner_steps, insert_limit_per_task)
+            tables, mine = self._content.tables, self._task_id
+            tables.note_sampled(sampled[mine])
+            return rows_since(tables, first_key[mine], count[mine], most, self._stats())
 
     def update_priorities(
         self, task_id: NDArray[np.int32], key: NDArray[np.int64], priority: NDArray[np.float64]

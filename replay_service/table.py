@@ -72,6 +72,16 @@ class Tables:
         return self._counter["count"]
 
     @property
+    def first_key(self) -> NDArray[np.int64]:
+        """The key of the transition with count 0, i64[M]; a live view."""
+        return self._counter["first_key"]
+
+    @property
+    def max_priority(self) -> NDArray[np.float64]:
+        """The greatest priority set, which decays, f64[M]; 0 before the first. A live view."""
+        return self._counter["max_priority"]
+
+    @property
     def size(self) -> NDArray[np.int64]:
         """Transitions held now, i64[M]."""
         return np.minimum(self._counter["count"], self.capacity)
@@ -101,6 +111,17 @@ class Tables:
         rows = np.empty(end - first, self.row_dtype)
         words(rows)[...] = self._words[table, slot : slot + end - first]
         return rows
+
+    def copy_range(self, table: int, first: int, end: int) -> tuple[NDArray, NDArray[np.float64]]:
+        """Copy transitions from count `first` up to `end`, row_dtype[n], and their raw priorities f64[n]."""
+        slot = np.arange(first, end) % self.capacity
+        rows = np.empty(len(slot), self.row_dtype)
+        words(rows)[...] = self._words[table, slot]
+        return rows, self._priority[table, slot]
+
+    def note_sampled(self, sampled: NDArray[np.int64]) -> None:
+        """Count rows i64[M] that a reader of a copy has drawn."""
+        self._counter["sampled"] += sampled
 
     def copy_priority(self, table: int) -> NDArray[np.float64]:
         """Copy the raw priorities by slot, f64[size]."""

@@ -23,7 +23,8 @@ from learner.prefetch import BatchSource
 from learner.publisher import export_policy
 from replay_service.shard import Shard
 from replay_service.transport import LocalTransport
-from stars_dist.build.learner import build_learner, choose_device
+from stars_dist.build.device import choose_device, device_use
+from stars_dist.build.learner import build_learner
 from stars_dist.build.rollout import build_worker
 from stars_dist.config.run_plan import RunPlan
 from stars_dist.errors import checking_input
@@ -150,7 +151,7 @@ def train_serially(
 ) -> EvaluationResult:
     """Train to the step budget and evaluate; RunInterruptedError after a signal."""
     with checking_input():
-        choose_device(plan.config.device)
+        device_use(plan, choose_device(plan.config.device))
     start = begin(console)
     with closing(Recorder(run, console.line, start.metrics_end)) as recorder:
         console.phase("computing the tasks' goals")

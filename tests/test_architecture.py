@@ -43,7 +43,8 @@ MAY_IMPORT = {
         "learner/",
         "stars_dist/bench/learner.py",
         "stars_dist/bench/stage_clock.py",
-        "stars_dist/build/learner.py",
+        "stars_dist/bench/update_modes.py",
+        "stars_dist/build/device.py",
         "stars_dist/serial.py",
     ),
 }

@@ -14,14 +14,17 @@ from learner.batch import BatchCopier, TensorBatch
 from learner.network_config import NetworkConfig, SharedConfig, UniqueConfig
 from learner.prefetch import PrefetchSource
 from learner.sac import SacLearner
-from stars_dist.bench.stage_clock import StageClock
+from stars_dist.bench.stage_clock import StageClock, wait_for
 from stars_dist.bench.stored_batches import stored_batches
-from stars_dist.build.learner import choose_device, fresh_learner
+from stars_dist.bench.update_modes import UpdateModes, measure_modes, modes_report
+from stars_dist.build.device import DeviceUse, choose_device
+from stars_dist.build.learner import fresh_learner, learner_on
 from stars_dist.config.run_plan import RunPlan
 
 WARM_UP_UPDATES = 3
 SAMPLED_UPDATES = 20
 _aten: Any = torch.ops.aten
+_WITH_ADDEND = (_aten.addmm, _aten.baddbmm, _aten.addmv)
 _PRODUCTS = (_aten.mm, _aten.bmm, _aten.addmm, _aten.baddbmm, _aten.mv, _aten.addmv, _aten.dot)
 
 
@@ -42,14 +45,20 @@ class LearnerBench(NamedTuple):
     even: Timing  # the same number of rows for every task
     ragged: Timing  # quotas as they are when half of the tasks are solved
     split_ms: dict[str, float]  # where an update's time goes
+    modes: UpdateModes
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data; the even batches' figures stand at its top."""
-        return {**self.even._asdict(), "split_ms": self.split_ms, "ragged": self.ragged._asdict()}
+        return {
+            **self.even._asdict(),
+            "split_ms": self.split_ms,
+            "ragged": self.ragged._asdict(),
+            **self.modes.to_json(),
+        }
 
 
 def measure(plan: RunPlan, seconds: float) -> LearnerBench:
-    """Measure for about `seconds`, half of it on each kind of batch."""
+    """Measure for about `seconds`: a third on each kind of batch, and a third in the three modes."""
     config = plan.config
     if config.learner.torch_threads is not None:
         torch.set_num_threads(config.learner.torch_threads)
@@ -59,13 +68,18 @@ def measure(plan: RunPlan, seconds: float) -> LearnerBench:
         with stored_batches(plan, solved_share) as sampler:
             (sampled,) = sampler.sample(1, 0, config.sampling.is_exponent_start, timeout_s=60.0)
         batch = BatchCopier(device)(sampled)
-        timings.append(_compare(plan, batch, device, seconds / 2))
-    return LearnerBench(*timings, split_ms=_split(plan, device))
+        timing, flop = _compare(plan, batch, device, seconds / 3)
+        timings.append(timing)
+        modes = measure_modes(plan, batch, device, flop, seconds / 3) if solved_share else None
+    assert modes is not None, "the last batch is ragged"
+    return LearnerBench(*timings, split_ms=_split(plan, device), modes=modes)
 
 
-def _compare(plan: RunPlan, batch: TensorBatch, device: torch.device, seconds: float) -> Timing:
-    learner = fresh_learner(plan)
-    plain = fresh_learner(plan.override(network=plain_network(plan.config.network)))
+def _compare(plan: RunPlan, batch: TensorBatch, device: torch.device, seconds: float) -> tuple[Timing, float]:
+    """Time an update, the plain one and the products; return also the FLOP of all products."""
+    eager = DeviceUse(device, is_static=False, uses_graph=False, uses_mirror=False)
+    learner = learner_on(plan, eager)
+    plain = learner_on(plan.override(network=plain_network(plan.config.network)), eager)
     products = Products(learner, batch)
     programs: dict[str, Callable[[], object]] = {
         "ms": lambda: learner.update(batch),
@@ -83,7 +97,7 @@ def _compare(plan: RunPlan, batch: TensorBatch, device: torch.device, seconds: f
     ratios = {
         f"ratio_{name}": median(r["ms"] / r[f"{name}_ms"] for r in rounds) for name in ("plain", "matmul")
     }
-    return Timing(**medians, **ratios)
+    return Timing(**medians, **ratios), products.flop
 
 
 def plain_network(network: NetworkConfig) -> NetworkConfig:
@@ -95,8 +109,7 @@ def plain_network(network: NetworkConfig) -> NetworkConfig:
 def _milliseconds(program: Callable[[], object], device: torch.device) -> float:
     start = time.perf_counter()
     program()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+    wait_for(device)
     return 1e3 * (time.perf_counter() - start)
 
 
@@ -104,6 +117,7 @@ class Products:
     """The matrix products of one update, recorded as they happen: the same operands, and nothing else."""
 
     def __init__(self, learner: SacLearner, batch: TensorBatch) -> None:
+        self.flop = 0.0
         self._layers: list[Callable[[], object]] = []
         self._composition: list[Callable[[], object]] = []
         learner.update(batch)  # makes the buffers that later updates use again
@@ -111,8 +125,9 @@ class Products:
         with clock.attached(), _Recording(self, clock):
             learner.update(batch)
 
-    def add(self, call: Callable[[], object], stage: str | None) -> None:
+    def add(self, call: Callable[[], object], stage: str | None, flop: float) -> None:
         """Record a product that was computed in a stage."""
+        self.flop += flop
         (self._composition if stage == "composition" else self._layers).append(call)
 
     @torch.no_grad()
@@ -140,8 +155,16 @@ class _Recording(TorchDispatchMode):
         keywords = kwargs or {}
         if func.overloadpacket in _PRODUCTS:
             call = lambda: func(*args, **keywords)  # noqa: E731 -- keeps the operands of this call
-            self._products.add(call, self._clock.stage)
+            out = call()
+            self._products.add(call, self._clock.stage, 2.0 * out.numel() * _inner(func, args))
+            return out
         return func(*args, **keywords)
+
+
+def _inner(func: Any, args: Any) -> int:
+    """Return the length of the sums that a product computes."""
+    first = args[1] if func.overloadpacket in _WITH_ADDEND else args[0]
+    return first.shape[-1]
 
 
 def _split(plan: RunPlan, device: torch.device) -> dict[str, float]:
@@ -178,4 +201,5 @@ def report(bench: LearnerBench, plan: RunPlan, label: str) -> str:
         times = " ".join(f"{value:9.2f}" for value in timing[:4])
         lines.append(f"{name:8} {times} {timing.ratio_plain:13.2f} {timing.ratio_matmul:17.2f}")
     split = ", ".join(f"{name} {value:.2f}" for name, value in bench.split_ms.items())
-    return "\n".join([*lines, f"times in ms; of an update: {split}"])
+    lines.append(f"times in ms; of an update: {split}")
+    return "\n".join([*lines, "", *modes_report(bench.modes)])

@@ -25,6 +25,12 @@ _NETWORKS = ("actor", "critic", "target_critic")
 _OPTIMIZERS = ("actor_optimizer", "critic_optimizer", "alpha_optimizer")
 
 
+def wait_for(device: torch.device) -> None:
+    """Wait until a GPU has done what it was given; a CPU has."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
 class StageClock:
     """Times the stages of one learner while it is attached; waits for a GPU at every change of stage."""
 
@@ -67,8 +73,7 @@ class StageClock:
         return timed
 
     def _change(self, stage: str | None) -> str | None:
-        if self._learner.device.type == "cuda":
-            torch.cuda.synchronize(self._learner.device)
+        wait_for(self._learner.device)
         now, outer = time.perf_counter(), self.stage
         if outer is not None:
             self.seconds[outer] += now - self._since

@@ -6,43 +6,40 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
+import numpy as np
 
 from actors.policy_weights import PolicyWeights
 from learner.checkpoint import restore_learner, write_checkpoint
+from learner.diagnostics import UpdateResult
 from learner.loop import LearnerLoop, LearnerReport, LoopOutputs
 from learner.matmul_precision import set_matmul_precision
-from learner.prefetch import BatchSource
+from learner.mirror_feed import MirrorFeed
+from learner.mirror_source import MirrorSource, MirrorUpdate
+from learner.prefetch import BatchSource, PrefetchSource
+from learner.replay_mirror import ReplayMirror
 from learner.sac import SacLearner
 from learner.update_mode import EAGER, static_mode
+from learner.update_program import BatchUpdate
 from replay_service.sampler import ReplaySampler
 from replay_service.transport import Transport
+from stars_dist.build.device import DeviceUse, choose_device, device_use
 from stars_dist.config.run_plan import RunPlan
 from stars_dist.run_files.directory import RunDirectory
 from stars_dist.schedule import checkpoint_period_updates
 
 
-def choose_device(device: str) -> torch.device:
-    """Choose where to compute: `auto` is a GPU where there is one; ValueError for `cuda` without one."""
-    has_gpu = torch.cuda.is_available()
-    if device == "cuda" and not has_gpu:
-        raise ValueError(
-            "device cuda needs a GPU that torch can use, it finds none; use --device cpu or auto"
-        )
-    return torch.device("cuda" if has_gpu and device != "cpu" else "cpu")
-
-
 def fresh_learner(plan: RunPlan) -> SacLearner:
     """Build the learner of a run before its first update."""
+    return learner_on(plan, device_use(plan, choose_device(plan.config.device)))
+
+
+def learner_on(plan: RunPlan, use: DeviceUse) -> SacLearner:
+    """Build the learner of a run for a device."""
     config = plan.config
-    device = choose_device(config.device)
-    set_matmul_precision(config.learner.matmul_precision, device)
-    is_static = config.learner.static_shapes == "on" or (
-        config.learner.static_shapes == "auto" and device.type == "cuda"
-    )
-    mode = static_mode(config.sampling, plan.num_tasks) if is_static else EAGER
+    set_matmul_precision(config.learner.matmul_precision, use.device)
+    mode = static_mode(config.sampling, plan.num_tasks) if use.is_static else EAGER
     names = plan.suite.task_names
-    return SacLearner(config.network, config.sac, plan.replay.spec, names, device, config.seed, mode)
+    return SacLearner(config.network, config.sac, plan.replay.spec, names, use.device, config.seed, mode)
 
 
 class BuiltLearner(NamedTuple):
@@ -50,7 +47,7 @@ class BuiltLearner(NamedTuple):
 
     learner: SacLearner
     sampler: ReplaySampler
-    source: BatchSource
+    source: BatchSource | MirrorSource
     loop: LearnerLoop
 
 
@@ -68,17 +65,11 @@ def build_learner(
     Its loop publishes weights and reports metrics through the callables, and writes checkpoints into the run.
     """
     config = plan.config
-    learner, sampler = fresh_learner(plan), ReplaySampler(plan.replay, transport)
+    use = device_use(plan, choose_device(config.device))
+    learner, sampler = learner_on(plan, use), ReplaySampler(plan.replay, transport)
     if checkpoint is not None:
         sampler.load_state_dict(restore_learner(learner, checkpoint)["sampler"])
-    source = source_class(
-        sampler,
-        learner.device,
-        config.learner,
-        config.sampling.is_exponent,
-        plan.total_updates,
-        learner.learner_steps,
-    )
+    source, update = _feeding(plan, use, learner, sampler, source_class)
 
     def save() -> None:
         steps = learner.learner_steps
@@ -94,5 +85,29 @@ def build_learner(
 
     outputs = LoopOutputs(publish, report_all, save)
     period = checkpoint_period_updates(plan)
-    loop = LearnerLoop(learner, source, config.learner, outputs, plan.total_updates, period)
+    loop = LearnerLoop(learner, source, config.learner, outputs, plan.total_updates, period, update)
     return BuiltLearner(learner, sampler, source, loop)
+
+
+def _feeding(
+    plan: RunPlan,
+    use: DeviceUse,
+    learner: SacLearner,
+    sampler: ReplaySampler,
+    source_class: type[BatchSource],
+) -> tuple[BatchSource | MirrorSource, Callable[[Any], UpdateResult]]:
+    """Build where updates get their batches from, and the update that takes them."""
+    config, total, steps = plan.config, plan.total_updates, learner.learner_steps
+    if not use.uses_mirror:
+        exponent = config.sampling.is_exponent
+        source = source_class(sampler, use.device, config.learner, exponent, total, steps)
+        return source, BatchUpdate(learner, total, use.uses_graph)
+    capacity, every = config.replay.capacity_per_task, config.learner.batches_per_call
+    # a resumed run does not draw the same again
+    seed = int(np.random.SeedSequence([config.seed, steps]).generate_state(1)[0])
+    mirror = ReplayMirror(plan.replay.spec, capacity, config.sampling, every, use.device, seed)
+    update = MirrorUpdate(learner, mirror, config.sampling, total, use.uses_graph)
+    feed = MirrorFeed(plan.replay, sampler, mirror)
+    uses_thread = issubclass(source_class, PrefetchSource)
+    flush = config.learner.mirror_flush_updates
+    return MirrorSource(sampler, feed, update, flush, steps, uses_thread), update

@@ -12,6 +12,7 @@ import ray
 from actors.evaluation_result import EvaluationResult
 from actors.suites import prepare_suite
 from replay_service.transport import RayTransport
+from stars_dist.build.device import check_device
 from stars_dist.cluster.cluster import Cluster
 from stars_dist.cluster.connection import connect, resources_here
 from stars_dist.cluster.evaluation import PeriodicEvaluation, evaluate_at_end
@@ -56,6 +57,7 @@ def train_distributed(
         _wait_for(goals, interruption)
         with checking_input():
             placement = place(plan, ray.cluster_resources(), resources_here())
+            check_device(plan, placement.learner_gpus > 0)
         where = "on this machine" if is_own_cluster else "on the running cluster"
         console.line(f"Ray runs {where} with {placement.cluster_cpus:g} cores")
         if placement.shares_cores:

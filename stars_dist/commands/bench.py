@@ -59,10 +59,10 @@ def learner(
     }
     plan = _plan(preset, set_, flags)
     from stars_dist.bench.learner import measure, report
-    from stars_dist.build.learner import choose_device
+    from stars_dist.build.device import choose_device, device_use
 
     with checking_input():
-        choose_device(plan.config.device)
+        device_use(plan, choose_device(plan.config.device))
     figures = measure(plan, seconds)
     print(json.dumps(figures.to_json()) if as_json else report(figures, plan, "+".join(preset)))
 
@@ -151,6 +151,36 @@ def launch(
         loaded = parse_suite(suite)
     result = measure(loaded, actors)
     print(json.dumps(result.to_json()) if as_json else table(result))
+
+
+@bench.command()
+def system(
+    preset: list[str] = PRESET,
+    suite: str = typer.Option("mt10", help="As in launch."),
+    actors: str | None = typer.Option(None, metavar="N", help="As in launch.  [default: one per task]"),
+    set_: list[str] = SET,
+    device: str = typer.Option("auto", help="auto, cpu or cuda."),
+    minutes: float = typer.Option(5.0, help="How long the run lasts, its start included."),
+    as_json: bool = AS_JSON,
+) -> None:
+    """Run everything on this machine: environment steps and updates per second, and where each second goes."""
+    flags = {
+        ("--suite", "suite"): suite,
+        ("--device", "device"): device,
+        ("--actors", "actors.num_actors"): actors,
+    }
+    _plan(preset, set_, flags)
+    with checking_input():
+        if minutes <= 0:
+            raise ValueError(f"--minutes must be above 0, got {minutes:g}; a start takes about half a minute")
+    from stars_dist.bench.system import measure, report
+
+    arguments = ["--suite", suite, "--device", device, "--address", "local"]
+    arguments += ["--actors", actors] if actors is not None else []
+    arguments += [text for name in preset for text in ("--preset", name)]
+    arguments += [text for assignment in set_ for text in ("--set", assignment)]
+    figures = measure(arguments, minutes)
+    print(json.dumps(figures.to_json()) if as_json else report(figures, f"{suite}, {'+'.join(preset)}"))
 
 
 def _plan(presets: Sequence[str], assignments: Sequence[str], flags: Flags) -> RunPlan:

@@ -143,6 +143,7 @@ def test_update_equals_the_plain_implementation(
     _assert_gradients(learner.critic, before.critic, critic_loss)
 
     actor_loss, log_prob = _plain_actor_loss(before, learner, batch, inputs, draws)
+    assert result.actor is not None
     torch.testing.assert_close(result.actor.loss + result.actor.contrastive_loss, actor_loss.detach())
     _assert_gradients(learner.actor, before.actor, actor_loss)
 

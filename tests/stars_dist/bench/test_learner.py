@@ -10,10 +10,12 @@ import pytest
 import torch
 
 from learner.batch import BatchCopier
+from learner.networks import FeatureNetwork
 from learner.sac import SacLearner
 from stars_dist.bench.learner import Products, plain_network
 from stars_dist.bench.stage_clock import StageClock
 from stars_dist.bench.stored_batches import stored_batches
+from stars_dist.bench.update_modes import UpdateModes, measure_modes, modes_report
 from stars_dist.config.merge import flag_layer, resolve
 from stars_dist.config.preset_files import preset_layer
 from stars_dist.config.run_plan import RunPlan
@@ -91,7 +93,7 @@ def test_json_has_both_ratios_and_the_split() -> None:
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     numbers = {"ms", "plain_ms", "matmul_ms", "layers_matmul_ms", "ratio_plain", "ratio_matmul"}
-    assert set(result) == {*numbers, "split_ms", "ragged"}
+    assert set(result) == {*numbers, "split_ms", "ragged", *UpdateModes._fields}
     assert all(result[name] > 0 and result["ragged"][name] > 0 for name in numbers)
     assert result["ratio_plain"] == pytest.approx(result["ms"] / result["plain_ms"])  # one round: its ratio
     stages = {"sampling wait", "copy", "critic", "actor", "alpha", "triplet", "optimizer", "target"}
@@ -116,3 +118,44 @@ def test_bad_input_is_one_line(arguments: list[str], message: str) -> None:
     done = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
     assert message in done.stderr and len(done.stderr.strip().splitlines()) == 1
+
+
+def test_the_modes_are_measured_in_one_run(plan: RunPlan) -> None:
+    with stored_batches(plan, 0.5) as sampler:
+        (sampled,) = sampler.sample(1, 0, 0.4, timeout_s=10.0)
+    batch = BatchCopier(CPU)(sampled)
+    products = Products(make_learner(plan), batch)
+    modes = measure_modes(plan, batch, CPU, products.flop, seconds=0.0)
+    assert modes.updates_per_s["eager"] and modes.updates_per_s["static"]
+    assert modes.updates_per_s["graph"] is None and modes.device_busy_share["eager"] is None
+    launches = modes.launches_per_update
+    assert launches["eager"] and launches["static"] and launches["static"] < launches["eager"]
+    assert modes.bound_updates_per_s == pytest.approx(
+        1e3 * modes.product_tflop_per_s / modes.gflop_per_update
+    )
+    assert "graph" in "\n".join(modes_report(modes))
+
+
+def test_the_flop_of_an_update(plan: RunPlan) -> None:
+    """Of multi-head SAC by hand: 2 per weight and row, forward, and again for each gradient."""
+    with stored_batches(plan, 0.0) as sampler:
+        (sampled,) = sampler.sample(1, 0, 0.4, timeout_s=10.0)
+    learner = make_learner(plan, is_plain=True)
+    rows = plan.replay.batch_size
+
+    def per_row(network: FeatureNetwork) -> list[int]:
+        layers = network.layout.layers
+        return [2 * network.layout.ensemble * (layer.fan_in + 1) * layer.fan_out for layer in layers]
+
+    def input_grads(network: FeatureNetwork, first: int) -> list[int]:
+        layers = network.layout.layers[first:]
+        return [2 * network.layout.ensemble * layer.fan_in * layer.fan_out for layer in layers]
+
+    actor, critic = per_row(learner.actor), per_row(learner.critic)
+    forward = 2 * sum(actor) + 3 * sum(critic)
+    weight_grads = sum(actor) + sum(critic)
+    inputs = sum(input_grads(learner.actor, 1)) + 2 * sum(input_grads(learner.critic, 1))
+    first = learner.critic.layout.layers[0]
+    to_action = 2 * learner.critic.layout.ensemble * plan.replay.spec.action_dim * first.fan_out
+    expected = rows * (forward + weight_grads + inputs + to_action)
+    assert Products(learner, BatchCopier(CPU)(sampled)).flop == pytest.approx(expected)
