@@ -141,6 +141,12 @@ class LearnerConfig(StrictModel):
     publish_every_updates: PositiveInt = Field(
         default=50, description="updates between two published policies"
     )
+    publish_least_s: float = Field(
+        default=0.5,
+        ge=0,
+        description="least time between two published policies of a distributed run, seconds: a fast learner would "
+        "publish what no actor has time to fetch",
+    )
     metrics_every_updates: PositiveInt = Field(
         default=500, description="updates between two reports of metrics"
     )

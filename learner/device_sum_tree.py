@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-FAN_OUT = 64  # children of a node: three levels hold 262,144 leaves
+from learner.mirror_size import FAN_OUT, level_widths
 
 
 class DeviceSumTree:
@@ -62,15 +62,3 @@ class DeviceSumTree:
         """Return the children of nodes of the level above, f64[N, FAN_OUT]."""
         per_table = level.shape[1] // FAN_OUT
         return level.view(-1, FAN_OUT).index_select(0, table * per_table + node)
-
-
-def level_widths(num_leaves: int) -> list[int]:
-    """Return the entries of each level, from the leaves up to the children of the root, multiples of FAN_OUT."""
-    widths = [_whole_nodes(num_leaves)]
-    while widths[-1] > FAN_OUT:
-        widths.append(_whole_nodes(widths[-1] // FAN_OUT))
-    return widths
-
-
-def _whole_nodes(entries: int) -> int:
-    return -(-entries // FAN_OUT) * FAN_OUT

@@ -18,7 +18,7 @@ from learner.diagnostics import UpdateResult
 from learner.feature_health import pool_health, unique_gradient_share
 from learner.mirror_source import DrawLeave, MirrorSource
 from learner.prefetch import BatchSource
-from learner.publisher import export_policy
+from learner.publication import Publication, PublicationBeside
 from learner.sac import SacLearner
 from learner.update_program import BatchUpdate
 from replay_service.sampler import ReplayFinished
@@ -59,8 +59,14 @@ class LearnerLoop:
         total_updates: int,
         save_every_updates: int | None,
         update: Callable[[Any], UpdateResult] | None = None,
+        publishes_beside: bool = False,
     ) -> None:
-        """`update` makes one from what the source gives; none: the learner's own, from a batch."""
+        """Take what the loop connects.
+
+        Args:
+            update: makes one from what the source gives; none: the learner's own, from a batch.
+            publishes_beside: whether a thread publishes, with `learner.publish_least_s` between two publications.
+        """
         if config.torch_threads is not None:
             torch.set_num_threads(config.torch_threads)
         self._learner, self._source, self._config, self._outputs = learner, source, config, outputs
@@ -72,6 +78,11 @@ class LearnerLoop:
         self._saved_at: int | None = None
         self._report_clock, self._report_waited_s = time.monotonic(), source.waited_s
         self._report_steps = learner.learner_steps
+        self._publication = (
+            PublicationBeside(learner, outputs.publish, config.publish_least_s)
+            if publishes_beside
+            else Publication(learner, outputs.publish)
+        )
         self._update: Callable[[Any], UpdateResult] = update or BatchUpdate(learner, total_updates, False)
 
     @property
@@ -94,7 +105,7 @@ class LearnerLoop:
 
     def publish(self) -> None:
         """Publish the current policy; to be called once before the first step, so that actors can begin."""
-        self._outputs.publish(export_policy(self._learner))
+        self._publication.publish_now()
 
     def run(self) -> None:
         """Update until the target or a stop, then publish and save the final state.
@@ -117,6 +128,7 @@ class LearnerLoop:
                 self._save()
         finally:
             self._source.close()
+            self._publication.close()
 
     def step(self, timeout_s: float = 0.0) -> bool:
         """Make one update if a batch comes in time, and what is due after it; return whether there was a batch.
@@ -149,7 +161,7 @@ class LearnerLoop:
             self._send_priorities()
         self._source.after_update(self.learner_steps)
         if self._is_due(self._config.publish_every_updates):
-            self.publish()
+            self._publication.request()
         if self._is_due(self._config.metrics_every_updates):
             self._report(result)
         if self._save_every is not None and self._is_due(self._save_every):

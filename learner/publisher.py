@@ -2,19 +2,43 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from actors.policy_weights import PolicyWeights
+from learner.network_config import NetworkConfig
 from learner.network_layout import LayerLayout
 from learner.networks import FeatureNetwork
 from learner.observation_norm import ObservationNorm
 from learner.sac import SacLearner
 
 
-def export_policy(learner: SacLearner) -> PolicyWeights:
+class PolicySource(NamedTuple):
+    """What a policy is exported from: the learner's own parts, or copies of them."""
+
+    actor: FeatureNetwork
+    observation_norm: ObservationNorm | None
+    network: NetworkConfig
+    log_std_bounds: tuple[float, float]
+    learner_steps: int
+
+    def tensors(self) -> list[Tensor]:
+        """Return all that changes with updates."""
+        norm = [] if self.observation_norm is None else list(self.observation_norm.buffers())
+        return [*self.actor.parameters(), *norm]
+
+
+def policy_source(learner: SacLearner) -> PolicySource:
+    """Return the learner's own parts."""
+    bounds, steps = learner.log_std_bounds, learner.learner_steps
+    return PolicySource(learner.actor, learner.observation_norm, learner.network, bounds, steps)
+
+
+def export_policy(learner: SacLearner | PolicySource) -> PolicyWeights:
     """Copy the current actor network; the arrays do not change with later updates."""
     params = _task_vectors(learner.actor) | _layers(learner.actor)
     if learner.observation_norm is not None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from learner.batch import TensorBatch
-from learner.device_sum_tree import DeviceSumTree, level_widths
+from learner.device_sum_tree import DeviceSumTree
 from replay_service.config import SamplingConfig
 from replay_service.priority import FIRST_PRIORITY, START_PRIORITY_DECAY
 from replay_service.rows import row_dtype, words
@@ -159,9 +159,3 @@ class ReplayMirror:
         """Start the copy of an array, through pinned memory to a GPU."""
         host = torch.from_numpy(np.array(array))  # a copy: arrays from an object store are read-only
         return host.pin_memory().to(self._device, non_blocking=True) if self._device.type == "cuda" else host
-
-
-def mirror_bytes(spec: TransitionSpec, capacity: int) -> int:
-    """Return the memory that a mirror needs: rows, priorities, their trees and a flag."""
-    row = row_dtype(spec).itemsize + 8 + 1
-    return spec.num_tasks * (capacity * row + 8 * sum(level_widths(capacity)))

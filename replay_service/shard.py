@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections import deque
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from replay_service.atomic_directory import sha256
 from replay_service.content import ShardContent
+from replay_service.insert_gate import InsertGate
 from replay_service.plan import ReplayPlan
 from replay_service.priority import check_priorities
 from replay_service.row_feed import ShardRows, rows_since
@@ -62,7 +62,7 @@ class Shard:
         self._insert_limit = plan.limiter().allowed_inserts() // plan.num_tasks
         self._learner_steps = 0
         self._lags: deque[int] = deque(maxlen=LAG_WINDOW)
-        self._changed = threading.Condition()
+        self._changed = InsertGate()
         self._is_closed = False
         self._storage = Storage(_shard_directory(index, plan, directory), _layout(index, plan))
         self._content = ShardContent(self._task_id, plan, self._storage)
@@ -96,7 +96,7 @@ class Shard:
         wait = Wait(logger, timeout_s)
         with self._changed:
             while (status := self._admission(chunk, table)) is InsertStatus.WAIT and not wait.is_over:
-                self._changed.wait(wait.remaining_s)
+                self._changed.wait(self._count_after(chunk, table), wait.remaining_s)
             if status is InsertStatus.STORED:
                 self._content.store(table, chunk)
                 self._lags.append(max(self._learner_steps - chunk.weights_version, 0))
@@ -243,16 +243,23 @@ class Shard:
         inserted = int(tables.inserted[table])
         if inserted >= self._plan.steps_per_task or dedup.is_superseded(table, chunk.id):
             return InsertStatus.CLOSED
-        after = min(inserted + len(chunk.transitions.reward), self._plan.steps_per_task)
-        if after <= self._insert_limit or tables.size[table] < self._plan.warmup_steps:
+        if (
+            self._count_after(chunk, table) <= self._insert_limit
+            or tables.size[table] < self._plan.warmup_steps
+        ):
             return InsertStatus.STORED
         return InsertStatus.WAIT
+
+    def _count_after(self, chunk: Chunk, table: int) -> int:
+        """Return what a table will have stored once it has the chunk too: the insert limit that admits it."""
+        inserted = int(self._content.tables.inserted[table])
+        return min(inserted + len(chunk.transitions.reward), self._plan.steps_per_task)
 
     def _set_insert_limit(self, learner_steps: int, insert_limit_per_task: int) -> None:
         self._learner_steps = learner_steps
         if insert_limit_per_task != self._insert_limit:
             self._insert_limit = insert_limit_per_task
-            self._changed.notify_all()
+            self._changed.open(insert_limit_per_task)
 
     def _stats(self) -> ShardStats:
         tables, episodes = self._content.tables, self._content.episodes

@@ -8,7 +8,7 @@ import psutil
 import torch
 
 from learner.config import LearnerConfig
-from learner.replay_mirror import mirror_bytes
+from learner.mirror_size import mirror_bytes
 from stars_dist.config.run_plan import RunPlan
 
 ROOM_FOR_UPDATES = 0.9  # share of a device's free memory that a mirror may take

@@ -85,7 +85,12 @@ def build_learner(
 
     outputs = LoopOutputs(publish, report_all, save)
     period = checkpoint_period_updates(plan)
-    loop = LearnerLoop(learner, source, config.learner, outputs, plan.total_updates, period, update)
+    is_beside = issubclass(
+        source_class, PrefetchSource
+    )  # of a distributed run, which need not be reproducible
+    loop = LearnerLoop(
+        learner, source, config.learner, outputs, plan.total_updates, period, update, is_beside
+    )
     return BuiltLearner(learner, sampler, source, loop)
 
 

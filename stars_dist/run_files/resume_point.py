@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from actors.checkpoint_path import DAMAGED_PREFIX, checkpoint_paths, set_aside
 from learner.checkpoint import CheckpointError, read_checkpoint
+from learner.checkpoint_shapes import check_shapes
 from stars_dist.config.run_plan import RunPlan
 from stars_dist.run_files.directory import RunDirectory
 from stars_dist.run_files.replay_files import prepare_replay
@@ -50,15 +51,17 @@ def check_resumable(run: RunDirectory, plan: RunPlan, recorded_updates: int) -> 
     `recorded_updates` are those that its metrics tell of. Fewer than between two checkpoints may be without one.
 
     Raises:
-        ValueError: it has updates that a checkpoint must hold, and none is whole; nothing was changed.
+        ValueError: it has updates that a checkpoint must hold, and none is whole, or it is of other networks than
+            those of the configuration; nothing was changed.
     """
     faults: list[str] = []
     for path in reversed(checkpoint_paths(run.path)):
         try:
-            read_checkpoint(path)
+            checkpoint = read_checkpoint(path)
         except CheckpointError as error:
             faults.append(str(error).split(";")[0])
         else:
+            check_shapes(checkpoint.learner, plan.config.network, plan.replay.spec)
             return
     faults += [
         f"{path} was found damaged before" for path in sorted(run.checkpoints.glob(f"{DAMAGED_PREFIX}*"))

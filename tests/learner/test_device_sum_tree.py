@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from learner.device_sum_tree import FAN_OUT, DeviceSumTree, level_widths
+from learner.device_sum_tree import DeviceSumTree
+from learner.mirror_size import FAN_OUT, level_widths
 from replay_service.sum_tree import SumTree
 
 CPU = torch.device("cpu")

@@ -7,7 +7,8 @@ import pytest
 import torch
 from scipy import stats
 
-from learner.replay_mirror import ReplayMirror, mirror_bytes
+from learner.mirror_size import mirror_bytes
+from learner.replay_mirror import ReplayMirror
 from replay_service.priority import importance_weights
 from replay_service.shard import Shard
 from replay_service.types import TransitionSpec

@@ -100,3 +100,12 @@ def test_metrics_beyond_a_lost_replay_are_made_again(run: RunDirectory, plan: Ru
     assert start == (run.checkpoint(20), 140, 140)
     assert log[0].endswith("20 updates, limiter at 140 environment steps")
     assert log[1].startswith("not restored: the replay")
+
+
+def test_a_checkpoint_of_other_networks_is_refused_before_anything_is_changed(
+    run: RunDirectory, plan: RunPlan
+) -> None:
+    wider = plan.override(network=plan.config.network.model_copy(update={"actor_hidden": (32, 16)}))
+    with pytest.raises(ValueError, match="of the configured networks, its actor has"):
+        check_resumable(run, wider, 20)
+    check_resumable(run, plan, 20)
