@@ -14,21 +14,15 @@ class CheckSizes(NamedTuple):
     system_options: tuple[str, ...]
 
 
+_SMALL = ("sampling.batch_size_per_task=4", "network.actor_hidden=[32,32]", "network.critic_hidden=[32,32]")
+_SMALL_OPTIONS = tuple(text for assignment in _SMALL for text in ("--set", assignment))
+
 CHECK_SIZES = {
     "cuda": CheckSizes(120.0, 40.0, ("--seconds", "6"), ("--suite", "mt10", "--preset", "stars")),
     "cpu": CheckSizes(
-        240.0,
-        240.0,
-        ("--seconds", "0", "--preset", "small", "--set", "sampling.batch_size_per_task=4"),
-        (
-            "--suite",
-            "mt10",
-            "--preset",
-            "laptop",
-            "--actors",
-            "2",
-            "--set",
-            "replay.warmup_steps_per_task=500",
-        ),
+        300.0,
+        300.0,
+        ("--seconds", "0", *_SMALL_OPTIONS),
+        ("--suite", "mt10", "--actors", "2", "--set", "replay.warmup_steps_per_task=200", *_SMALL_OPTIONS),
     ),
 }
