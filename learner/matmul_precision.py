@@ -30,4 +30,4 @@ def batched_product(x: Tensor, matrices: Tensor, out: Tensor) -> None:
     if _operands is None:
         torch.bmm(x, matrices, out=out)
     else:
-        out.copy_(torch.bmm(x.to(_operands), matrices.to(_operands)))
+        out.copy_(torch.bmm(x.to(_operands), matrices.to(_operands), out_dtype=torch.float32))

@@ -28,7 +28,8 @@ class MirrorFeed:
         # As applied to the mirror.
         self._mirrored_key, self._mirrored = np.zeros(tasks, np.int64), np.zeros(tasks, np.int64)
         self._is_filled = np.zeros(tasks, np.bool_)  # whether the mirror has caught up with the table once
-        self._sampled = np.zeros(tasks, np.int64)  # rows drawn since the shards were told
+        # Rows drawn, by the learner's thread, and those that the shards were told of, by the one that fetches.
+        self._drawn, self._told = np.zeros(tasks, np.int64), np.zeros(tasks, np.int64)
 
     @property
     def num_shards(self) -> int:
@@ -54,16 +55,16 @@ class MirrorFeed:
 
     def note_drawn(self, quota: NDArray[np.int64]) -> None:
         """Count a batch, for the shards' own counters."""
-        self._sampled += quota
+        self._drawn += quota
 
     def fetch(self, learner_steps: int) -> list[ShardRows]:
         """Ask all shards for what the mirror has not; tell them what was drawn."""
-        sampled = self._sampled.copy()
+        sampled = self._drawn - self._told
         arguments = (self._first_key, self._count, sampled, ROWS_PER_FETCH, learner_steps)
         answers = self._sampler.fetch_rows(*arguments)
         for answer in answers:
             task = answer.task_id
-            self._sampled[task] -= sampled[task]
+            self._told[task] += sampled[task]
             self._first_key[task], self._count[task] = answer.first_key, answer.end
             self._inserted[task] = answer.stats.inserted - (answer.newest - answer.end)
         return answers
