@@ -22,7 +22,7 @@ CHECK_SIZES = {
     "cpu": CheckSizes(
         300.0,
         300.0,
-        ("--seconds", "0", *_SMALL_OPTIONS),
+        ("--seconds", "0", "--threads", "1", *_SMALL_OPTIONS),
         ("--suite", "mt10", "--actors", "2", "--set", "replay.warmup_steps_per_task=200", *_SMALL_OPTIONS),
     ),
 }
