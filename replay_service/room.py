@@ -38,7 +38,10 @@ def check_room(directory: Path, plan: ReplayPlan) -> None:
         return
     place = next(path for path in (directory, *directory.absolute().parents) if path.exists())
     taken = sum(path.stat().st_blocks * 512 for path in directory.glob("shard-*/*.npy"))
-    needed, free = mapped_bytes(plan) - taken, shutil.disk_usage(place).free
+    roundings = (
+        plan.num_shards * _FILES_OF_A_SHARD * _OF_A_FILE
+    )  # which files that are there may not have needed
+    needed, free = mapped_bytes(plan) - roundings - taken, shutil.disk_usage(place).free
     if needed > free:
         raise ValueError(
             f"replay files must fit on the disk, got {needed / 1e9:.2g} GB for {plan.num_shards} shards in "
