@@ -57,3 +57,10 @@ def row_places(task_id: Tensor, num_tasks: int, rows_per_task: int) -> RowPlaces
     offsets = torch.arange(rows_per_task, device=task_id.device)
     source = (starts[:, None] + offsets).clamp(max=len(task_id) - 1).flatten()
     return RowPlaces(source, place, num_tasks, rows_per_task)
+
+
+def static_groups(task_id: Tensor, num_tasks: int, rows_per_task: int) -> tuple[int, ...] | RowPlaces:
+    """Return the groups of a batch in which no task has more rows: places, or even groups where all are full."""
+    if len(task_id) == num_tasks * rows_per_task:
+        return (rows_per_task,) * num_tasks
+    return row_places(task_id, num_tasks, rows_per_task)

@@ -17,6 +17,7 @@ from learner.contrastive import Triplets, contrastive_objective
 from learner.diagnostics import ActorDiagnostics, CriticDiagnostics, UpdateResult
 from learner.extreme_loss import ExtremeLossRule, Verdict, draw_interpolation, reset_mix
 from learner.finite_guard import FiniteGuard
+from learner.grouped_linear import GroupSizes
 from learner.network_config import NetworkConfig
 from learner.networks import (
     ComposedWeights,
@@ -30,7 +31,7 @@ from learner.observation_norm import ObservationNorm
 from learner.optimizers import anneal, network_adam, place_on_device, temperature_adam
 from learner.random_state import restore_generator
 from learner.reward_scale import RewardScale
-from learner.row_places import RowPlaces, row_places
+from learner.row_places import RowPlaces, static_groups
 from learner.squashed_gaussian import action_components, action_mask, sample_action, target_entropy
 from learner.update_mode import EAGER, UpdateMode
 from replay_service.types import TransitionSpec
@@ -160,24 +161,28 @@ class SacLearner:
         """Return the networks' inputs at obs and at next_obs, after taking obs into the running statistics."""
         if self.observation_norm is not None:
             self.observation_norm.observe(batch.obs)
-        rows, places = self.mode.rows_per_task, None
+        rows, groups = self.mode.rows_per_task, None
         if rows is not None:
-            places = row_places(batch.task_id, self.spec.num_tasks, rows)
+            groups = static_groups(batch.task_id, self.spec.num_tasks, rows)
         return (
-            self.network_input(batch.obs, batch, places),
-            self.network_input(batch.next_obs, batch, places),
+            self.network_input(batch.obs, batch, groups),
+            self.network_input(batch.next_obs, batch, groups),
         )
 
-    def network_input(self, obs: Tensor, batch: TensorBatch, places: RowPlaces | None = None) -> NetworkInput:
-        """Return what the networks read at observations f32[B, O] of the batch's tasks."""
+    def network_input(
+        self, obs: Tensor, batch: TensorBatch, groups: GroupSizes | None = None
+    ) -> NetworkInput:
+        """Return what the networks read at observations f32[B, O] of the batch's tasks, in its own groups or others."""
         norm = self.observation_norm
         normalized = obs if norm is None else norm(obs)
         shared = normalized if self._normalizes_trunk else obs
-        groups = places or batch.group_sizes
-        assert not isinstance(groups, Tensor), "a batch whose groups the host does not know needs places"
-        inputs = NetworkInput(shared, normalized, batch.task_id, groups)
+        sizes = batch.group_sizes if groups is None else groups
+        assert not isinstance(sizes, Tensor), "a batch whose groups the host does not know needs static ones"
+        inputs = NetworkInput(shared, normalized, batch.task_id, sizes)
         # Where every layer has a matrix for each task all is computed at the places; else a head alone goes there.
-        return inputs.spread(places) if places and self.actor.mix is not None else inputs
+        if isinstance(sizes, RowPlaces) and self.actor.mix is not None:
+            return inputs.spread(sizes)
+        return inputs
 
     @torch.no_grad()
     def _critic_target(

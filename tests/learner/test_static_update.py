@@ -21,7 +21,13 @@ from replay_service.task_priority import task_probability, task_quotas
 from tests.learner.conftest import VARIANTS, method_config
 
 MODE = UpdateMode(rows_per_task=16, inner_multiple=8)
-QUOTAS = {"ragged": (3, 1, 4), "even": (5, 5, 5), "an empty task": (7, 0, 9), "a full one": (16, 2, 2)}
+QUOTAS = {
+    "ragged": (3, 1, 4),
+    "even": (5, 5, 5),
+    "an empty task": (7, 0, 9),
+    "a full one": (16, 2, 2),
+    "all full": (16, 16, 16),
+}
 SAC = SacConfig(learning_rate_end_factor=0.1)
 _aten: Any = torch.ops.aten
 HOST_READS = {_aten._local_scalar_dense, _aten.nonzero, _aten.masked_select, _aten.item, _aten.unique_dim}
