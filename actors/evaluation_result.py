@@ -11,7 +11,7 @@ import numpy as np
 class EpisodeResult(NamedTuple):
     """One episode of an evaluation."""
 
-    success: bool
+    success: bool | None  # None: the environment has no success flag
     return_: float
     failure: str | None = None  # why it did not end as it should; a failed episode is no success
 
@@ -27,14 +27,18 @@ class TaskEvaluation(NamedTuple):
     failed: int = (
         0  # episodes in which the environment raised, gave NaN or hung, and those that were given up
     )
+    has_success_flag: bool = True  # whether the environment says what success is; without, only returns count
 
     @classmethod
     def of(cls, name: str, episodes: Sequence[EpisodeResult]) -> TaskEvaluation:
         """Sum up a task's episodes."""
-        successes, n = sum(episode.success for episode in episodes), len(episodes)
+        successes, n = sum(episode.success is True for episode in episodes), len(episodes)
         returns = [episode.return_ for episode in episodes if episode.failure is None]
         mean_return = float(np.mean(returns)) if returns else 0.0
-        return cls(name, successes / n, n, wilson_interval(successes, n), mean_return, n - len(returns))
+        told = [episode.success is not None for episode in episodes if episode.failure is None]
+        has_flag = any(told) or not told
+        interval = wilson_interval(successes, n)
+        return cls(name, successes / n, n, interval, mean_return, n - len(returns), has_flag)
 
 
 class EvaluationResult(NamedTuple):
@@ -51,6 +55,16 @@ class EvaluationResult(NamedTuple):
     def mean_success(self) -> float:
         """Mean of the tasks' success rates."""
         return float(np.mean(self._success_rates))
+
+    @property
+    def mean_return(self) -> float:
+        """Mean of the tasks' mean returns."""
+        return float(np.mean([task.mean_return for task in self.tasks]))
+
+    @property
+    def has_success_flag(self) -> bool:
+        """Whether any task says what success is; otherwise the return is what counts."""
+        return any(task.has_success_flag for task in self.tasks)
 
     @property
     def std_across_tasks(self) -> float:

@@ -87,7 +87,8 @@ def run_episode(act: Act, env: GoalEnvironment, number: int) -> EpisodeResult:
     or gives NaN ends it as failed; one without a success flag never succeeds. One that hangs hangs its caller: only
     another process can end it.
     """
-    return_, success = 0.0, False
+    return_: float = 0.0
+    success: bool | None = None  # until the environment gives a flag
     try:
         obs, _ = env.reset(options={"goal": number % len(env.goals)})
         terminated = truncated = False
@@ -95,7 +96,8 @@ def run_episode(act: Act, env: GoalEnvironment, number: int) -> EpisodeResult:
             obs, reward, terminated, truncated, info = env.step(act(obs))
             check_finite(obs, reward)
             return_ += reward
-            success = success or info.get("success", 0.0) > 0.0
+            if (flag := info.get("success")) is not None:
+                success = bool(success) or flag > 0.0
     except Exception as error:  # whatever a simulation raises, the evaluation goes on
         return EpisodeResult(False, return_, f"{type(error).__name__}: {error}".splitlines()[0])
     return EpisodeResult(success, return_)

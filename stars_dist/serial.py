@@ -162,6 +162,9 @@ def train_serially(
         with closing(SerialRun(run, plan, monitor, start.checkpoint)) as serial:
             console.phase("training in one process")
             serial.train(interruption)
+            console.line(
+                f"{monitor.env_steps:,} environment steps, {monitor.learner_steps:,} updates; {monitor.pace()}"
+            )
             console.phase(f"evaluating all {plan.num_tasks} tasks")
             with interruption.raising():
                 result = serial.evaluate(plan.config.evaluation.final_episodes_per_task)

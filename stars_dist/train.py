@@ -101,7 +101,7 @@ def _train(run: RunDirectory, plan: RunPlan, begin: Begin) -> None:
             raise typer.Exit(EXIT_INTERRUPTED) from None
         finally:
             console.close()
-        _conclude(run, console, result, interruption)
+        _conclude(run, plan, console, result, interruption)
 
 
 def _load_and_train(
@@ -151,12 +151,12 @@ def _introduce(run: RunDirectory, plan: RunPlan) -> Console:
 
 
 def _conclude(
-    run: RunDirectory, console: Console, result: EvaluationResult, interruption: Interruption
+    run: RunDirectory, plan: RunPlan, console: Console, result: EvaluationResult, interruption: Interruption
 ) -> None:
-    from stars_dist.monitor.evaluation_metrics import evaluation_table
+    from stars_dist.report.closing import closing_words
     from stars_dist.report.run_curve import draw_run_curve
 
-    console.line(f"\n{evaluation_table(result)}\n")
+    console.line(f"\n{closing_words(run, plan.suite, result)}\n")
     text = json.dumps(result.to_json(), indent=2) + "\n"
     _when_there_is_room(run, console, interruption, lambda: write_text(run.evaluation_file, text))
     _when_there_is_room(run, console, interruption, lambda: console.line(f"picture:   {draw_run_curve(run)}"))

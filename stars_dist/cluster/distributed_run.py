@@ -132,9 +132,8 @@ def _train(
 
 
 def _summary(plan: RunPlan, monitor: RunMonitor) -> str:
-    shares = ", ".join(f"{name} {share:.0%}" for name, share in monitor.actor_shares().items())
     return (
         f"{monitor.env_steps:,} environment steps, {monitor.learner_steps:,} updates "
         f"(expected {plan.replay.updates_due(monitor.env_steps):,.0f}); "
-        f"an actor's time: {shares}; peak memory {monitor.peak_memory_gib:.1f} GiB"
+        f"{monitor.pace()}; peak memory {monitor.peak_memory_gib:.1f} GiB"
     )

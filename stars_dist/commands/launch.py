@@ -14,6 +14,7 @@ from stars_dist.errors import checking_input
 
 if TYPE_CHECKING:
     from stars_dist.config.merge import Flags, ResolvedRun
+    from stars_dist.config.run_plan import RunPlan
     from stars_dist.run_files.directory import RunDirectory
 
 
@@ -24,6 +25,13 @@ class Device(StrEnum):
     CPU = "cpu"
     CUDA = "cuda"
 
+
+SMALL_PRESETS = frozenset({"laptop", "small"})  # made for a machine without a GPU
+WORTH_TIMING_UPDATES = 5_000
+WORTH_SAYING_S = 3_600.0
+INSTEAD = (
+    "stars-dist launch --suite starter --preset laptop --steps 140000 --set replay.samples_per_insert=32"
+)
 
 # The options in the order of `launch --help`. Numbers arrive as text: the configuration checks them and names rule,
 # value and remedy.
@@ -97,6 +105,7 @@ def launch(
     if dry_run:
         _show(resolved, run.path)
         return
+    _say_how_long(resolved.plan, preset)
     from stars_dist.train import start_new
 
     start_new(run, resolved, label)
@@ -112,6 +121,25 @@ def _check(
         resolved = resolve(command_layers(presets, assignments, flags))
         run = RunDirectory.unused(_path(run_dir), resolved.plan.config, label)
     return resolved, run
+
+
+def _say_how_long(plan: RunPlan, presets: Sequence[str]) -> None:
+    """Say how long a run made for a GPU takes without one, before it starts, and what to type instead."""
+    if set(presets) & SMALL_PRESETS or plan.total_updates < WORTH_TIMING_UPDATES:
+        return
+    from stars_dist.build.update_time import computes_on_cpu, seconds_per_update
+    from stars_dist.monitor.pace import duration_words
+
+    with checking_input():
+        if not computes_on_cpu(plan):
+            return
+    seconds = seconds_per_update(plan)
+    whole_s = seconds * plan.total_updates
+    if whole_s >= WORTH_SAYING_S:
+        print(
+            f"without a GPU this takes about {duration_words(whole_s)}: {plan.total_updates:,} updates of "
+            f"{seconds:.2g} s each. Four tasks in less than an hour instead: {INSTEAD}"
+        )
 
 
 def _path(run_dir: str | None) -> Path | None:

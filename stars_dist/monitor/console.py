@@ -1,4 +1,4 @@
-"""The console: progress for a person, one line where the output is a terminal, plain lines where it is not."""
+"""The console: progress for a person, redrawn in place on a terminal, plain lines where the output is none."""
 
 from __future__ import annotations
 
@@ -10,24 +10,30 @@ import threading
 import time
 from typing import TextIO
 
+from stars_dist.monitor.pace import duration_words
+from stars_dist.monitor.progress import Progress, fitting, status_parts
+
 LINE_EVERY_S = 5.0
+LONGEST_LINE_EVERY_S = 60.0  # of a long run, whose log would have a line every five seconds for days
 REPAINT_EVERY_S = 0.5
 
 
 class Console:
     """Prints what the program is doing, and again at least every few seconds, so that silence means a fault.
 
-    `phase` names what is in progress; `progress` replaces its detail. A thread repeats the newest of both. What cannot
-    be written, to a closed pipe or a full disk, is lost and nothing else.
+    `phase` names what is in progress; `progress` replaces its detail. A thread repeats the newest of both: in place on
+    a terminal, as lines where the output is none, or is to have no colours (NO_COLOR, a dumb terminal). What
+    cannot be written, to a closed pipe or a full disk, is lost and nothing else.
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stdout  # None where the program has no output
-        self._is_terminal = self._stream is not None and self._stream.isatty()
+        self._is_terminal = _can_repaint(self._stream)
+        self._has_width = self._stream is not None and self._stream.isatty()
         self._started = time.monotonic()
         self._last_line = self._started
-        self._detail: str | None = None
-        self._painted = False
+        self._detail: str | Progress | None = None
+        self._painted_lines = 0
         self._lock = threading.Lock()
         self._closed = threading.Event()
         threading.Thread(target=self._repeat, name="console", daemon=True).start()
@@ -54,10 +60,10 @@ class Console:
             self._detail = text
             self._print(f"{self._clock()} {text}")
 
-    def progress(self, text: str) -> None:
+    def progress(self, detail: str | Progress) -> None:
         """Replace the detail of the phase in progress; it is shown at the next repetition."""
         with self._lock:
-            self._detail = text
+            self._detail = detail
 
     def close(self) -> None:
         """End the repetition and wipe its line."""
@@ -72,9 +78,27 @@ class Console:
                 if self._detail is None:
                     continue
                 if self._is_terminal:
-                    self._paint(f"{self._clock()} {self._detail}")
-                elif time.monotonic() - self._last_line >= LINE_EVERY_S:
-                    self._print(f"{self._clock()} {self._detail}")
+                    self._paint(self._picture(self._detail))
+                elif time.monotonic() - self._last_line >= self._line_every_s:
+                    self._print(self._plain(self._detail))
+
+    @property
+    def _line_every_s(self) -> float:
+        return min(max(LINE_EVERY_S, self.elapsed_s / 60), LONGEST_LINE_EVERY_S)
+
+    def _picture(self, detail: str | Progress) -> str:
+        columns, rows = shutil.get_terminal_size()
+        if isinstance(detail, str):
+            return f"{self._clock()} {detail}"[: columns - 1]
+        from stars_dist.monitor.live_view import live_view  # rich takes a tenth of a second
+
+        return live_view(detail, f"{duration_words(self.elapsed_s)} so far", columns, rows)
+
+    def _plain(self, detail: str | Progress) -> str:
+        width = shutil.get_terminal_size().columns if self._has_width else None
+        parts = [detail] if isinstance(detail, str) else status_parts(detail)
+        clock = self._clock()
+        return f"{clock} {fitting(parts, None if width is None else width - len(clock) - 1)}"
 
     def _clock(self) -> str:
         return f"[{self.elapsed_s:6.1f} s]"
@@ -85,17 +109,31 @@ class Console:
         self._last_line = time.monotonic()
 
     def _paint(self, text: str) -> None:
-        self._wipe()
-        self._write(text[: shutil.get_terminal_size().columns - 1])
-        self._painted = True
+        """Draw over what was drawn before, in one write, so that nothing flickers."""
+        self._write(f"{self._wiping()}{text}")
+        self._painted_lines = text.count("\n") + 1
 
     def _wipe(self) -> None:
-        if self._painted:
-            self._write("\r\x1b[2K")
-            self._painted = False
+        if self._painted_lines:
+            self._write(self._wiping())
+            self._painted_lines = 0
+
+    def _wiping(self) -> str:
+        """Return what moves to the start of the newest drawing and clears all from there."""
+        if not self._painted_lines:
+            return ""
+        up = self._painted_lines - 1
+        return ("\r" + f"\x1b[{up}A" * bool(up)) + "\x1b[J"
 
     def _write(self, text: str) -> None:
         _write(self._stream, text)
+
+
+def _can_repaint(stream: TextIO | None) -> bool:
+    """Tell whether a stream is a terminal that can be drawn on, with characters for bars, and may have colours."""
+    if stream is None or not stream.isatty() or os.environ.get("NO_COLOR"):
+        return False
+    return os.environ.get("TERM") != "dumb" and "utf" in (stream.encoding or "").lower()
 
 
 def _write(stream: TextIO | None, text: str) -> None:

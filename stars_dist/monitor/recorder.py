@@ -17,8 +17,9 @@ class Recorder:
 
     def __init__(self, run: RunDirectory, tell: Callable[[str], None], resume_at: int | None = None) -> None:
         """`tell` takes the lines about a full disk, which pauses both files and breaks none."""
-        elapsed_s = cut_metrics(run.metrics_file, resume_at)
-        self._started = time.monotonic() - elapsed_s
+        self.run = run
+        self._elapsed_before_s = cut_metrics(run.metrics_file, resume_at)
+        self._started = time.monotonic()
         self._metrics = MetricsFile(run.metrics_file, DiskPause("metrics", run.path, tell))
         purge_step = None if resume_at is None else resume_at + 1
         self._events = EventsFile(run.path, purge_step, DiskPause("TensorBoard's events", run.path, tell))
@@ -26,6 +27,11 @@ class Recorder:
     @property
     def wall_time_s(self) -> float:
         """Seconds of training, the runs before a resume included."""
+        return self._elapsed_before_s + self.seconds_of_this_start
+
+    @property
+    def seconds_of_this_start(self) -> float:
+        """Seconds since this program has begun to record."""
         return time.monotonic() - self._started
 
     def write(self, env_steps: int, learner_steps: int, values: Mapping[str, float]) -> None:

@@ -27,25 +27,34 @@ def mean_success(stats: Sequence[ShardStats]) -> float:
     return _mean(np.concatenate([shard.success_rate for shard in stats]))
 
 
-def success_words(stats: Sequence[ShardStats]) -> str:
-    """Say the mean success for a line of progress."""
-    success = mean_success(stats)
-    return "no success known yet" if np.isnan(success) else f"success {success:.2f}"
-
-
 def success_by_task(stats: Sequence[ShardStats]) -> NDArray[np.float64]:
     """Gather the success over the newest training episodes of each task, f64[T]; nan where none has a flag."""
-    success = np.full(sum(len(shard.task_id) for shard in stats), np.nan)
+    return _by_task(stats, "success_rate")
+
+
+def return_by_task(stats: Sequence[ShardStats]) -> NDArray[np.float64]:
+    """Gather the mean return over the same episodes, f64[T]; nan before the first."""
+    return _by_task(stats, "mean_return")
+
+
+def _by_task(stats: Sequence[ShardStats], column: str) -> NDArray[np.float64]:
+    values = np.full(1 + max(int(shard.task_id.max()) for shard in stats), np.nan)
     for shard in stats:
-        success[shard.task_id] = shard.success_rate
-    return success
+        values[shard.task_id] = getattr(shard, column)
+    return values
+
+
+def policy_lag(stats: Sequence[ShardStats]) -> tuple[float, float]:
+    """Average and bound the learner steps that the policy behind the latest chunks was behind; 0 before the first."""
+    mean = _mean(np.array([shard.policy_lag_mean for shard in stats]), empty=0.0)
+    return mean, float(max(shard.policy_lag_max for shard in stats))
 
 
 def replay_metrics(stats: Sequence[ShardStats], task_names: Sequence[str]) -> Values:
     """Compute values by their metric names; what a task does not have yet (an episode, a draw) is nan or absent."""
     values: Values = {
-        "perf/policy_lag_mean": _mean(np.array([shard.policy_lag_mean for shard in stats]), empty=0.0),
-        "perf/policy_lag_max": float(max(shard.policy_lag_max for shard in stats)),
+        "perf/policy_lag_mean": policy_lag(stats)[0],
+        "perf/policy_lag_max": policy_lag(stats)[1],
         "replay/stale_updates": float(sum(shard.stale_updates for shard in stats)),
         "replay/duplicate_chunks": float(sum(shard.duplicate_chunks for shard in stats)),
     }

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections import Counter, deque
+from collections import Counter
+from pathlib import Path
 
 import numpy as np
 
+from actors.checkpoint_path import checkpoint_paths
 from actors.evaluation_result import EvaluationResult
 from actors.sync import ActorStats
 from learner.loop import LearnerReport
@@ -14,13 +16,14 @@ from replay_service.types import ShardStats
 from stars_dist.config.run_plan import RunPlan
 from stars_dist.monitor import replay_metrics
 from stars_dist.monitor.console import Console
-from stars_dist.monitor.evaluation_metrics import evaluation_metrics
+from stars_dist.monitor.evaluation_metrics import evaluation_metrics, evaluation_words
 from stars_dist.monitor.health import Health
 from stars_dist.monitor.memory import process_tree_gib
+from stars_dist.monitor.pace import Pace, duration_words, pace_words
+from stars_dist.monitor.progress import Progress, TaskProgress
 from stars_dist.monitor.recorder import Recorder
 
 RECORD_PERIOD_S = 5.0
-RATE_RECORDS = 7  # records that env_steps_per_s is taken over: steps arrive in whole chunks of every task
 
 
 class RunMonitor:
@@ -36,9 +39,13 @@ class RunMonitor:
         self._shards: dict[int, ShardStats] = {}
         self._restarts: Counter[str] = Counter()
         self._recorded_at = time.monotonic()
-        self._recent: deque[tuple[float, int]] = deque(maxlen=RATE_RECORDS)  # time and steps of records
-        self._steps_per_s = 0.0
-        self._updates_per_s = 0.0
+        self._pace = Pace(plan.total_updates)
+        self._memory_gib = float("nan")
+        self._learner_waits: list[float] = []  # shares of the time of each report
+        self._quota = np.full(plan.num_tasks, np.nan)  # f64[T], rows of the newest batch
+        self._evaluation: str | None = None
+        self._warning: str | None = None
+        self._checkpoint: tuple[Path, float] | None = None  # the newest, and when it was seen
         self._all_tasks_have_data = False
 
     @property
@@ -65,19 +72,25 @@ class RunMonitor:
     def record_learner(self, learner_steps: int, reports: tuple[LearnerReport, ...]) -> None:
         """Keep the learner's clock and write its reports."""
         self.learner_steps = learner_steps
+        self._pace.record(self.env_steps, learner_steps)
         for report in reports:
-            self._updates_per_s = report.values.get("perf/updates_per_s", 0.0)
+            self._learner_waits.append(report.values.get("perf/learner_wait_frac", float("nan")))
+            self._quota = np.array(
+                [report.values.get(f"sampling/quota/{name}", np.nan) for name in self._plan.suite.task_names]
+            )
             self._recorder.write(report.env_steps, report.learner_steps, report.values)
             self._health.record_learner(report.values)
 
     def record_evaluation(self, result: EvaluationResult) -> None:
         """Write and log an evaluation."""
         self._recorder.write(result.env_steps, result.learner_steps, evaluation_metrics(result))
-        self._health.record_evaluation(np.array([task.success_rate for task in result.tasks]))
-        self.log(
-            f"evaluation at {result.env_steps:,} steps: mean success {result.mean_success:.2f}, "
-            f"worst 5 {result.worst_5_mean:.2f}, std across tasks {result.std_across_tasks:.2f}"
+        known = [task.success_rate if task.has_success_flag else np.nan for task in result.tasks]
+        self._health.record_evaluation(np.array(known))
+        score = (
+            f"{result.mean_success:.2f}" if result.has_success_flag else f"return {result.mean_return:.1f}"
         )
+        self._evaluation = f"{score} evaluated at {result.env_steps:,} steps"
+        self.log(f"evaluation at {result.env_steps:,} steps: {evaluation_words(result)}")
 
     def count_restart(self, kind: str) -> None:
         """Count a restarted process; `kind` is actor, shard or learner."""
@@ -91,35 +104,38 @@ class RunMonitor:
 
     def show_progress(self) -> None:
         """Refresh the console."""
-        self._console.progress(self._progress())
+        if self._all_tasks_have_data:
+            self._console.progress(self._progress())
+            return
+        self._console.progress(
+            f"starting: actors {self.actors_alive}/{self._plan.num_actors} ready, "
+            f"{self._tasks_with_data}/{self._plan.num_tasks} tasks have transitions"
+        )
 
     def write_metrics(self) -> None:
         """Write the newest of everything, and new warnings; nothing until every shard has reported."""
         if len(self._shards) < self._plan.replay.num_shards:
             return
-        now, steps = time.monotonic(), self.env_steps
-        self._recorded_at = now
-        self._recent.append((now, steps))
-        first_time, first_steps = self._recent[0]
-        self._steps_per_s = (steps - first_steps) / max(now - first_time, 1e-9)
+        self._recorded_at, steps = time.monotonic(), self.env_steps
+        self._pace.record(steps, self.learner_steps)
+        self._look_for_checkpoint()
         shards = list(self._shards.values())
         values = replay_metrics.replay_metrics(shards, self._plan.suite.task_names) | self._perf()
         self._health.record_training(replay_metrics.success_by_task(shards))
         self._recorder.write(steps, self.learner_steps, values | self._health.metrics())
         if self.learner_steps:
             for warning in self._health.warnings(steps):
+                self._warning = f"{warning} (at {steps:,} steps)"
                 self.log(f"warning: {warning}")
 
     def _perf(self) -> dict[str, float]:
-        memory = process_tree_gib()
-        self.peak_memory_gib = max(self.peak_memory_gib, memory)
+        self._memory_gib = process_tree_gib()
+        self.peak_memory_gib = max(self.peak_memory_gib, self._memory_gib)
         values = {
-            "perf/env_steps_per_s": self._steps_per_s,
+            "perf/env_steps_per_s": self._pace.env_steps_per_s,
             "perf/actors_alive": float(self.actors_alive),
-            "perf/memory_gib": memory,
-            "perf/samples_per_insert": self._plan.replay.measured_samples_per_insert(
-                self.env_steps, self.learner_steps
-            ),
+            "perf/memory_gib": self._memory_gib,
+            "perf/samples_per_insert": self._samples_per_insert,
         }
         values |= {f"perf/restarts/{kind}": float(count) for kind, count in self._restarts.items()}
         return values | {f"perf/actor/{name}": share for name, share in self.actor_shares().items()}
@@ -131,25 +147,62 @@ class RunMonitor:
             {name: float(np.mean([share[name] for share in shares])) for name in shares[0]} if shares else {}
         )
 
+    def pace(self) -> str:
+        """Say who set the pace, in words."""
+        shares = self.actor_shares()
+        if self._plan.config.serial:
+            work_s = sum(stats.environment_s + stats.policy_s for stats in self._actors.values())
+            share = min(1.0, work_s / max(self._recorder.seconds_of_this_start, 1e-9))
+            return f"environments and their policy took {share:.0%} of the time, updates and evaluations the rest"
+        waits = self._learner_waits[1:] or self._learner_waits  # the first report holds the warm-up
+        if not shares or not waits:
+            return "too short to say who set the pace"
+        return pace_words(shares["waiting"], float(np.nanmean(waits)))
+
     @property
     def _tasks_with_data(self) -> int:
         return replay_metrics.tasks_with_data(list(self._shards.values()))
 
-    def _progress(self) -> str:
-        actors = f"actors {self.actors_alive}/{self._plan.num_actors}"
-        if not self._all_tasks_have_data:
-            return f"starting: {actors} ready, {self._tasks_with_data}/{self._plan.num_tasks} tasks have transitions"
-        steps, total = self.env_steps, self._plan.total_steps
-        phase = "training" if self.learner_steps else "warming up"
-        success = replay_metrics.success_words(list(self._shards.values()))
-        return (
-            f"{phase} {steps:,}/{total:,} steps ({100 * steps // total} %), {self._steps_per_s:.0f} steps/s, "
-            f"{self._updates_per_s:.1f} updates/s, update {self.learner_steps:,}/{self._plan.total_updates:,}, "
-            f"{success}, {actors}{self._time_left(steps)}"
+    @property
+    def _samples_per_insert(self) -> float:
+        return self._plan.replay.measured_samples_per_insert(self.env_steps, self.learner_steps)
+
+    def _look_for_checkpoint(self) -> None:
+        newest = checkpoint_paths(self._recorder.run.path)[-1:]
+        if newest and (self._checkpoint is None or self._checkpoint[0] != newest[0]):
+            self._checkpoint = newest[0], time.monotonic()
+
+    def _progress(self) -> Progress:
+        shards, plan, pace = list(self._shards.values()), self._plan, self._pace
+        success, returns = replay_metrics.success_by_task(shards), replay_metrics.return_by_task(shards)
+        columns = zip(
+            plan.suite.task_names, success.tolist(), returns.tolist(), self._quota.tolist(), strict=True
+        )
+        return Progress(
+            phase="training" if self.learner_steps else "warming up",
+            env_steps=self.env_steps,
+            total_steps=plan.total_steps,
+            learner_steps=self.learner_steps,
+            total_updates=plan.total_updates,
+            env_steps_per_s=pace.env_steps_per_s,
+            updates_per_s=pace.updates_per_s,
+            seconds_left=pace.seconds_left,
+            actors_alive=self.actors_alive,
+            num_actors=plan.num_actors,
+            actor_wait=self.actor_shares().get("waiting", float("nan")),
+            learner_wait=self._learner_waits[-1] if self._learner_waits else float("nan"),
+            samples_per_insert=self._samples_per_insert,
+            planned_samples_per_insert=plan.replay.samples_per_insert,
+            policy_lag=replay_metrics.policy_lag(shards),
+            memory_gib=self._memory_gib,
+            tasks=tuple(TaskProgress(*column) for column in columns),
+            evaluation=self._evaluation,
+            checkpoint=self._checkpoint_words(),
+            warning=self._warning,
         )
 
-    def _time_left(self, steps: int) -> str:
-        if not self.learner_steps or self._steps_per_s <= 0:
-            return ""
-        seconds = max(0, self._plan.total_steps - steps) / self._steps_per_s
-        return f", about {seconds / 60:.0f} min left" if seconds >= 90 else f", about {seconds:.0f} s left"
+    def _checkpoint_words(self) -> str | None:
+        if self._checkpoint is None:
+            return None
+        path, seen_at = self._checkpoint
+        return f"checkpoint {path.name}, {duration_words(time.monotonic() - seen_at)} ago"

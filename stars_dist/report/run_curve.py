@@ -13,14 +13,15 @@ from replay_service.atomic_file import atomic_file
 from stars_dist.monitor.metrics import read_metrics
 from stars_dist.run_files.directory import RunDirectory
 
-ROLLOUT, EVALUATION = "rollout/success/", "eval/success/"
+SUCCESS = "rollout/success/", "eval/success/"
+RETURN = "rollout/return/", "eval/return/"  # where no task has a success flag
 
 
 class Series(NamedTuple):
-    """Success rates of all tasks at N moments; nan where a task has no episode yet."""
+    """Success rates or returns of all tasks at N moments; nan where a task has no episode yet."""
 
     minutes: NDArray[np.float64]  # f64[N], wall clock since the start of training
-    success: dict[str, NDArray[np.float64]]  # task -> f64[N]
+    values: dict[str, NDArray[np.float64]]  # task -> f64[N]
 
 
 def draw_run_curve(run: RunDirectory) -> Path:
@@ -28,20 +29,23 @@ def draw_run_curve(run: RunDirectory) -> Path:
     from matplotlib.figure import Figure
 
     lines = list(read_metrics(run.metrics_file))
-    rollouts, evaluations = read_series(lines, ROLLOUT), read_series(lines, EVALUATION)
+    has_success = any(name.startswith(SUCCESS) for line in lines for name in line)
+    rollouts, evaluations = (read_series(lines, name) for name in (SUCCESS if has_success else RETURN))
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.add_subplot()
-    for colour, task in enumerate(rollouts.success | evaluations.success):
+    for colour, task in enumerate(rollouts.values | evaluations.values):
         color = f"C{colour % 10}"
-        if task in rollouts.success:
-            axes.plot(rollouts.minutes, rollouts.success[task], color=color, linewidth=0.8, alpha=0.4)
-        if task in evaluations.success:
-            axes.plot(evaluations.minutes, evaluations.success[task], "o-", color=color, label=task)
-    if evaluations.success:
-        mean = np.mean(list(evaluations.success.values()), axis=0)
+        if task in rollouts.values:
+            axes.plot(rollouts.minutes, rollouts.values[task], color=color, linewidth=0.8, alpha=0.4)
+        if task in evaluations.values:
+            axes.plot(evaluations.minutes, evaluations.values[task], "o-", color=color, label=task)
+    if evaluations.values:
+        mean = np.mean(list(evaluations.values.values()), axis=0)
         axes.plot(evaluations.minutes, mean, "k-", linewidth=2, label="mean of the tasks")
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=8)
-    axes.set(xlabel="minutes of wall clock", ylabel="success rate", ylim=(-0.03, 1.03))
+    axes.set(xlabel="minutes of wall clock", ylabel="success rate" if has_success else "return")
+    if has_success:
+        axes.set_ylim(-0.03, 1.03)
     axes.set_title("evaluations (dots, mode action) over rollouts (faint, newest episodes)", fontsize=9)
     axes.grid(alpha=0.3)
     with atomic_file(run.curve_file) as file:
@@ -51,14 +55,10 @@ def draw_run_curve(run: RunDirectory) -> Path:
 
 def read_series(lines: Iterable[Mapping[str, float]], prefix: str) -> Series:
     """Collect the metrics whose names begin with a prefix, by what follows it."""
-    moments = [
-        (
-            line["wall_time_s"] / 60,
-            {k.removeprefix(prefix): v for k, v in line.items() if k.startswith(prefix)},
-        )
-        for line in lines
-    ]
-    moments = [(minutes, values) for minutes, values in moments if values]
-    tasks = dict.fromkeys(task for _, values in moments for task in values)
-    success = {task: np.array([values.get(task, np.nan) for _, values in moments]) for task in tasks}
-    return Series(np.array([minutes for minutes, _ in moments]), success)
+    moments = []
+    for line in lines:
+        if found := {name.removeprefix(prefix): v for name, v in line.items() if name.startswith(prefix)}:
+            moments.append((line["wall_time_s"] / 60, found))
+    tasks = dict.fromkeys(task for _, found in moments for task in found)
+    values = {task: np.array([found.get(task, np.nan) for _, found in moments]) for task in tasks}
+    return Series(np.array([minutes for minutes, _ in moments]), values)

@@ -8,7 +8,7 @@ from replay_service.config import ReplayConfig, SamplingConfig
 from replay_service.plan import ReplayPlan
 from replay_service.shard import Shard
 from replay_service.types import Chunk, ChunkId, EpisodeEnd, TransitionBatch, TransitionSpec
-from stars_dist.monitor.replay_metrics import replay_metrics, success_words
+from stars_dist.monitor.replay_metrics import policy_lag, replay_metrics, return_by_task, success_by_task
 
 NAMES = ["reach", "push", "pull"]
 PLAN = ReplayPlan(
@@ -73,9 +73,10 @@ def test_a_task_without_a_flag_has_a_return_and_no_success() -> None:
     assert "rollout/success/reach" not in values
 
 
-def test_success_is_said_once_an_episode_has_told_it() -> None:
+def test_success_and_return_are_gathered_by_task() -> None:
     shard = Shard(0, PLAN)
     shard.set_insert_limit(0, 10**9)
-    assert success_words([shard.stats()]) == "no success known yet"
+    assert np.isnan(success_by_task([shard.stats()])).all()
     shard.insert(chunk(0, 5, 0, success=True), 0.0)
-    assert success_words([shard.stats()]) == "success 1.00"
+    assert success_by_task([shard.stats()])[0] == 1.0
+    assert return_by_task([shard.stats()])[0] == 2.0 and policy_lag([shard.stats()]) == (0.0, 0.0)

@@ -34,9 +34,9 @@ LINES = [
 def test_series_hold_every_moment_that_has_a_value() -> None:
     series = read_series(LINES, "rollout/success/")
     np.testing.assert_array_equal(series.minutes, [1.0, 3.0])
-    np.testing.assert_array_equal(series.success["a"], [0.5, 1.0])
-    np.testing.assert_array_equal(series.success["b"], [np.nan, 0.0])
-    assert list(read_series(LINES, "eval/success/").success) == ["a", "b"]
+    np.testing.assert_array_equal(series.values["a"], [0.5, 1.0])
+    np.testing.assert_array_equal(series.values["b"], [np.nan, 0.0])
+    assert list(read_series(LINES, "eval/success/").values) == ["a", "b"]
 
 
 def test_picture(tmp_path: Path) -> None:
