@@ -8,7 +8,9 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from actors.policy_weights import PolicyWeights
@@ -19,6 +21,7 @@ from learner.feature_health import pool_health, unique_gradient_share
 from learner.mirror_source import DrawLeave, MirrorSource
 from learner.prefetch import BatchSource
 from learner.publication import Publication, PublicationBeside
+from learner.reported_rows import ReportedRows
 from learner.sac import SacLearner
 from learner.update_program import BatchUpdate
 from replay_service.sampler import ReplayFinished
@@ -34,6 +37,7 @@ class LearnerReport(NamedTuple):
     env_steps: int
     learner_steps: int
     values: dict[str, float]
+    rows: ReportedRows | None = None
 
 
 class LoopOutputs(NamedTuple):
@@ -75,6 +79,7 @@ class LearnerLoop:
         self._pending: list[
             tuple[SampledBatch, Tensor]
         ] = []  # priorities of the sampling call's batches so far
+        self._newest: tuple[SampledBatch, NDArray[np.float32]] | None = None  # with its priorities
         self._saved_at: int | None = None
         self._report_clock, self._report_waited_s = time.monotonic(), source.waited_s
         self._report_steps = learner.learner_steps
@@ -178,6 +183,7 @@ class LearnerLoop:
         priorities = torch.stack([priority for _, priority in self._pending]).cpu()
         self._learner.guard.raise_if_tripped()
         self._source.sampler.update_priorities(batches, list(priorities.numpy()))
+        self._newest = batches[-1], priorities[-1].numpy()
         self._pending.clear()
 
     def _save(self) -> None:
@@ -196,7 +202,8 @@ class LearnerLoop:
         values["perf/learner_wait_frac"] = min(1.0, (waited_s - self._report_waited_s) / elapsed_s)
         self._report_clock, self._report_waited_s, self._report_steps = now, waited_s, steps
         self._learner.guard.raise_if_tripped()
-        self._outputs.report(LearnerReport(self._source.sampler.env_steps, steps, values))
+        rows = None if self._newest is None else ReportedRows.of(*self._newest)
+        self._outputs.report(LearnerReport(self._source.sampler.env_steps, steps, values, rows))
 
     def _check_wait(self, wait: Wait) -> None:
         if wait.is_over:

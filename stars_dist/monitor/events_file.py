@@ -9,7 +9,7 @@ import os
 import socket
 import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
@@ -39,10 +39,9 @@ class EventsFile:
             self._append(Event(step=purge_step, file_version=_VERSION))
             self._append(Event(step=purge_step, session_log=SessionLog(status=SessionLog.START)))
 
-    def write(self, step: int, values: Mapping[str, float]) -> None:
+    def append(self, step: int, values: Sequence[Summary.Value]) -> None:
         """Append one event of all the values."""
-        scalars = [Summary.Value(tag=name, simple_value=value) for name, value in values.items()]
-        self._append(Event(step=step, summary=Summary(value=scalars)))
+        self._append(Event(step=step, summary=Summary(value=values)))
 
     def close(self) -> None:
         """Close the file."""

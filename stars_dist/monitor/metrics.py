@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,6 +47,22 @@ class MetricsFile:
 def read_metrics(path: Path) -> Iterator[dict[str, float]]:
     """Read the lines of a metrics file; those that a crash cut short or that are damaged are left out."""
     return (values for line in _lines(path) if (values := _parse(line)) is not None)
+
+
+def read_first_of_windows(
+    path: Path, window_steps: int, prefixes: Sequence[str]
+) -> Iterator[dict[str, float]]:
+    """Read of each window of environment steps the first line with a metric of each prefix, and parse no other."""
+    marks = [f'"{prefix}'.encode() for prefix in prefixes]
+    seen: set[tuple[int, bytes]] = set()
+    for line in _lines(path):
+        clocks = _clocks(line)
+        if clocks is None:
+            continue
+        new = {(clocks.env_steps // window_steps, mark) for mark in marks if mark in line} - seen
+        if new and (values := _parse(line)) is not None:
+            seen |= new
+            yield values
 
 
 def recorded_updates(path: Path) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from replay_service.full_disk import DiskPause
 from stars_dist.monitor.events_file import EventsFile
 from stars_dist.monitor.metrics import Clocks, MetricsFile, cut_metrics
+from stars_dist.monitor.tensorboard_log import TensorBoardLog
 from stars_dist.run_files.directory import RunDirectory
 
 
@@ -22,7 +23,9 @@ class Recorder:
         self._started = time.monotonic()
         self._metrics = MetricsFile(run.metrics_file, DiskPause("metrics", run.path, tell))
         purge_step = None if resume_at is None else resume_at + 1
-        self._events = EventsFile(run.path, purge_step, DiskPause("TensorBoard's events", run.path, tell))
+        events = EventsFile(run.path, purge_step, DiskPause("TensorBoard's events", run.path, tell))
+        self.tensorboard = TensorBoardLog(events)
+        self.resumed_at = resume_at or 0
 
     @property
     def wall_time_s(self) -> float:
@@ -37,9 +40,10 @@ class Recorder:
     def write(self, env_steps: int, learner_steps: int, values: Mapping[str, float]) -> None:
         """Record one value per name; a value that is not finite has no meaning yet and is left out."""
         self._metrics.write(Clocks(env_steps, learner_steps, round(self.wall_time_s, 3)), values)
-        self._events.write(env_steps, {name: value for name, value in values.items() if math.isfinite(value)})
+        finite = {name: value for name, value in values.items() if math.isfinite(value)}
+        self.tensorboard.scalars(env_steps, finite)
 
     def close(self) -> None:
         """Close both files."""
         self._metrics.close()
-        self._events.close()
+        self.tensorboard.close()

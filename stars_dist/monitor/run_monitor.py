@@ -14,7 +14,8 @@ from actors.sync import ActorStats
 from learner.loop import LearnerReport
 from replay_service.types import ShardStats
 from stars_dist.config.run_plan import RunPlan
-from stars_dist.monitor import replay_metrics
+from stars_dist.monitor import overview, replay_metrics
+from stars_dist.monitor.board import Board
 from stars_dist.monitor.console import Console
 from stars_dist.monitor.evaluation_metrics import evaluation_metrics, evaluation_words
 from stars_dist.monitor.health import Health
@@ -35,6 +36,7 @@ class RunMonitor:
         self.learner_steps = 0
         self._plan, self._recorder, self._console = plan, recorder, console
         self._health = Health.of(plan)
+        self._board = Board(recorder.run, plan, recorder.tensorboard, recorder.resumed_at)
         self._actors: dict[int, ActorStats] = {}
         self._shards: dict[int, ShardStats] = {}
         self._restarts: Counter[str] = Counter()
@@ -78,12 +80,16 @@ class RunMonitor:
             self._quota = np.array(
                 [report.values.get(f"sampling/quota/{name}", np.nan) for name in self._plan.suite.task_names]
             )
-            self._recorder.write(report.env_steps, report.learner_steps, report.values)
+            few = overview.overview_of_learner(report.values, self._plan.suite.task_names)
+            self._recorder.write(report.env_steps, report.learner_steps, report.values | few)
+            self._board.record_learner(report)
             self._health.record_learner(report.values)
 
     def record_evaluation(self, result: EvaluationResult) -> None:
         """Write and log an evaluation."""
-        self._recorder.write(result.env_steps, result.learner_steps, evaluation_metrics(result))
+        values = evaluation_metrics(result) | overview.overview_of_evaluation(result)
+        self._recorder.write(result.env_steps, result.learner_steps, values)
+        self._board.draw(result.env_steps)
         known = [task.success_rate if task.has_success_flag else np.nan for task in result.tasks]
         self._health.record_evaluation(np.array(known))
         score = (
@@ -120,9 +126,12 @@ class RunMonitor:
         self._pace.record(steps, self.learner_steps)
         self._look_for_checkpoint()
         shards = list(self._shards.values())
+        success, returns = replay_metrics.success_by_task(shards), replay_metrics.return_by_task(shards)
         values = replay_metrics.replay_metrics(shards, self._plan.suite.task_names) | self._perf()
-        self._health.record_training(replay_metrics.success_by_task(shards))
+        values |= overview.overview_of_rollouts(success, returns, values, self._pace.updates_per_s)
+        self._health.record_training(success)
         self._recorder.write(steps, self.learner_steps, values | self._health.metrics())
+        self._board.record(steps, values)
         if self.learner_steps:
             for warning in self._health.warnings(steps):
                 self._warning = f"{warning} (at {steps:,} steps)"
