@@ -35,14 +35,15 @@ INSTEAD = (
 
 # The options in the order of `launch --help`. Numbers arrive as text: the configuration checks them and names rule,
 # value and remedy.
-SUITE = typer.Option("mt10", help=f"{SUITE_GRAMMAR}.")
+SUITE = typer.Option(None, help=f"{SUITE_GRAMMAR}.  [default: that of the presets, else mt10]")
 ACTORS = typer.Option(None, metavar="N", help="Rollout actors, 1 or more.  [default: one per task]")
 STEPS = typer.Option(
     None, metavar="N", help="Environment steps over all tasks.  [default: the suite's standard budget]"
 )
 PRESET = typer.Option(
     ["stars"],
-    help="A method, ablations and mixins by name (docs/algorithm.md), or FILE.yaml; a later one wins.",
+    help="A method, ablations and mixins by name (docs/algorithm.md), or FILE.yaml, the config.yaml of a run too; a "
+    "later one wins.",
 )
 SET = typer.Option([], "--set", help="key.subkey=value for any field; repeatable.")
 SEED = typer.Option(None, metavar="N", help="Root of every random stream.  [default: 1]")
@@ -67,7 +68,7 @@ SERIAL = typer.Option(False, help="One process without Ray, in lock-step, bit-re
 
 
 def launch(
-    suite: str = SUITE,
+    suite: str | None = SUITE,
     actors: str | None = ACTORS,
     steps: str | None = STEPS,
     preset: list[str] = PRESET,
@@ -100,7 +101,7 @@ def launch(
         ("--eval-episodes", "evaluation.final_episodes_per_task"): eval_episodes,
         ("--serial", "serial"): serial or None,
     }
-    label = "+".join(Path(name).stem for name in preset)
+    label = "+".join(map(_label, preset))
     resolved, run = _check(preset, set_, flags, run_dir, label)
     if dry_run:
         _show(resolved, run.path)
@@ -140,6 +141,16 @@ def _say_how_long(plan: RunPlan, presets: Sequence[str]) -> None:
             f"without a GPU this takes about {duration_words(whole_s)}: {plan.total_updates:,} updates of "
             f"{seconds:.2g} s each. Four tasks in less than an hour instead: {INSTEAD}"
         )
+
+
+def _label(preset: str) -> str:
+    """Name a preset in reports and run directories; the config.yaml of a run by that run's own presets."""
+    from stars_dist.run_files.directory import RunDirectory
+
+    run = RunDirectory(Path(preset).parent)
+    if Path(preset) != run.config_file or not run.provenance_file.is_file():
+        return Path(preset).stem
+    return str(run.read_provenance()["presets"])
 
 
 def _path(run_dir: str | None) -> Path | None:

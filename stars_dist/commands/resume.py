@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 def resume(
     run: Path = typer.Argument(help="Run directory."),
-    steps: int | None = typer.Option(None, help="New total of environment steps.  [default: as before]"),
+    steps: str | None = typer.Option(
+        None, metavar="N", help="New total of environment steps, as 200000 or 200k.  [default: as before]"
+    ),
     shards: int | None = typer.Option(
         None, help="Replay shards; the replay is resharded.  [default: as before]"
     ),
@@ -31,14 +33,28 @@ def resume(
     with checking_input():
         directory = RunDirectory.existing(run)
         before = directory.read_plan()
-        _check_steps(directory, before, steps)
+        total = _total(steps)
+        _check_steps(directory, before, total)
         if shards is not None and shards < 1:
             raise ValueError(f"--shards must be at least 1, got {shards}; give the new number of shards")
-        plan = plan_resumed(before, steps, shards, address)
+        plan = plan_resumed(before, total, shards, address)
         directory.lock()
     from stars_dist.train import resume as resume_run
 
     resume_run(directory, plan)
+
+
+def _total(steps: str | None) -> int | None:
+    from stars_dist.config.value_types import parse_count
+
+    if steps is None:
+        return None
+    total = parse_count(steps)
+    if total is None:
+        raise ValueError(
+            f"--steps must be a whole number, got {steps}; for example --steps 200000 or --steps 200k"
+        )
+    return total
 
 
 def _check_steps(directory: RunDirectory, plan: RunPlan, steps: int | None) -> None:

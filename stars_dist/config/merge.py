@@ -14,6 +14,8 @@ from learner.parameter_match import match_parameters
 from stars_dist.config.preset_files import ConfigLayer, preset_layer, preset_names
 from stars_dist.config.run_config import RunConfig
 from stars_dist.config.run_plan import RunPlan, plan_run
+from stars_dist.config.value_types import field_type, fitted
+from stars_dist.config.yaml_text import read_yaml
 
 Flags = Mapping[tuple[str, str], object]
 """Values of a command's flags by (flag, dotted key); None: the flag was not given."""
@@ -44,7 +46,9 @@ def set_layer(assignment: str) -> ConfigLayer:
             f"--set must read key.subkey=value, got '{assignment}'; for example --set sac.gamma=0.98"
         )
     try:
-        parsed = yaml.safe_load(value)
+        parsed = read_yaml(value)
+    except ValueError as error:
+        raise ValueError(f"--set {key}: {error}") from None
     except yaml.YAMLError:
         raise ValueError(
             f"--set {key} must be given a YAML value, got '{value}'; quote it if it is text"
@@ -71,7 +75,7 @@ def resolve(layers: Sequence[ConfigLayer]) -> ResolvedRun:
     origins: dict[str, str] = {}
     for layer in layers:
         for key, value in leaves(layer.values):
-            _put(merged, key, value)
+            _put(merged, key, _fitted(key, value, layer.origin))
             origins[".".join(key)] = layer.origin
     try:
         config = RunConfig.model_validate(merged)
@@ -132,6 +136,17 @@ def leaves(values: Mapping[str, Any], prefix: tuple[str, ...] = ()) -> Iterator[
             yield from leaves(value, key)
         else:
             yield key, value
+
+
+def _fitted(key: tuple[str, ...], value: object, origin: str) -> object:
+    """Bring a value into the form that its field takes; what no field takes is left to the validation."""
+    annotation = field_type(RunConfig, key)
+    try:
+        return value if annotation is None else fitted(value, annotation)
+    except ValueError as error:
+        name = ".".join(key)
+        subject, where = (origin, None) if origin.startswith("--") else (name, origin)
+        raise ValueError(f"{subject} {error}{_set_by(where)}") from None
 
 
 def _put(merged: dict[str, Any], key: tuple[str, ...], value: object) -> None:

@@ -9,6 +9,18 @@ from typing import Any, Literal, NamedTuple
 import yaml
 
 from actors.near_name import did_you_mean
+from stars_dist.config.older_config import complete
+from stars_dist.config.yaml_text import read_yaml
+
+_OF_A_RUN = {
+    "suite",
+    "seed",
+    "steps",
+    "network",
+    "sac",
+    "sampling",
+    "replay",
+}  # the config.yaml of a run has all of them
 
 Kind = Literal["methods", "ablations", "mixins"]
 
@@ -26,7 +38,7 @@ def preset_names(*kinds: Kind) -> list[str]:
 
 
 def preset_layer(preset: str) -> ConfigLayer:
-    """Read a preset of the package, or a YAML file where the name ends in .yaml or .yml.
+    """Read a preset of the package, or a YAML file where the name ends in .yaml or .yml, a run's config.yaml too.
 
     Raises:
         ValueError: there is no such preset or file, or it is no YAML mapping.
@@ -50,18 +62,20 @@ def _preset_paths() -> list[Path]:
 
 def _parse_mapping(text: bytes, name: str) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(text)
+        values = read_yaml(text)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         where = getattr(error, "problem_mark", None)
         line = f" at line {where.line + 1}" if where else ""
         raise ValueError(f"a preset must be YAML, {name} does not parse{line}; mend the file") from None
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
     if values is None:
         return {}
     if not isinstance(values, dict):
         raise ValueError(
             f"a preset must be a mapping of keys to values, {name} holds a {type(values).__name__}"
         )
-    return values
+    return complete(values) if values.keys() >= _OF_A_RUN else values
 
 
 def _listed() -> str:

@@ -51,9 +51,9 @@ class Board:
         if self._histograms.is_due(report.env_steps):
             alpha = temperatures(report.values, self._plan.suite.task_names)
             if alpha.size:
-                self._log.histogram(report.env_steps, "distribution/temperatures", alpha)
+                self._log.histogram(report.env_steps, "overview/temperatures", alpha)
             if report.rows is not None:
-                self._log.histogram(report.env_steps, "distribution/priorities", report.rows.priority)
+                self._log.histogram(report.env_steps, "overview/priorities", report.rows.priority)
 
     def draw(self, env_steps: int) -> None:
         """Draw everything as it is now; what cannot be written is lost and nothing else."""

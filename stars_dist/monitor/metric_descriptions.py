@@ -110,8 +110,8 @@ DESCRIPTIONS: Mapping[str, str] = {
     "overview/quotas_of_tasks": "share of every task in a batch over the run, times T: 1 is even, in the middle",
     "overview/features": "shared and unique features of stored states, projected onto their two main directions, "
     "a colour per task; unique ones should lie apart",
-    "distribution/temperatures": "temperatures of all tasks",
-    "distribution/priorities": "absolute TD errors of the newest batch, the priorities before their exponent",
+    "overview/temperatures": "temperatures of all tasks",
+    "overview/priorities": "absolute TD errors of the newest batch, the priorities before their exponent",
     "run/configuration": "the resolved configuration",
     "run/command": "what started this run, from which commit, with which versions",
 }

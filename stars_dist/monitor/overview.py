@@ -25,7 +25,7 @@ LAYOUT = {
             "Multiline",
             ["overview/success$", "overview/success_worst_5$", "overview/success_std$"],
         ),
-        "tasks at zero": ("Multiline", ["overview/tasks_at_zero$", "eval/tasks_at_zero$"]),
+        "tasks at zero": ("Multiline", ["overview/tasks_at_zero$"]),
         "returns": ("Multiline", ["overview/return$", "overview/eval_return$"]),
     },
     "overview: quotas": {

@@ -17,9 +17,9 @@ from actors.checkpoint_path import DIRECTORY, checkpoint_path
 from actors.evaluation_result import EvaluationResult
 from replay_service.atomic_file import is_temporary, write_text
 from replay_service.file_lock import FileLock
+from stars_dist.config.older_config import complete
 from stars_dist.config.run_config import RunConfig
 from stars_dist.config.run_plan import RunPlan, plan_run
-from stars_dist.run_files.older_config import complete
 
 
 class RunDirectory:

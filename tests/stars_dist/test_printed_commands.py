@@ -134,7 +134,7 @@ def test_the_board_has_layout_pictures_texts_and_features(run: FinishedRun, boar
     images = board.get("plugin/images/tags")["first run"]
     assert set(images) == {"overview/success_of_tasks", "overview/quotas_of_tasks", "overview/features"}
     histograms = board.get("plugin/histograms/tags")["first run"]
-    assert set(histograms) == {"distribution/temperatures", "distribution/priorities"}
+    assert set(histograms) == {"overview/temperatures", "overview/priorities"}
     (text,) = board.get("plugin/text/text?run=first%20run&tag=run/command/text_summary")
     assert "--suite toy:2" in text["text"]
     (config,) = board.get("plugin/text/text?run=first%20run&tag=run/configuration/text_summary")

@@ -9,10 +9,10 @@ import pytest
 import yaml
 
 from stars_dist.config.merge import flag_layer, resolve, set_layer
+from stars_dist.config.older_config import complete
 from stars_dist.config.preset_files import preset_layer
 from stars_dist.config.run_config import RunConfig
 from stars_dist.run_files.directory import RunDirectory
-from stars_dist.run_files.older_config import complete
 
 # The section `network` that a run of stars wrote before the fields came.
 OLDER_NETWORK = """
