@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import functools
-import importlib
-import importlib.util
-import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import gymnasium
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from actors import rendering
 from actors.families.family import EnvironmentRequest, Family
 from actors.goal_environment import GoalEnvironment
+from actors.registered_environment import make_registered, task_sizes
 from actors.stability import StabilityCheck
 from actors.tasks import Suite, split_names, task_specs
 
 STEPS_PER_TASK = 1_000_000
-DEFAULT_HORIZON = 1000  # of an environment that is registered without a time limit
-EXTRA = "gymnasium_robotics"  # registers its environments when it is imported
 
 _GOALS_STREAM = 7002  # keeps the seeds of the goals apart from other random streams
 _GOAL_KEY = "desired_goal"  # of the observation of Gymnasium's goal environments
@@ -49,7 +45,7 @@ class GymnasiumEnvironment(GoalEnvironment):
         goals = rng.integers(_LARGEST_SEED, size=(50, 1))[:num_goals].astype(np.float64)
         super().__init__(goals, task.horizon, suite.obs_dim, suite.action_dim)
         self.render_mode = render_mode
-        self._env = _make_registered(task.name, render_mode)
+        self._env = make_registered(task.name, render_mode)
         simulation = getattr(self._env.unwrapped, "data", None)
         self._stability = StabilityCheck(simulation) if hasattr(simulation, "warning") else None  # MuJoCo's
         self._space = self._env.observation_space
@@ -85,12 +81,12 @@ class GymnasiumEnvironment(GoalEnvironment):
         return obs, reward, self._terminated, truncated or self._truncated, info
 
     def render(self) -> Any:
-        """Draw as the environment itself does."""
-        return self._env.render()
+        """Draw as the environment itself does, whatever else draws in this process."""
+        return rendering.draw(self._env)
 
     def close(self) -> None:
         """Close the environment."""
-        self._env.close()
+        rendering.close(self._env)
 
     def _start(self, goal: NDArray[np.float64]) -> NDArray[np.float32]:
         self._terminated = self._truncated = False
@@ -119,79 +115,10 @@ class GymnasiumEnvironment(GoalEnvironment):
         return row
 
 
-class _TaskSizes(NamedTuple):
-    """What a suite must know of one of its tasks."""
-
-    obs_dim: int  # a dictionary of boxes counts as one vector, in the order of its keys
-    action_dim: int
-    horizon: int
-
-
-def _make_registered(name: str, render_mode: str | None = None) -> Any:
-    """Make an environment as it is registered, without its time limit: a suite's horizon is its own.
-
-    Raises:
-        ValueError: no environment of that name can be made.
-    """
-    _register_extra(name)
-    try:
-        return gymnasium.make(name, max_episode_steps=-1, disable_env_checker=True, render_mode=render_mode)
-    except (gymnasium.error.Error, ImportError) as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(
-            f"a task of a gym suite must be a registered Gymnasium environment, got {name!r} ({reason}); the "
-            f"Fetch, Hand and Maze environments need the extra: pip install 'stars-dist[robotics]'"
-        ) from None
-
-
-@functools.cache
-def _task_sizes(name: str) -> _TaskSizes:
-    """Find the sizes of a registered environment.
-
-    Raises:
-        ValueError: it does not exist, or its observations or actions are no boxes.
-    """
-    env = _make_registered(name)
-    try:
-        _check_spaces(name, env)
-        registered = gymnasium.spec(_registered_name(name)).max_episode_steps
-        obs_dim = spaces.flatdim(env.observation_space)
-        return _TaskSizes(obs_dim, math.prod(env.action_space.shape), registered or DEFAULT_HORIZON)
-    finally:
-        env.close()
-
-
-def _check_spaces(name: str, env: Any) -> None:
-    observed = env.observation_space
-    for part in observed.values() if isinstance(observed, spaces.Dict) else [observed]:
-        if not isinstance(part, spaces.Box):
-            raise ValueError(
-                f"a task of a gym suite must observe boxes, or a dictionary of them, got {name} with "
-                f"{observed}; wrap it with an observation of numbers"
-            )
-    action = env.action_space
-    is_box = isinstance(action, spaces.Box) and np.issubdtype(action.dtype, np.floating)
-    if not is_box or not action.is_bounded("both"):
-        raise ValueError(
-            f"a task of a gym suite must have a bounded box of real actions, got {name} with {action}; choose "
-            f"one with continuous actions"
-        )
-
-
-def _registered_name(name: str) -> str:
-    """Strip the module that registers it: `package.module:Environment-v0`."""
-    return name.rpartition(":")[2]
-
-
-def _register_extra(name: str) -> None:
-    if _registered_name(name) not in gymnasium.registry and importlib.util.find_spec(EXTRA) is not None:
-        importlib.import_module(EXTRA)
-
-
 def _parse(name: str, horizon: int | None) -> Suite:
     """Read a suite; its sizes are those of the largest task, a smaller one's observation and action are padded."""
     names = split_names(name.removeprefix("gym:"))
-    found = [_task_sizes(task) for task in names]
+    found = [task_sizes(task) for task in names]
     whole = f"gym:{','.join(names)}"
     action_dims = tuple(task.action_dim for task in found)
     return Suite(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from actors import rendering
 from actors.families.family import EnvironmentRequest, Family, RenderMode
 from actors.goal_environment import GoalEnvironment
 from actors.metaworld.benchmarks import BENCHMARKS, benchmark_tasks
@@ -77,12 +78,12 @@ class MetaWorldEnvironment(GoalEnvironment):
         return self._env.model, getattr(self._env.data, "raw", self._env.data)
 
     def render(self) -> Any:
-        """Draw as the library does."""
-        return self._env.render()
+        """Draw as the library does, whatever else draws in this process."""
+        return rendering.draw(self._env)
 
     def close(self) -> None:
         """Close the library's environment."""
-        self._env.close()
+        rendering.close(self._env)
 
     def _start(self, goal: NDArray[np.float64]) -> NDArray[np.float32]:
         self._env._last_rand_vec = goal.copy()

@@ -73,7 +73,13 @@ class RunPlan:
             f"{plan.warmup_steps:,} warm-up steps per task, device {config.device}, seed {config.seed}",
             f"{count.total:,} parameters: actor {count.actor:,}, critics {count.critics:,}"
             f"{f', matched to {matched}' if matched else ''}",
+            *["one task: its unique features have no contrastive loss, there is no other task"]
+            * self._is_alone,
         ]
+
+    @property
+    def _is_alone(self) -> bool:
+        return self.num_tasks == 1 and self.config.network.unique.enabled
 
 
 def plan_run(config: RunConfig) -> RunPlan:
@@ -83,6 +89,7 @@ def plan_run(config: RunConfig) -> RunPlan:
         ValueError: one line with the rule that is broken, the value and the remedy.
     """
     suite = parse_suite(config.suite, config.environment.horizon)
+    config = _without_other_tasks(config) if len(suite.tasks) == 1 else config
     config.network.check_tasks(len(suite.tasks))
     _check_contrast(config)
     config = _resolved(config, suite)
@@ -110,6 +117,12 @@ def plan_resumed(before: RunPlan, steps: int | None, shards: int | None, address
     replay = config.replay.model_copy(update={"num_shards": shards or config.replay.num_shards})
     update = {"steps": steps or config.steps, "address": address or config.address, "replay": replay}
     return plan_run(config.model_copy(update=update))
+
+
+def _without_other_tasks(config: RunConfig) -> RunConfig:
+    """Turn off what tells a task from others, where there is one."""
+    unique = config.network.unique.model_copy(update={"triplet_weight": 0.0})
+    return config.model_copy(update={"network": config.network.model_copy(update={"unique": unique})})
 
 
 def _check_contrast(config: RunConfig) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,34 @@ class Corridor(gymnasium.Env):
 
 
 gymnasium.register("StarsCorridor-v0", lambda **_: Corridor())
+
+
+class Bare(Corridor):
+    """Takes no render_mode, prints and warns."""
+
+    def __init__(self) -> None:
+        print("a banner")
+        print("another", file=sys.stderr)
+        warnings.warn("a warning", stacklevel=1)
+
+
+class Unbounded(Corridor):
+    """Its bounds are those of a float."""
+
+    action_space = spaces.Box(-3.4e38, 3.4e38, (1,), np.float32)
+
+
+def raises(error: Exception) -> Any:
+    def construct(**_: Any) -> Any:
+        raise error
+
+    return construct
+
+
+gymnasium.register("StarsBare-v0", Bare)
+gymnasium.register("StarsUnbounded-v0", lambda **_: Unbounded())
+gymnasium.register("StarsUnlicensed-v0", raises(RuntimeError("no licence\nto run")))
+gymnasium.register("StarsNeedsExtra-v0", raises(gymnasium.error.DependencyNotInstalled("pip install it")))
 MIXED = "gym:StarsCorridor-v0,Pendulum-v1"
 
 
@@ -183,6 +212,13 @@ def test_fetch_tasks_as_one_suite() -> None:
         ("gym:CartPole-v1", ["CartPole-v1", "real actions", "Discrete(2)"]),
         ("gym:FrozenLake-v1", ["FrozenLake-v1", "observe boxes"]),
         ("gym:Pendulum-v1,Pendulum-v1", ["'Pendulum-v1' twice"]),
+        ("gym:Pendulum", ["got 'Pendulum' (it names no version; use Pendulum-v1)"]),
+        ("gym:Pendulum-v0", ["Please use `Pendulum-v1`"]),
+        ("gym:Pendulun-v1", ["did you mean 'Pendulum-v1'?"]),
+        ("gym:StarsUnlicensed-v0", ["StarsUnlicensed-v0 raises RuntimeError: no licence to run"]),
+        ("gym:StarsUnbounded-v0", ["bounds below 1e+10", "3.4e+38"]),
+        ("gym:StarsNeedsExtra-v0", ["must have what its environment needs installed", "pip install it"]),
+        ("gym:no_such_module:Corridor-v0", ["No module named 'no_such_module'"]),
     ],
 )
 def test_wrong_suites(text: str, parts: list[str]) -> None:
@@ -199,3 +235,14 @@ def test_a_goal_that_is_not_there_cannot_be_hidden() -> None:
 
 def test_a_suite_is_known_by_its_name_in_any_process(tmp_path: Path) -> None:
     assert parse_suite(" gym:Pendulum-v1 ,MountainCarContinuous-v0").name == CLASSIC
+
+
+def test_an_environment_without_render_mode_is_made_without_its_noise(
+    capfd: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder
+) -> None:
+    suite = parse_suite("gym:StarsBare-v0")
+    env = build(suite, 0)
+    env.reset()
+    assert capfd.readouterr() == ("", "") and not recwarn.list
+    with pytest.raises(ValueError, match="StarsBare-v0 takes no render_mode; choose another to draw"):
+        build_environment(suite, 0, 1, (), EnvironmentConfig(), render_mode="rgb_array")

@@ -141,7 +141,6 @@ BAD = {
         config_of(suite="toy:4", replay={"num_shards": 9}),
         "9 shards for 4 tasks",
     ),
-    "one task has no other": (config_of(suite="toy:1"), "a contrastive loss needs at least two tasks"),
     "no longer than its warm-up": (config_of(suite="toy:4", steps=4), "must be longer than its warm-up"),
     "unknown suite": (config_of(suite="mt12"), "got 'mt12'"),
 }
@@ -153,3 +152,10 @@ def test_a_configuration_that_contradicts_itself_is_refused(case: str) -> None:
     with pytest.raises(ValueError) as error:
         plan_run(config)
     assert message in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_task_on_its_own_has_no_contrastive_loss_and_the_plan_says_so() -> None:
+    alone, two = plan_run(config_of(suite="toy:1")), plan_run(config_of(suite="toy:2"))
+    assert not alone.config.network.unique.is_contrastive and two.config.network.unique.is_contrastive
+    assert any("no contrastive loss" in line for line in alone.lines())
+    assert not any("no contrastive loss" in line for line in two.lines())
