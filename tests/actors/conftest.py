@@ -18,7 +18,7 @@ def run_episodes(act: Act, env: GoalEnvironment, episodes: int) -> tuple[int, li
     """How many of the first episodes succeed, and the return of each; none may fail."""
     results = [run_episode(act, env, number) for number in range(episodes)]
     assert [result.failure for result in results] == [None] * episodes
-    return sum(result.success for result in results), [result.return_ for result in results]
+    return sum(result.success is True for result in results), [result.return_ for result in results]
 
 
 @pytest.fixture
