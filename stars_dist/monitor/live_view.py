@@ -125,11 +125,10 @@ def _tasks(progress: Progress, tasks: list[TaskProgress], width: int) -> Iterato
 
 
 def _append_value(line: Text, progress: Progress, task: TaskProgress, bar_width: int) -> Text:
-    if not progress.has_success:
-        value = "-" if math.isnan(task.mean_return) else f"{task.mean_return:.1f}"
-        return line.append(f"return {value:>9} ")
+    if math.isnan(task.mean_return):
+        return line.append("no episode has ended yet ".ljust(bar_width + 6), style="dim")
     if math.isnan(task.success):
-        return line.append(" " * bar_width + "    - ")
+        return line.append(f"return {task.mean_return:9.1f} ".ljust(bar_width + 6))
     style = "green" if task.success >= SOLVED_SUCCESS else "yellow" if task.success > BEGUN_SUCCESS else "red"
     line.append(bar(task.success, bar_width), style=f"{style} on bright_black")
     return line.append(f" {task.success:4.2f} ")

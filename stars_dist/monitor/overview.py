@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.evaluation_result import EvaluationResult
+from actors.evaluation_result import EvaluationResult, wilson_interval
 
 WORST = 5
 LAYOUT = {
@@ -113,7 +113,7 @@ def temperatures(report: Mapping[str, float], task_names: Sequence[str]) -> NDAr
 
 
 def overview_of_evaluation(result: EvaluationResult) -> dict[str, float]:
-    """Compute the overview from an evaluation; the interval of its mean is over the episodes of each task."""
+    """Compute the overview from an evaluation; the interval of its mean is over the episodes."""
     if not result.has_success_flag:
         return {"overview/eval_return": result.mean_return}
     low, high = mean_interval(result)
@@ -128,13 +128,11 @@ def overview_of_evaluation(result: EvaluationResult) -> dict[str, float]:
 
 
 def mean_interval(result: EvaluationResult) -> tuple[float, float]:
-    """Combine the tasks' Wilson intervals into one of their mean, by the method of variance estimates recovery.
+    """Compute the 95 % Wilson interval of the mean over all episodes of all tasks together.
 
-    For independent rates p_i with intervals (l_i, u_i) the sum has the ends sum(p) - sqrt(sum((p - l)^2)) and
-    sum(p) + sqrt(sum((u - p)^2)) (Zou and Donner 2008, "Construction of confidence limits about effect measures").
+    It errs on the safe side: episodes that are shared out evenly over tasks of different rates have a mean that varies
+    less than that of as many episodes of one rate.
     """
-    rate = np.array([task.success_rate for task in result.tasks])
-    ends = np.array([task.ci95 for task in result.tasks])
-    below, above = np.linalg.norm(rate - ends[:, 0]), np.linalg.norm(ends[:, 1] - rate)
-    count, mean = len(rate), float(rate.mean())
-    return mean - float(below) / count, mean + float(above) / count
+    episodes = sum(task.n for task in result.tasks)
+    successes = sum(round(task.success_rate * task.n) for task in result.tasks)
+    return wilson_interval(successes, episodes)
