@@ -17,7 +17,7 @@ CONFIG_FILE = "projector_config.pbtxt"  # where TensorBoard's projector looks fo
 METADATA_FILE = "tasks.tsv"
 
 Features = Mapping[str, NDArray[np.float32]]
-"""f32[N, F] of each branch that the network has, by its name: shared, unique."""
+"""f32[N, F] of each branch that the network has, by its name: unique, shared."""
 
 
 def policy_features(
@@ -30,7 +30,7 @@ def policy_features(
         of_task = NumpyPolicy(weights, [task] * len(rows), obs_dim).features(rows)
         shared.append(of_task[0])
         unique.append(of_task[1])
-    branches = {"shared": np.concatenate(shared), "unique": np.concatenate(unique)}
+    branches = {"unique": np.concatenate(unique), "shared": np.concatenate(shared)}
     return {name: features for name, features in branches.items() if features.shape[1]}
 
 

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
 Pixels = NDArray[np.uint8]  # u8[H, W, 3]
-DPI = 90
+# TensorBoard shows a picture 330 pixels wide until it is clicked: letters must be large beside it.
+WIDTH, DPI = 4.6, 180
 
 
 class Scale(NamedTuple):
@@ -24,8 +26,8 @@ class Scale(NamedTuple):
     label: str
 
 
-SUCCESS_SCALE = Scale(0.0, 1.0, "viridis", "success of the newest training episodes")
-QUOTA_SCALE = Scale(0.0, 2.0, "coolwarm", "share of a batch, times the number of tasks")
+SUCCESS_SCALE = Scale(0.0, 1.0, "viridis", "success in rollouts, newest episodes")
+QUOTA_SCALE = Scale(0.0, 2.0, "coolwarm", "share of a batch (1: even)")
 
 
 def heat_map(
@@ -34,22 +36,38 @@ def heat_map(
     """Draw f64[T, N], a row for each task and a column for each part of the run; what is not known stays white."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9, 1.6 + 0.19 * len(task_names)), dpi=DPI, layout="constrained")
+    many = len(task_names) > 12
+    height = 1.0 + (0.14 if many else 0.26) * len(task_names)
+    figure = Figure(figsize=(WIDTH, height), dpi=DPI, layout="constrained")
     axes = figure.add_subplot()
-    extent = (0.0, float(total_steps), len(task_names) - 0.5, -0.5)
     image = axes.imshow(
-        values,
+        carried_on(values),
         aspect="auto",
         interpolation="nearest",
-        extent=extent,
+        extent=(0.0, float(total_steps), len(task_names) - 0.5, -0.5),
         vmin=scale.low,
         vmax=scale.high,
         cmap=scale.colours,
     )
-    axes.set_yticks(range(len(task_names)), task_names, fontsize=8)
-    axes.set_xlabel("environment steps, all tasks")
-    figure.colorbar(image, label=scale.label, pad=0.01)
+    axes.set_yticks(range(len(task_names)), [name.removesuffix("-v3") for name in task_names])
+    axes.tick_params(labelsize=6 if many else 8)
+    axes.xaxis.set_major_locator(_few_ticks())
+    axes.set_title(scale.label, fontsize=8)
+    axes.set_xlabel("environment steps", fontsize=8)
+    figure.colorbar(image, pad=0.02).ax.tick_params(labelsize=7)
     return _pixels(figure)
+
+
+def carried_on(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Fill f64[T, N] between what is known with the value before: up to the newest moment that any task has."""
+    known = np.isfinite(values)
+    if not known.any():
+        return values
+    newest = int(np.flatnonzero(known.any(axis=0))[-1])
+    columns = np.where(known, np.arange(values.shape[1]), 0)
+    filled = np.take_along_axis(values, np.maximum.accumulate(columns, axis=1), axis=1)
+    filled[:, newest + 1 :] = np.nan
+    return filled
 
 
 def feature_picture(
@@ -59,8 +77,9 @@ def feature_picture(
     from matplotlib import colormaps
     from matplotlib.figure import Figure
 
-    legend_rows = -(-len(task_names) // 5)
-    figure = Figure(figsize=(5 * len(branches), 4.4 + 0.2 * legend_rows), dpi=DPI, layout="constrained")
+    legend_rows = -(-len(task_names) // 3)
+    size = WIDTH / 2
+    figure = Figure(figsize=(WIDTH, size + 0.2 + 0.14 * legend_rows), dpi=DPI, layout="constrained")
     few = len(task_names) <= 10
     colours = colormaps["tab10" if few else "turbo"]
     for axes, (branch, points) in zip(
@@ -69,11 +88,20 @@ def feature_picture(
         for task, name in enumerate(task_names):
             chosen = points[task_id == task]
             colour = colours(task if few else task / (len(task_names) - 1))
-            axes.scatter(chosen[:, 0], chosen[:, 1], s=9, color=colour, label=name, linewidths=0)
-        axes.set(xticks=[], yticks=[], title=f"{branch} features")
+            axes.scatter(chosen[:, 0], chosen[:, 1], s=7, color=colour, label=name, linewidths=0)
+        axes.set(xticks=[], yticks=[])
+        axes.set_title(f"{branch} features", fontsize=9)
     handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=5, frameon=False, fontsize=7)
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=6, markerscale=1.5
+    )
     return _pixels(figure)
+
+
+def _few_ticks() -> MaxNLocator:
+    from matplotlib.ticker import MaxNLocator
+
+    return MaxNLocator(4)
 
 
 def _pixels(figure: Figure) -> Pixels:

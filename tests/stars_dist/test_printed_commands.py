@@ -141,7 +141,7 @@ def test_the_board_has_layout_pictures_texts_and_features(run: FinishedRun, boar
     assert "samples_per_insert" in config["text"]
     assert "first run" in board.get("plugin/projector/runs")
     info = board.get("plugin/projector/info?run=first%20run")
-    assert [entry["tensorName"] for entry in info["embeddings"]] == ["shared features", "unique features"]
+    assert [entry["tensorName"] for entry in info["embeddings"]] == ["unique features", "shared features"]
     names = board.get("plugin/projector/metadata?run=first%20run&name=unique%20features").decode().split()
     assert set(names) == {"toy-0", "toy-1"}
 
