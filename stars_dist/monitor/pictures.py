@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
 
 Pixels = NDArray[np.uint8]  # u8[H, W, 3]
 # TensorBoard shows a picture 330 pixels wide until it is clicked: letters must be large beside it.
@@ -51,10 +51,10 @@ def heat_map(
     )
     axes.set_yticks(range(len(task_names)), [name.removesuffix("-v3") for name in task_names])
     axes.tick_params(labelsize=6 if many else 8)
-    axes.xaxis.set_major_locator(_few_ticks())
+    _mark_steps(axes)
     axes.set_title(scale.label, fontsize=8)
     axes.set_xlabel("environment steps", fontsize=8)
-    figure.colorbar(image, pad=0.02).ax.tick_params(labelsize=7)
+    figure.colorbar(image, pad=0.02, fraction=0.05, aspect=25).ax.tick_params(labelsize=7)
     return _pixels(figure)
 
 
@@ -98,10 +98,11 @@ def feature_picture(
     return _pixels(figure)
 
 
-def _few_ticks() -> MaxNLocator:
-    from matplotlib.ticker import MaxNLocator
+def _mark_steps(axes: Axes) -> None:
+    from matplotlib.ticker import EngFormatter, MaxNLocator
 
-    return MaxNLocator(4)
+    axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
 
 
 def _pixels(figure: Figure) -> Pixels:
