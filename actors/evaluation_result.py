@@ -96,7 +96,7 @@ class EvaluationResult(NamedTuple):
             "mean_success": self.mean_success,
             "std_across_tasks": self.std_across_tasks,
             "worst_5_mean": self.worst_5_mean,
-            "tasks": [{**task._asdict(), "ci95": list(task.ci95)} for task in self.tasks],
+            "tasks": [_task_json(task) for task in self.tasks],
         }
 
     @classmethod
@@ -105,6 +105,14 @@ class EvaluationResult(NamedTuple):
         tasks = tuple(TaskEvaluation(**{**task, "ci95": tuple(task["ci95"])}) for task in data["tasks"])
         fields = {key: data[key] for key in cls._fields if key != "tasks"}
         return cls(**fields, tasks=tasks)
+
+
+def _task_json(task: TaskEvaluation) -> dict[str, Any]:
+    """Return plain data; only a task without a success flag says so."""
+    data = {**task._asdict(), "ci95": list(task.ci95)}
+    if task.has_success_flag:
+        del data["has_success_flag"]
+    return data
 
 
 def wilson_interval(successes: int, n: int) -> tuple[float, float]:

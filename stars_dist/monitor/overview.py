@@ -1,4 +1,7 @@
-"""The overview of a run: few metrics that tell how it stands, whatever the number of tasks, and their layout."""
+"""The overview of a run: few metrics that tell how it stands, whatever the number of tasks, and their layout.
+
+What a clock decides stays in `perf/`: everything else of two serial runs of one seed is equal.
+"""
 
 from __future__ import annotations
 
@@ -33,10 +36,10 @@ LAYOUT = {
         "rows of every task": ("Multiline", ["sampling/quota/.*"]),
     },
     "overview: speed": {
-        "updates per second": ("Multiline", ["overview/updates_per_s$"]),
-        "environment steps per second": ("Multiline", ["overview/env_steps_per_s$"]),
-        "who waits": ("Multiline", ["overview/(actors|learner)_waiting$"]),
-        "samples per insert": ("Multiline", ["overview/samples_per_insert$"]),
+        "updates per second": ("Multiline", ["perf/updates_per_s$"]),
+        "environment steps per second": ("Multiline", ["perf/env_steps_per_s$"]),
+        "who waits": ("Multiline", ["perf/actor/waiting$", "perf/learner_wait_frac$"]),
+        "samples per insert": ("Multiline", ["perf/samples_per_insert$"]),
     },
     "overview: losses": {
         "critics": ("Multiline", ["overview/critic_loss$"]),
@@ -46,7 +49,7 @@ LAYOUT = {
     },
     "overview: health": {
         "starved tasks": ("Multiline", ["health/starved_tasks$"]),
-        "actors alive": ("Multiline", ["overview/actors_alive$"]),
+        "actors alive": ("Multiline", ["perf/actors_alive$"]),
         "policy lag": ("Multiline", ["perf/policy_lag_.*"]),
         "memory": ("Multiline", ["perf/memory_gib$"]),
         "unique features": ("Multiline", ["train/unique_(task_variance|within_share|gradient_share)$"]),
@@ -63,26 +66,13 @@ _FROM_LEARNER = {
     "overview/critic_loss": "train/critic_loss",
     "overview/actor_loss": "train/actor_loss",
     "overview/entropy": "train/entropy",
-    "overview/learner_waiting": "perf/learner_wait_frac",
 }
 
 
-def overview_of_rollouts(
-    success: NDArray[np.float64],
-    returns: NDArray[np.float64],
-    perf: Mapping[str, float],
-    updates_per_s: float,
-) -> dict[str, float]:
-    """Compute the overview from what tasks achieve in training, f64[T] each, and the metrics of `perf/`."""
+def overview_of_rollouts(success: NDArray[np.float64], returns: NDArray[np.float64]) -> dict[str, float]:
+    """Compute the overview from what tasks achieve in training, f64[T] each; nan is what is not known yet."""
     known, known_returns = success[np.isfinite(success)], returns[np.isfinite(returns)]
-    values = {
-        "overview/env_steps_per_s": perf["perf/env_steps_per_s"],
-        "overview/updates_per_s": updates_per_s,
-        "overview/samples_per_insert": perf["perf/samples_per_insert"],
-        "overview/actors_alive": perf["perf/actors_alive"],
-        "overview/actors_waiting": perf.get("perf/actor/waiting", math.nan),
-        "overview/policy_lag": perf["perf/policy_lag_mean"],
-    }
+    values: dict[str, float] = {}
     if known.size:
         values["overview/success"] = float(known.mean())
         values["overview/success_worst_5"] = float(np.sort(known)[:WORST].mean())

@@ -128,7 +128,7 @@ class RunMonitor:
         shards = list(self._shards.values())
         success, returns = replay_metrics.success_by_task(shards), replay_metrics.return_by_task(shards)
         values = replay_metrics.replay_metrics(shards, self._plan.suite.task_names) | self._perf()
-        values |= overview.overview_of_rollouts(success, returns, values, self._pace.updates_per_s)
+        values |= overview.overview_of_rollouts(success, returns)
         self._health.record_training(success)
         self._recorder.write(steps, self.learner_steps, values | self._health.metrics())
         self._board.record(steps, values)

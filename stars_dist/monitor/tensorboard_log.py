@@ -44,7 +44,8 @@ class TensorBoardLog:
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Write one value per tag."""
         written = [
-            self._value(tag, "scalars", DATA_CLASS_SCALAR, simple_value=value) for tag, value in values.items()
+            self._value(tag, "scalars", DATA_CLASS_SCALAR, simple_value=value)
+            for tag, value in values.items()
         ]
         self._events.append(step, written)
 

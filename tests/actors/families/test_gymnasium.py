@@ -80,7 +80,7 @@ def raises(error: Exception) -> Any:
     return construct
 
 
-gymnasium.register("StarsBare-v0", Bare)
+gymnasium.register("StarsBare-v0", f"{__name__}:Bare")
 gymnasium.register("StarsUnbounded-v0", lambda **_: Unbounded())
 gymnasium.register("StarsUnlicensed-v0", raises(RuntimeError("no licence\nto run")))
 gymnasium.register("StarsNeedsExtra-v0", raises(gymnasium.error.DependencyNotInstalled("pip install it")))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from google.protobuf import text_format
-from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
+from tensorboard.plugins.projector import projector_config_pb2
 
 from actors.policy import NumpyPolicy
 from stars_dist.monitor.features import policy_features, principal_plane, write_projector
@@ -39,7 +40,8 @@ def test_the_plane_holds_the_two_directions_of_most_variance() -> None:
 def test_the_projector_finds_its_files(tmp_path: Path) -> None:
     features = {"unique": np.eye(3, dtype=np.float32)}
     write_projector(tmp_path, features, np.array([0, 1, 1]), ("reach", "push"))
-    config = text_format.Parse((tmp_path / "projector_config.pbtxt").read_text(), ProjectorConfig())
+    empty: Any = projector_config_pb2
+    config = text_format.Parse((tmp_path / "projector_config.pbtxt").read_text(), empty.ProjectorConfig())
     (entry,) = config.embeddings
     assert np.loadtxt(tmp_path / entry.tensor_path, delimiter="\t").tolist() == np.eye(3).tolist()
     assert (tmp_path / entry.metadata_path).read_text().split() == ["reach", "push", "push"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from stars_dist.monitor.overview import (
 )
 
 
-def evaluation(*successes: list[bool | None]) -> EvaluationResult:
+def evaluation(*successes: Sequence[bool | None]) -> EvaluationResult:
     tasks = tuple(
         TaskEvaluation.of(f"task-{i}", [EpisodeResult(success, 2.0 * i) for success in task])
         for i, task in enumerate(successes)
@@ -50,17 +51,11 @@ def test_an_evaluation_without_flags_has_a_return_alone() -> None:
 
 
 def test_rollouts_count_the_tasks_that_are_known() -> None:
-    perf = {
-        "perf/env_steps_per_s": 5.0,
-        "perf/samples_per_insert": 1.0,
-        "perf/actors_alive": 2.0,
-        "perf/policy_lag_mean": 0.0,
-    }
-    values = overview_of_rollouts(np.array([1.0, 0.0, np.nan]), np.array([4.0, 2.0, np.nan]), perf, 3.0)
+    values = overview_of_rollouts(np.array([1.0, 0.0, np.nan]), np.array([4.0, 2.0, np.nan]))
     assert (values["overview/success"], values["overview/success_std"]) == (0.5, 0.5)
     assert (values["overview/tasks_at_zero"], values["overview/return"]) == (1.0, 3.0)
     unknown = np.full(3, np.nan)
-    assert "overview/success" not in overview_of_rollouts(unknown, unknown, perf, 3.0)
+    assert overview_of_rollouts(unknown, unknown) == {}
 
 
 def test_quotas_are_shares_of_the_batch_and_the_temperature_a_geometric_mean() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from replay_service.full_disk import DiskPause
 from stars_dist.monitor.metrics import Clocks, MetricsFile, read_first_of_windows
 from stars_dist.monitor.task_history import MOMENTS, TaskHistory
 
@@ -26,7 +27,7 @@ def test_metrics_go_to_the_hundredth_of_the_run_in_which_they_were_made() -> Non
 
 def test_a_run_that_goes_on_knows_what_was_before(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
-    file = MetricsFile(path)
+    file = MetricsFile(path, DiskPause("metrics", tmp_path, print))
     for steps in range(0, 1000, 2):
         file.write(Clocks(steps, 0, 1.0), {"rollout/success/a": steps / 1000, "rollout/success/b": 0.0})
         file.write(Clocks(steps, 0, 1.0), {"sampling/quota/a": 1.0, "sampling/quota/b": 3.0})

@@ -79,11 +79,10 @@ def test_a_failed_episode_tells_nothing_about_the_flag() -> None:
     assert TaskEvaluation.of("a", [failed]).has_success_flag
 
 
-def test_results_of_older_versions_are_of_success() -> None:
-    data = evaluation([[True], [False], [False]]).to_json()
-    for task in data["tasks"]:
-        del task["has_success_flag"]
-    assert EvaluationResult.from_json(data).has_success_flag
+def test_only_a_task_without_a_flag_says_so_in_json() -> None:
+    mixed = evaluation([[True], [None], [False]])
+    assert [task.get("has_success_flag") for task in mixed.to_json()["tasks"]] == [None, False, None]
+    assert EvaluationResult.from_json(mixed.to_json()) == mixed
 
 
 def test_sparklines_span_their_range() -> None:
