@@ -5,10 +5,9 @@ BIN := $(VENV)/bin
 # `make train` trains four tasks of Meta-World; another suite has a budget that shows it learn on two cores.
 SUITE ?= starter
 ACTORS ?= 4
-STEPS ?= $(if $(filter starter,$(SUITE)),140000,500000)
+STEPS ?= $(if $(filter starter,$(SUITE)),140000,1200000)
 PRESET ?= laptop
-# Two environment steps of every task per update: steps are cheap on a CPU, updates are not.
-SETS ?= --set replay.samples_per_insert=32
+SETS ?=
 
 # `make gpu-check`: SITE= is a directory of packages for a machine without registry; its own python3 and torch then.
 DEVICE ?= cuda
