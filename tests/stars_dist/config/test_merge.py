@@ -29,7 +29,7 @@ def test_every_preset_resolves_alone_and_with_laptop(name: str) -> None:
     if name == "stars-large":
         layers.reverse()  # over it, laptop is refused
     config = resolved(*layers).plan.config
-    assert config.sampling.batch_size_per_task == 64
+    assert config.sampling.batch_size_per_task == 32
     assert resolved(preset_layer(name)).plan.total_updates > 0
 
 
