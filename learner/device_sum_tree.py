@@ -50,12 +50,15 @@ class DeviceSumTree:
         is not zero: callers clamp to the leaves in use.
         """
         node = torch.zeros_like(table)
-        for level in reversed(self._levels):
+        # what lies below the nodes of each level, from the top: an entry of its padding has no children
+        for level, below in zip(reversed(self._levels), [*reversed(self._widths[:-1]), None], strict=True):
             sums = self._children(level, table, node).cumsum(1)
             child = (sums <= value[:, None]).sum(1).clamp(max=FAN_OUT - 1)
             before = sums.gather(1, (child - 1).clamp(min=0)[:, None]).squeeze(1)
             value = value - torch.where(child > 0, before, 0.0)
             node = node * FAN_OUT + child
+            if below is not None:
+                node = node.clamp(max=below // FAN_OUT - 1)
         return node
 
     def _children(self, level: Tensor, table: Tensor, node: Tensor) -> Tensor:

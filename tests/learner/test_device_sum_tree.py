@@ -45,3 +45,15 @@ def test_a_node_is_the_sum_of_its_children_after_many_changes() -> None:
 
 def test_a_million_leaves_need_four_levels() -> None:
     assert level_widths(1_000_000) == [1_000_000, 15_680, 256, 64]
+
+
+@pytest.mark.parametrize("leaves", [10, 5000, 100_000])
+def test_a_value_at_or_above_the_total_ends_within_the_tree(leaves: int) -> None:
+    """Rounding can make one of a value just below it; a level's padding has no children to go on to."""
+    tree = DeviceSumTree(2, leaves, CPU)
+    table = torch.tensor([0, 1])
+    last = torch.full((2,), leaves - 1)
+    tree.set(table, last, torch.ones(2, dtype=torch.float64))
+    found = tree.find(table, torch.tensor([1.0, 1.5], dtype=torch.float64))
+    assert (found >= leaves - 1).all() and (found < level_widths(leaves)[0]).all()
+    assert tree.find(table, torch.tensor([0.0, 0.999], dtype=torch.float64)).tolist() == [leaves - 1] * 2

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -9,11 +11,13 @@ from scipy import stats
 
 from learner.mirror_size import mirror_bytes
 from learner.replay_mirror import ReplayMirror
+from replay_service.config import SamplingConfig, TaskPriorityConfig
 from replay_service.priority import importance_weights
 from replay_service.shard import Shard
 from replay_service.types import TransitionSpec
 from tests.learner.conftest import Replay
 from tests.learner.mirrored import BETA, QUOTA, Mirrored
+from tests.learner.test_static_update import Operations
 
 DRAWS = 2000
 
@@ -183,3 +187,25 @@ def test_memory_of_a_mirror() -> None:
     mirror = ReplayMirror(TransitionSpec(3, 5, 2), 1000, Replay().plan.sampling, 1, torch.device("cpu"), 0)
     tensors = [mirror._words, mirror._priority, mirror._touched, *mirror._tree._levels]
     assert sum(t.nbytes for t in tensors) == mirror_bytes(TransitionSpec(3, 5, 2), 1000)
+
+
+def test_the_operations_of_a_draw_depend_on_neither_tasks_nor_rows() -> None:
+    """But for a level of the tree each 64 times the rows; no table is gone through."""
+    largest, counts = [], []
+    for tasks, capacity in ((3, 5_000), (300, 5_000), (3, 200_000)):
+        sampling = SamplingConfig(
+            batch_size_per_task=600 // tasks, task_priority=TaskPriorityConfig(quota_floor=0)
+        )
+        mirror = ReplayMirror(TransitionSpec(tasks, 2, 1), capacity, sampling, 1, torch.device("cpu"), 0)
+        mirror._size.fill_(capacity)
+        levels = mirror._tree._levels
+        levels[0].fill_(1.0)
+        for level, parents in pairwise(levels):
+            parents[:, : level.shape[1] // 64] = level.unflatten(1, (-1, 64)).sum(2)
+        with Operations() as operations:
+            draw = mirror.draw(torch.full((tasks,), 600 // tasks), BETA)
+            mirror.set_priorities(draw, torch.ones(600))
+        counts.append(len(operations.seen))
+        largest.append(operations.largest)
+    assert counts[0] == counts[1] and counts[2] < 1.5 * counts[0]
+    assert largest == [600 * 64] * 3

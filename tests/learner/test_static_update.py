@@ -39,12 +39,15 @@ class Operations(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
         self.seen: list[str] = []
+        self.largest = 0  # elements of a result that is new, not a view or written in place
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         assert func.overloadpacket not in HOST_READS, f"{func} waits for the device"
         out = func(*args, **(kwargs or {}))
         shape = tuple(out.shape) if isinstance(out, torch.Tensor) else ""
         self.seen.append(f"{func} {shape}")
+        if isinstance(out, torch.Tensor) and func._schema.returns[0].alias_info is None:
+            self.largest = max(self.largest, out.numel())
         return out
 
 
