@@ -63,6 +63,12 @@ class ReplayConfig(BaseModel):
     call_timeout_s: float = Field(
         default=60.0, gt=0, description="longest answer time of a shard's call, seconds"
     )
+    acknowledgement_log: str | None = Field(
+        default=None,
+        min_length=1,
+        description="directory in which each actor notes the chunks that were acknowledged, with digests of their "
+        "transitions, for an audit as of `stars-dist chaos`; none: nothing is noted",
+    )
 
     def shards_for(self, num_tasks: int) -> int:
         """Return the number of shards of a run with `num_tasks` tasks.

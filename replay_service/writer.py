@@ -6,7 +6,9 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from replay_service.acknowledgement_log import AcknowledgementLog
 from replay_service.plan import ReplayPlan
 from replay_service.transport import Pending, ShardUnavailable, Transport
 from replay_service.types import (
@@ -61,6 +63,8 @@ class ReplayWriter:
         self._learner_steps = 0
         # in one process a waiting insert would keep the sampler from running at all
         self._insert_timeout_s = plan.replay.insert_timeout_s if transport.is_concurrent else 0.0
+        place = plan.replay.acknowledgement_log
+        self._log = None if place is None else AcknowledgementLog(Path(place), actor, plan.spec)
         self._incarnation = {task: self._begin(task, incarnation) for task in task_ids}
 
     @property
@@ -207,6 +211,8 @@ class ReplayWriter:
                 self._in_flight[task].remove(delivery)
             if ack.status is InsertStatus.CLOSED:
                 self._closed.add(task)
+            elif ack.status is not InsertStatus.WAIT and self._log is not None:
+                self._log.append(delivery.chunk)
         if delivery in self._in_flight[task] and time.monotonic() > delivery.give_up_at:
             raise TimeoutError(self._timeout_message())
 

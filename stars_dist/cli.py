@@ -1,4 +1,4 @@
-"""The command line: `stars-dist launch | resume | evaluate | features | tasks | report | replay | bench`.
+"""The command line: `stars-dist launch | resume | evaluate | features | tasks | report | replay | bench | chaos`.
 
 Bad input is one line on standard error and exit code 2. Ray, torch and Meta-World are imported by the
 commands that need them, so that help and errors answer at once.
@@ -14,6 +14,7 @@ import typer
 
 from stars_dist import __version__
 from stars_dist.commands.bench import bench
+from stars_dist.commands.chaos import chaos
 from stars_dist.commands.evaluate import evaluate
 from stars_dist.commands.features import features
 from stars_dist.commands.launch import launch
@@ -37,6 +38,7 @@ app.command()(evaluate)
 app.command()(features)
 app.command()(tasks)
 app.command()(report)
+app.command()(chaos)
 app.add_typer(bench, name="bench")
 app.add_typer(replay, name="replay")
 

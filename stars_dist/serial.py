@@ -30,6 +30,7 @@ from stars_dist.config.run_plan import RunPlan
 from stars_dist.errors import checking_input
 from stars_dist.interruption import Interruption, RunInterruptedError
 from stars_dist.monitor.console import Console
+from stars_dist.monitor.metrics import recorded_updates
 from stars_dist.monitor.recorder import Recorder
 from stars_dist.monitor.run_monitor import RunMonitor
 from stars_dist.run_files.directory import RunDirectory
@@ -157,7 +158,8 @@ def train_serially(
         console.phase("computing the tasks' goals")
         with interruption.raising():
             prepare_suite(plan.suite, plan.config.seed, run.goals_file)
-        monitor = RunMonitor(plan, recorder, console)
+        reported = recorded_updates(run.metrics_file)
+        monitor = RunMonitor(plan, recorder, console, start.learner_steps, reported)
         interruption.learner_steps = lambda: monitor.learner_steps
         with closing(SerialRun(run, plan, monitor, start.checkpoint)) as serial:
             console.phase("training in one process")

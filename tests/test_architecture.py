@@ -28,6 +28,7 @@ ROOMS = (
     "report",
     "train",
     "bench",
+    "chaos",
     "commands",
     "cli",
 )
@@ -35,6 +36,7 @@ APART = {
     "cluster": {"serial"},
     "evaluate": {"serial", "cluster"},
     "report": {"serial", "cluster"},
+    "chaos": {"serial", "cluster", "train"},  # it sees a run from outside
 }
 MAY_IMPORT = {
     "ray": ("stars_dist/cluster/", "replay_service/transport.py", "stars_dist/bench/replay_ray.py"),

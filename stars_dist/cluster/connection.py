@@ -9,10 +9,11 @@ import signal
 import socket
 import tempfile
 from collections.abc import Iterator
-from contextlib import chdir, contextmanager
+from contextlib import chdir, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import ray
 import ray._private.utils
 from ray._private.utils import read_ray_address
@@ -21,7 +22,9 @@ from actors.blas_threads import single_threaded_children
 from actors.cores import num_cores
 
 ANSWER_TIMEOUT_S = 5.0
+START_TRIES = 4
 LONGEST_TEMP_DIR = 35
+_LATE = "timed out during startup"
 PACKAGES = Path(__file__).resolve().parent.parent.parent
 
 
@@ -70,7 +73,7 @@ def _start_local(num_actors: int, options: dict[str, Any]) -> None:
     # starts Python twice: half a second of a core per process, and three times as long until fifty are up.
     try:
         with single_threaded_children(), _children_apart():
-            _init(
+            _init_again_if_late(
                 address="local",
                 num_cpus=num_cores(),
                 include_dashboard=False,
@@ -83,6 +86,27 @@ def _start_local(num_actors: int, options: dict[str, Any]) -> None:
             f"Ray must be able to write its files, it cannot ({error}); set HOME and TMPDIR to directories "
             "that can be written to"
         ) from None
+
+
+def _init_again_if_late(**options: Any) -> None:
+    """Call ray.init again where its processes were not up within 30 s, after which they give each other up.
+
+    Raises:
+        ValueError: they were not in any of the tries.
+    """
+    for _ in range(START_TRIES):
+        others = set(psutil.Process().children())
+        try:
+            return _init(**options)
+        except Exception as error:  # Ray raises no kind of its own
+            if _LATE not in str(error):
+                raise
+            for process in set(psutil.Process().children()) - others:
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+    raise ValueError(
+        f"Ray must start within 30 s, it did not in {START_TRIES} tries: this machine is too busy; try again later"
+    )
 
 
 def resources_here() -> dict[str, float]:

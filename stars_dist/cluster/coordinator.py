@@ -6,7 +6,7 @@ threads cost a third of a core (Ray wakes each a hundred times per second).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from actors.sync import ActorStats
@@ -65,3 +65,18 @@ class Coordinator:
         """Keep what each actor is to serve, and return the newest heartbeat of each: the driver's call."""
         self._task_ids = dict(task_ids)
         return tuple(self._heartbeats.values())
+
+
+class CoordinatorRestarts:
+    """Notices a coordinator that Ray has started anew, which counts heartbeats from one again: the driver's part."""
+
+    def __init__(self) -> None:
+        self._newest = 0
+
+    def is_new(self, heartbeats: Sequence[Heartbeat]) -> bool:
+        """Return whether these are the first that another coordinator has received; True once for each."""
+        newest = max((heartbeat.number for heartbeat in heartbeats), default=0)
+        if newest == 0:  # nobody has reported to it yet
+            return False
+        before, self._newest = self._newest, newest
+        return newest < before

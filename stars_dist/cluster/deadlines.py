@@ -5,12 +5,11 @@ from __future__ import annotations
 from math import inf
 from typing import Literal, NamedTuple
 
-from actors.config import ActorsConfig
 from stars_dist.cluster.running_clock import RunningClock
+from stars_dist.config.run_config import RunConfig
 
 Kind = Literal["actor", "learner", "shard", "coordinator", "evaluator"]
 
-ANSWER_S = 45.0  # of services and the learner, which answer beside their work
 ACTOR_START_S = 120.0
 SLOW_START_S = 45.0  # after which a process that has not answered yet is named, long before it is given up
 
@@ -23,18 +22,19 @@ class Deadlines(NamedTuple):
     progress_s: float  # without a step, while it answers; inf where waiting is its usual state
 
 
-def deadlines(config: ActorsConfig) -> dict[Kind, Deadlines]:
+def deadlines(config: RunConfig) -> dict[Kind, Deadlines]:
     """Return the deadlines of every kind of process."""
-    step_s = config.hang_timeout_s
+    step_s = config.actors.hang_timeout_s
+    answer_s = config.answer_timeout_s  # of services and the learner, which answer beside their work
     return {
         "actor": Deadlines(
             ACTOR_START_S, step_s, inf
         ),  # waits for the limiter and for weights with deadlines of its own
         "learner": Deadlines(
-            600.0, ANSWER_S, 900.0
+            600.0, answer_s, 900.0
         ),  # starts with torch, a checkpoint, and a GPU's first graphs
-        "shard": Deadlines(600.0, ANSWER_S, inf),  # may read a snapshot before it answers
-        "coordinator": Deadlines(60.0, ANSWER_S, inf),
+        "shard": Deadlines(600.0, answer_s, inf),  # may read a snapshot before it answers
+        "coordinator": Deadlines(60.0, answer_s, inf),
         "evaluator": Deadlines(120.0, step_s, step_s),
     }
 

@@ -23,6 +23,7 @@ from stars_dist.config.run_plan import RunPlan
 from stars_dist.errors import checking_input
 from stars_dist.interruption import Interruption, RunInterruptedError
 from stars_dist.monitor.console import Console
+from stars_dist.monitor.metrics import recorded_updates
 from stars_dist.monitor.recorder import Recorder
 from stars_dist.monitor.run_monitor import RunMonitor
 from stars_dist.run_files.directory import RunDirectory
@@ -69,7 +70,8 @@ def train_distributed(
         start = begin(console)
         interruption.check()  # after the first entries, so that `resume` can go on
         with closing(Recorder(run, console.line, start.metrics_end)) as recorder:
-            monitor = RunMonitor(plan, recorder, console)
+            reported = recorded_updates(run.metrics_file)
+            monitor = RunMonitor(plan, recorder, console, start.learner_steps, reported)
             interruption.learner_steps = lambda: monitor.learner_steps
             return _train(run, plan, console, start, placement, monitor, interruption)
     finally:

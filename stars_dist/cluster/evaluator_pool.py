@@ -58,7 +58,7 @@ class Evaluator:
         # ray's stubs do not know concurrency_groups
         decorate: Any = ray.remote(num_cpus=0, concurrency_groups={"steps": 1})  # type: ignore[call-overload]
         self._remote: Any = decorate(EvaluationProcess)
-        self._watch = Watch(deadlines(plan.config.actors)["evaluator"], clock)
+        self._watch = Watch(deadlines(plan.config)["evaluator"], clock)
         self._handle: Any = None
         self._steps: PeriodicCall[int] = PeriodicCall(
             lambda: self._handle.steps.options(concurrency_group="steps").remote(),

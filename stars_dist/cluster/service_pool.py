@@ -8,7 +8,7 @@ from typing import Any
 
 from replay_service.types import ShardStats
 from stars_dist.cluster.cluster import Cluster
-from stars_dist.cluster.coordinator import Heartbeat
+from stars_dist.cluster.coordinator import CoordinatorRestarts, Heartbeat
 from stars_dist.cluster.deadlines import deadlines
 from stars_dist.cluster.running_clock import RunningClock
 from stars_dist.cluster.supervised_service import SupervisedService
@@ -33,7 +33,7 @@ class ServicePool:
         """Begin to ask; `serving` tells the tasks that each actor is to serve, which the coordinator hands on."""
         self.is_sampled = True  # whether a learner still samples, and so moves the insert limits
         self._plan, self._monitor = plan, monitor
-        limits = deadlines(plan.config.actors)
+        limits = deadlines(plan.config)
         coordinator = cluster.coordinator
         self._coordinator: SupervisedService[tuple[Heartbeat, ...]] = SupervisedService(
             "coordinator",
@@ -57,6 +57,7 @@ class ServicePool:
             for index, shard in enumerate(cluster.shards)
         ]
         self._incarnations: dict[int, int] = {}
+        self._restarts = CoordinatorRestarts()
 
     def advance(self) -> tuple[Heartbeat, ...] | None:
         """Take the shards' counters, start again what is past a deadline; return heartbeats if some were collected.
@@ -70,17 +71,18 @@ class ServicePool:
                 self._record_shard(index, stats)
             self._restart_if_overdue(shard)
         heartbeats = self._coordinator.advance()
-        if self._restart_if_overdue(self._coordinator):
+        self._restart_if_overdue(self._coordinator)
+        if heartbeats is not None and self._restarts.is_new(heartbeats):
+            self._monitor.log(f"coordinator was restarted and hears of {len(heartbeats)} actors so far")
             self._monitor.count_restart("coordinator")
         return heartbeats
 
-    def _restart_if_overdue(self, service: SupervisedService[Any]) -> bool:
+    def _restart_if_overdue(self, service: SupervisedService[Any]) -> None:
         if (slow := service.watch.slow_start()) is not None:
             self._monitor.log(f"{service.name} {slow}")
         cause = service.restart_if_overdue()
         if cause is not None:
             self._monitor.log(f"{service.name} is frozen ({cause}); starting it again")
-        return cause is not None
 
     def _record_shard(self, index: int, stats: ShardStats) -> None:
         before = self._incarnations.get(index)

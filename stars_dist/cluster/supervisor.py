@@ -53,7 +53,7 @@ class Supervisor:
         self._run, self._plan, self._cluster, self._monitor = run, plan, cluster, monitor
         self.clock = RunningClock()
         heartbeat_clock = RunningClock()
-        limits, failures = deadlines(plan.config.actors), run.failures_file
+        limits, failures = deadlines(plan.config), run.failures_file
         self.actors = [
             SupervisedProcess(
                 "actor",

@@ -26,6 +26,13 @@ class RunConfig(BaseModel):
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where the learner computes")
     serial: bool = Field(False, description="one process without Ray, in lock-step")
     address: str = Field("auto", description="Ray cluster: auto, local, or an address")
+    answer_timeout_s: float = Field(
+        20.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="how long shards, coordinator and learner may leave a question open before they count as frozen "
+        "and are started again, seconds",
+    )
     environment: EnvironmentConfig = EnvironmentConfig()
     actors: ActorsConfig = ActorsConfig()
     evaluation: EvaluationConfig = EvaluationConfig()

@@ -30,10 +30,19 @@ RECORD_PERIOD_S = 5.0
 class RunMonitor:
     """Holds the newest report of every process. `tick` writes metrics by the clock; a serial run writes by itself."""
 
-    def __init__(self, plan: RunPlan, recorder: Recorder, console: Console) -> None:
+    def __init__(
+        self,
+        plan: RunPlan,
+        recorder: Recorder,
+        console: Console,
+        learner_steps: int = 0,
+        reported_updates: int = 0,
+    ) -> None:
+        """`learner_steps` is where the run goes on, `reported_updates` up to where its metrics tell of it already."""
         self.actors_alive = 0
         self.peak_memory_gib = 0.0
-        self.learner_steps = 0
+        self.learner_steps = learner_steps
+        self._reported_updates = reported_updates
         self._plan, self._recorder, self._console = plan, recorder, console
         self._health = Health.of(plan)
         self._board = Board(recorder.run, plan, recorder.tensorboard, recorder.resumed_at)
@@ -72,7 +81,7 @@ class RunMonitor:
             self.log(f"first transitions of all {self._plan.num_tasks} tasks {seconds:.1f} s after the start")
 
     def record_learner(self, learner_steps: int, reports: tuple[LearnerReport, ...]) -> None:
-        """Keep the learner's clock and write its reports."""
+        """Keep the learner's clock and write its reports, each step once: after a restart it makes some again."""
         self.learner_steps = learner_steps
         self._pace.record(self.env_steps, learner_steps)
         for report in reports:
@@ -80,10 +89,12 @@ class RunMonitor:
             self._quota = np.array(
                 [report.values.get(f"sampling/quota/{name}", np.nan) for name in self._plan.suite.task_names]
             )
-            few = overview.overview_of_learner(report.values, self._plan.suite.task_names)
-            self._recorder.write(report.env_steps, report.learner_steps, report.values | few)
-            self._board.record_learner(report)
             self._health.record_learner(report.values)
+            if report.learner_steps > self._reported_updates:
+                self._reported_updates = report.learner_steps
+                few = overview.overview_of_learner(report.values, self._plan.suite.task_names)
+                self._recorder.write(report.env_steps, report.learner_steps, report.values | few)
+                self._board.record_learner(report)
 
     def record_evaluation(self, result: EvaluationResult) -> None:
         """Write and log an evaluation."""

@@ -31,6 +31,7 @@ class Start(NamedTuple):
     checkpoint: Path | None
     env_steps: int
     metrics_end: int | None  # environment steps beyond which recorded metrics are made again; None: nowhere
+    learner_steps: int = 0
 
 
 def resume_point(run_dir: Path, log: Log) -> ResumePoint | None:
@@ -90,4 +91,6 @@ def find_start(run: RunDirectory, plan: RunPlan, log: Log) -> Start:
     env_steps = point.env_steps if point else 0
     # A replay of which nothing is lost counts on from its own steps, at or after those of the checkpoint.
     metrics_end = None if replay_steps is None else max(replay_steps, env_steps)
-    return Start(point.checkpoint if point else None, env_steps, metrics_end)
+    return Start(
+        point.checkpoint if point else None, env_steps, metrics_end, point.learner_steps if point else 0
+    )

@@ -88,3 +88,28 @@ def starts_its_own(**environment: str) -> str:
     command = [sys.executable, "-c", THIS_RUN]
     done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=120, check=True)
     return done.stdout.split()[-1]
+
+
+LATE_NODE = """
+import time
+import ray._private.services as services
+find, first = services.get_node, []
+def find_late(*args):
+    first.append(time.monotonic())
+    if first[-1] < first[0] + 33.0:  # Ray gives up after 30
+        raise RuntimeError("the node is not there yet")
+    return find(*args)
+services.get_node = find_late
+import psutil
+from stars_dist.cluster.connection import connect
+print(connect("local", 1))
+print([process.name() for process in psutil.Process().children()].count("raylet"))
+"""
+
+
+@pytest.mark.cluster
+@pytest.mark.slow
+def test_a_ray_that_is_up_later_than_it_waits_for_itself_is_started_again() -> None:
+    command = [sys.executable, "-c", LATE_NODE]
+    done = subprocess.run(command, env=WITHOUT_TOKEN, cwd=ROOT, capture_output=True, text=True, timeout=250)
+    assert done.stdout.split() == ["True", "1"], done.stderr

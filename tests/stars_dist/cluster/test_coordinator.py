@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from actors.sync import ActorStats
-from stars_dist.cluster.coordinator import Coordinator, HeartbeatReply, PublishedWeights
+from stars_dist.cluster.coordinator import (
+    Coordinator,
+    CoordinatorRestarts,
+    HeartbeatReply,
+    PublishedWeights,
+)
 
 
 def stats(actor: int, weights_version: int | None = None, env_steps: int = 0) -> ActorStats:
@@ -54,3 +59,20 @@ def test_actors_get_the_tasks_that_the_driver_assigned() -> None:
     assert coordinator.heartbeat(stats(2)).task_ids is None  # it serves what it was started with
     coordinator.collect_heartbeats({0: (0,), 1: (1, 2)})
     assert coordinator.heartbeat(stats(1)).task_ids == (1, 2)
+
+
+def test_a_coordinator_that_was_restarted_is_noticed_once_when_an_actor_has_reported_to_it() -> None:
+    restarts, coordinator = CoordinatorRestarts(), Coordinator()
+
+    def collects_from_a_new_one() -> bool:
+        return restarts.is_new(coordinator.collect_heartbeats({}))
+
+    assert not collects_from_a_new_one()
+    for actor in (0, 1, 0):
+        coordinator.heartbeat(stats(actor))
+        assert not collects_from_a_new_one()
+    coordinator = Coordinator()
+    assert not collects_from_a_new_one(), "nobody has found it yet"
+    coordinator.heartbeat(stats(1))
+    assert collects_from_a_new_one()
+    assert not collects_from_a_new_one()

@@ -6,9 +6,9 @@ from typing import get_args
 
 import pytest
 
-from actors.config import ActorsConfig
 from stars_dist.cluster.deadlines import SLOW_START_S, Deadlines, Kind, Watch, deadlines
 from stars_dist.cluster.running_clock import RunningClock
+from stars_dist.config.run_config import RunConfig
 
 LIMITS = Deadlines(start_s=100.0, answer_s=10.0, progress_s=30.0)
 
@@ -24,10 +24,12 @@ def watch(clock: RunningClock) -> Watch:
 
 
 def test_every_kind_of_process_has_deadlines_and_is_found_within_a_minute() -> None:
-    table = deadlines(ActorsConfig())
+    table = deadlines(RunConfig.model_validate({}))
     assert set(table) == set(get_args(Kind))
     assert all(0 < limits.answer_s <= 60 for limits in table.values())
     assert SLOW_START_S < 60
+    soon = deadlines(RunConfig.model_validate({"answer_timeout_s": 3.0}))
+    assert {soon[kind].answer_s for kind in ("learner", "shard", "coordinator")} == {3.0}
 
 
 def test_a_process_that_waits_for_a_core_is_not_late(watch: Watch, clock: RunningClock) -> None:

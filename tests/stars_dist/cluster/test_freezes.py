@@ -15,8 +15,8 @@ from tests.stars_dist.test_train import metrics
 __all__ = ["start"]
 
 TOY = ["--suite", "toy:2", "--actors", "2", "--steps", "1000000"]
-# The deadline of services and learner, which no configuration shortens; heartbeats' is shortened by QUICK.
-SOON = "import stars_dist.cluster.deadlines as d; d.ANSWER_S = 8.0"
+# The deadline of services and learner; heartbeats' is shortened by QUICK.
+SOON = ["--set", "answer_timeout_s=8"]
 
 
 def goes_on(run: Run) -> None:
@@ -33,7 +33,7 @@ def goes_on(run: Run) -> None:
 def test_each_kind_of_process_that_freezes_is_found_killed_and_started_again(
     start: Callable[..., Run],
 ) -> None:
-    run = start(*TOY, "--checkpoint-every", "400", patch=SOON)
+    run = start(*TOY, "--checkpoint-every", "400", *SOON)
     run.wait_for(lambda: run.inserted().min() > 400)
     run.wait_for(lambda: any((run.path / "checkpoints").glob("step-*")))
     for kind, name in [
@@ -107,7 +107,7 @@ def test_a_run_that_gives_up_over_an_actor_saves_its_learner_and_says_what_to_do
 def test_a_driver_that_was_stopped_for_longer_than_every_deadline_blames_nobody(
     start: Callable[..., Run],
 ) -> None:
-    run = start(*TOY, patch=SOON + "; d.SLOW_START_S = 8.0")
+    run = start(*TOY, *SOON, patch="import stars_dist.cluster.deadlines as d; d.SLOW_START_S = 8.0")
     run.wait_for(lambda: run.inserted().min() > 400)
     run.process.suspend()
     time.sleep(25.0)
@@ -122,7 +122,7 @@ def test_a_driver_that_was_stopped_for_longer_than_every_deadline_blames_nobody(
 @pytest.mark.slow
 def test_a_whole_run_that_was_suspended_goes_on_and_blames_nobody(start: Callable[..., Run]) -> None:
     """As Slurm suspends a job: driver, Ray and every process of the run stop and go on together."""
-    run = start(*TOY, patch=SOON)
+    run = start(*TOY, *SOON)
     run.wait_for(lambda: run.inserted().min() > 400)
     everybody = [run.process, *run.process.children(recursive=True)]
     for process in everybody:

@@ -1,0 +1,34 @@
+"""The monitor of a run: what the learner reports is recorded once, whatever it goes back to."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+from learner.loop import LearnerReport
+from stars_dist.config.merge import resolve, set_layer
+from stars_dist.monitor.console import Console
+from stars_dist.monitor.metrics import read_metrics, recorded_updates
+from stars_dist.monitor.recorder import Recorder
+from stars_dist.monitor.run_monitor import RunMonitor
+from stars_dist.run_files.directory import RunDirectory
+
+
+def reports(*learner_steps: int) -> tuple[LearnerReport, ...]:
+    return tuple(LearnerReport(1000, steps, {"train/critic_loss": 1.0}) for steps in learner_steps)
+
+
+def test_reports_of_updates_that_are_made_again_are_not_recorded_again(tmp_path: Path) -> None:
+    plan, run = resolve([set_layer("suite=toy:2"), set_layer("steps=100000")]).plan, RunDirectory(tmp_path)
+    console = Console()
+    with closing(Recorder(run, console.line)) as recorder:
+        monitor = RunMonitor(plan, recorder, console)
+        monitor.record_learner(250, reports(100, 200))
+        monitor.record_learner(210, reports(200))  # restarted from its checkpoint at 150
+        assert monitor.learner_steps == 210
+    with closing(Recorder(run, console.line)) as recorder:  # resumed from the same
+        monitor = RunMonitor(plan, recorder, console, 150, recorded_updates(run.metrics_file))
+        assert monitor.learner_steps == 150
+        monitor.record_learner(310, reports(200, 300))
+    console.close()
+    assert [line["learner_steps"] for line in read_metrics(run.metrics_file)] == [100, 200, 300]
