@@ -20,6 +20,7 @@ def reports(*learner_steps: int) -> tuple[LearnerReport, ...]:
 
 def test_reports_of_updates_that_are_made_again_are_not_recorded_again(tmp_path: Path) -> None:
     plan, run = resolve([set_layer("suite=toy:2"), set_layer("steps=100000")]).plan, RunDirectory(tmp_path)
+    run.write_config(plan.config)
     console = Console()
     with closing(Recorder(run, console.line)) as recorder:
         monitor = RunMonitor(plan, recorder, console)
