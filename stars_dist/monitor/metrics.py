@@ -46,7 +46,7 @@ class MetricsFile:
 
 def read_metrics(path: Path) -> Iterator[dict[str, float]]:
     """Read the lines of a metrics file; those that a crash cut short or that are damaged are left out."""
-    return (values for line in _lines(path) if (values := _parse(line)) is not None)
+    return (values for line in _lines(path) if (values := parse_line(line)) is not None)
 
 
 def read_first_of_windows(
@@ -95,11 +95,12 @@ def _clocks(line: bytes) -> Clocks | None:
     """Read the clocks of a line; None where it is damaged."""
     if (match := _WHOLE_LINE.fullmatch(line)) is not None:
         return Clocks(int(match[1]), int(match[2]), float(match[3]))
-    values = _parse(line)
+    values = parse_line(line)
     return None if values is None else Clocks(*(values[clock] for clock in Clocks._fields))  # pyright: ignore[reportArgumentType]
 
 
-def _parse(line: bytes) -> dict[str, float] | None:
+def parse_line(line: bytes) -> dict[str, float] | None:
+    """Parse one line; None where it is damaged."""
     try:
         values = json.loads(line)
     except ValueError:

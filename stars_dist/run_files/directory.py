@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import secrets
@@ -16,10 +18,13 @@ import yaml
 from actors.checkpoint_path import DIRECTORY, checkpoint_path
 from actors.evaluation_result import EvaluationResult
 from replay_service.atomic_file import is_temporary, write_text
-from replay_service.file_lock import FileLock
+from replay_service.file_lock import FileLock, is_locked
+from stars_dist import __version__
 from stars_dist.config.older_config import complete
 from stars_dist.config.run_config import RunConfig
 from stars_dist.config.run_plan import RunPlan, plan_run
+
+LOOK_S = 0.05  # longer than a look at a lock takes
 
 
 class RunDirectory:
@@ -110,9 +115,26 @@ class RunDirectory:
         self.lock()
         self.check_unused()
 
+    @property
+    def is_locked(self) -> bool:
+        """Whether a live process writes to the directory, on any machine whose file system has its locks."""
+        try:
+            with self._lock_file.open() as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:  # none was ever taken, or the file system keeps none
+            with contextlib.suppress(OSError):
+                return self._lock_file.exists() and is_locked(self._lock_file)
+        return False
+
     def lock(self) -> None:
         """Take the directory for the life of this process; another live process's claim is a ValueError."""
         try:
+            with contextlib.suppress(BlockingIOError):
+                self._lock = FileLock(self._lock_file)
+                return
+            time.sleep(LOOK_S)  # whoever looks at `is_locked` holds it for a moment
             self._lock = FileLock(self._lock_file)
         except BlockingIOError:
             raise ValueError(
@@ -147,8 +169,18 @@ class RunDirectory:
         except (OSError, ValueError, yaml.YAMLError) as error:
             raise ValueError(
                 f"a run's config.yaml must be as its launch wrote it, {self.config_file} is not "
-                f"({' '.join(str(error).split())}); restore it from a copy"
+                f"({' '.join(str(error).split())}); {self._remedy()}"
             ) from None
+
+    def _remedy(self) -> str:
+        """Say what mends a configuration that cannot be read: a newer version of the program, if that wrote it."""
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            made_by = json.loads(self.provenance_file.read_text())["versions"]["stars-dist"]
+            if [int(part) for part in made_by.split(".")] > [int(part) for part in __version__.split(".")]:
+                return (
+                    f"stars-dist {made_by} made it, this is {__version__}: pip install --upgrade stars-dist"
+                )
+        return "restore it from a copy"
 
     def read_plan(self) -> RunPlan:
         """Plan the run anew from its configuration."""

@@ -1,0 +1,63 @@
+"""All runs below a directory, newest first, with one line each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from stars_dist.status.run_status import RunStatus, State, read_status
+from stars_dist.status.words import duration, percent, rate
+
+_LEVELS = 3  # a sweep's runs lie below a directory of its own
+_CONFIG = "config.yaml"
+
+
+def list_runs(directory: Path) -> list[RunStatus]:
+    """Read the status of every run in or below a directory, the one that recorded last first.
+
+    Raises:
+        ValueError: the directory does not exist or is none.
+    """
+    if not directory.is_dir():
+        raise ValueError(f"runs must be given a directory, got {directory}; give the parent of your runs")
+    statuses = [read_status(path) for path in _run_directories(directory, _LEVELS)]
+    return sorted(statuses, key=lambda status: status.age_s)
+
+
+def _run_directories(directory: Path, levels: int) -> list[Path]:
+    if (directory / _CONFIG).is_file():
+        return [directory]
+    if levels == 0:
+        return []
+    try:
+        below = sorted(path for path in directory.iterdir() if path.is_dir())
+    except OSError:  # one that this user may not read
+        return []
+    return [run for path in below for run in _run_directories(path, levels - 1)]
+
+
+def runs_table(statuses: Sequence[RunStatus]) -> str:
+    """Format a line per run, with the state first."""
+    header = ("state", "success", "steps", "of", "left", "age", "method", "seed", "run")
+    rows = [header, *(_row(status) for status in statuses)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
+    lines = ["  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows]
+    died = next((status for status in statuses if status.state is State.DIED), None)
+    hints = [f"go on with one that died: {died.resume_command}"] if died else []
+    return "\n".join([*(line.rstrip() for line in lines), *hints])
+
+
+def _row(status: RunStatus) -> tuple[str, ...]:
+    if status.state is State.UNREADABLE:
+        return (status.state.value, "-", "-", "-", "-", duration(status.age_s), "-", "-", status.run)
+    return (
+        status.state.value,
+        rate(status.success) + ("" if status.eval_success is not None or status.success is None else "~"),
+        f"{status.env_steps:,}",
+        percent(status.env_steps, status.total_steps),
+        duration(status.eta_s),
+        duration(status.age_s),
+        f"{status.suite} {status.presets}",
+        str(status.seed),
+        status.run,
+    )
