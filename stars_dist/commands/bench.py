@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from stars_dist.errors import checking_input
+from stars_dist.help_page import CommandWithExamples, examples
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +40,11 @@ def which(context: typer.Context) -> None:
         print(context.get_help())
 
 
-@bench.command()
+@bench.command(cls=CommandWithExamples)
+@examples(
+    "stars-dist bench learner --preset laptop --seconds 20",
+    "stars-dist bench learner --suite mt50 --device cuda --json",
+)
 def learner(
     preset: list[str] = PRESET,
     suite: str = typer.Option("mt10", help="As in launch: its tasks and sizes; nothing is simulated."),
@@ -67,7 +72,11 @@ def learner(
     print(json.dumps(figures.to_json()) if as_json else report(figures, plan, "+".join(preset)))
 
 
-@bench.command()
+@bench.command(cls=CommandWithExamples)
+@examples(
+    "stars-dist bench env --suite mt10",
+    "stars-dist bench env --actions scripted --write docs/results",
+)
 def env(
     suite: str = typer.Option("mt50", help="mt10, mt25, mt50, or Meta-World tasks with commas."),
     steps: int = typer.Option(200, help="Steps per task of each kind."),
@@ -99,7 +108,10 @@ def env(
     print(json.dumps(summary(timings)) if as_json else table(timings))
 
 
-@bench.command()
+@bench.command(cls=CommandWithExamples)
+@examples(
+    "stars-dist bench actor --preset laptop --envs 4",
+)
 def actor(
     preset: list[str] = PRESET,
     suite: str = typer.Option("mt10", help="As in launch; every task is rolled out in turn."),
@@ -116,7 +128,10 @@ def actor(
     print(json.dumps(summary(shares, plan)) if as_json else report(shares, plan, "+".join(preset)))
 
 
-@bench.command()
+@bench.command(cls=CommandWithExamples)
+@examples(
+    "stars-dist bench replay --rounds 3 --seconds 5",
+)
 def replay(
     as_json: bool = AS_JSON,
     rounds: int = typer.Option(7, help="How often each part is measured; the median counts."),
@@ -136,7 +151,10 @@ def replay(
         write_report(figures, f"stars-dist bench replay {options} --write {write}", write)
 
 
-@bench.command()
+@bench.command(cls=CommandWithExamples)
+@examples(
+    "stars-dist bench launch --suite mt50 --actors 50",
+)
 def launch(
     suite: str = typer.Option("mt50", help="The suite to start."),
     actors: int = typer.Option(50, help="Rollout actors, 1 or more."),

@@ -8,8 +8,13 @@ from pathlib import Path
 import typer
 
 from stars_dist.errors import checking_input
+from stars_dist.help_page import examples
 
 
+@examples(
+    "stars-dist evaluate runs/first",
+    "stars-dist evaluate runs/first/checkpoints/step-5000 --episodes 20 --actors 2 --json",
+)
 def evaluate(
     target: Path = typer.Argument(metavar="RUN|CHECKPOINT", help="Run directory or one of its checkpoints."),
     episodes: int = typer.Option(50, help="Episodes per task; 50 is each goal once."),

@@ -8,6 +8,7 @@ from pathlib import Path
 import typer
 
 from stars_dist.errors import checking_input
+from stars_dist.help_page import CommandWithExamples, examples
 
 replay = typer.Typer(help="Look into the replay of a run.", rich_markup_mode=None)
 
@@ -19,7 +20,11 @@ def which(context: typer.Context) -> None:
         print(context.get_help())
 
 
-@replay.command()
+@replay.command(cls=CommandWithExamples)
+@examples(
+    "stars-dist replay inspect runs/first",
+    "stars-dist replay inspect runs/first --json",
+)
 def inspect(
     run: Path = typer.Argument(metavar="RUN", help="Run directory, or a directory with shard-*/ in it."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON and nothing else on standard output."),

@@ -9,8 +9,12 @@ from pathlib import Path
 import typer
 
 from stars_dist.errors import checking_input
+from stars_dist.help_page import examples
 
 
+@examples(
+    "stars-dist report runs/a runs/b --out comparison.md",
+)
 def report(
     runs: list[Path] = typer.Argument(
         metavar="RUN...", help="Directories of finished runs; the first one's method leads the comparison."

@@ -8,12 +8,18 @@ from typing import TYPE_CHECKING
 import typer
 
 from stars_dist.errors import checking_input
+from stars_dist.help_page import examples
 
 if TYPE_CHECKING:
     from stars_dist.config.run_plan import RunPlan
     from stars_dist.run_files.directory import RunDirectory
 
 
+@examples(
+    "stars-dist resume runs/first",
+    "stars-dist resume runs/first --steps 200000     # more steps, in all",
+    "stars-dist resume runs/first --shards 4",
+)
 def resume(
     run: Path = typer.Argument(help="Run directory."),
     steps: str | None = typer.Option(

@@ -8,8 +8,13 @@ import typer
 
 from actors.suites import SUITE_GRAMMAR, parse_suite
 from stars_dist.errors import checking_input
+from stars_dist.help_page import examples
 
 
+@examples(
+    "stars-dist tasks",
+    "stars-dist tasks --suite mt10 --json",
+)
 def tasks(
     suite: str = typer.Option("mt50", help=f"{SUITE_GRAMMAR}."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON and nothing else."),
