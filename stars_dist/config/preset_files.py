@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import yaml
 
@@ -32,9 +32,29 @@ class ConfigLayer(NamedTuple):
     values: dict[str, Any]
 
 
+class PresetSummary(NamedTuple):
+    """A preset of the package and what it is, in one sentence."""
+
+    name: str
+    kind: str
+    summary: str
+
+
 def preset_names(*kinds: Kind) -> list[str]:
     """List the package's presets of these kinds, sorted; of all kinds without an argument."""
     return sorted(path.stem for path in _preset_paths() if not kinds or path.parent.name in kinds)
+
+
+def list_presets() -> list[PresetSummary]:
+    """Describe the package's presets, methods first, each by the comment at the head of its file."""
+    kinds = get_args(Kind)
+    paths = sorted(_preset_paths(), key=lambda path: (kinds.index(path.parent.name), path.stem))
+    return [PresetSummary(path.stem, path.parent.name, _first_sentence(path.read_text())) for path in paths]
+
+
+def _first_sentence(text: str) -> str:
+    comment = [line.removeprefix("#").strip() for line in text.splitlines() if line.startswith("#")]
+    return " ".join(comment).split(". ")[0].rstrip(".")
 
 
 def preset_layer(preset: str) -> ConfigLayer:
