@@ -1,0 +1,61 @@
+"""The end of a sweep: what is done, what failed and where its output is, and the report."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+
+import typer
+
+from stars_dist.report.finished_run import read_finished_runs
+from stars_dist.report.page import write_report
+from stars_dist.sweep.seeds import INTERRUPTED
+from stars_dist.sweep.sweep_file import SweepFile
+from stars_dist.sweep.tune_trials import OUTPUT, SweepResult
+
+
+def conclude(result: SweepResult, wanted: SweepFile, directory: Path, as_json: bool) -> None:
+    """Write the report over all runs that are done and say what is left.
+
+    Raises:
+        typer.Exit: with 130 after an interruption, with 1 where a run failed.
+    """
+    pages = _report(result, wanted, directory) if result.done and not result.was_interrupted else []
+    if as_json:
+        print(json.dumps(_to_json(result, pages)))
+    else:
+        print("\n".join(_lines(result, pages)))
+    if result.was_interrupted:
+        raise typer.Exit(INTERRUPTED)
+    if result.failed:
+        raise typer.Exit(1)
+
+
+def _report(result: SweepResult, wanted: SweepFile, directory: Path) -> list[Path]:
+    first = wanted.baseline or wanted.presets[0]
+    runs = sorted(result.done, key=lambda trial: not trial.name.startswith(f"{first}-"))
+    finished = read_finished_runs([trial.run_dir for trial in runs])
+    command = shlex.join(["stars-dist", *sys.argv[1:]])
+    return list(write_report(directory / "report.md", f"Sweep {directory.name}", finished, command))
+
+
+def _to_json(result: SweepResult, pages: list[Path]) -> dict[str, object]:
+    return {
+        "done": [str(trial.run_dir) for trial in result.done],
+        "failed": [str(trial.run_dir) for trial in result.failed],
+        "was_interrupted": result.was_interrupted,
+        "report": [str(page) for page in pages],
+    }
+
+
+def _lines(result: SweepResult, pages: list[Path]) -> list[str]:
+    lines = [f"{len(result.done)} runs are done, {len(result.failed)} are not"]
+    if result.was_interrupted:
+        lines.append("interrupted; go on by the same command")
+    else:
+        lines += [
+            f"failed: {trial.name}, its output is in {trial.run_dir}.{OUTPUT}" for trial in result.failed
+        ]
+    return lines + [f"wrote {page}" for page in pages]

@@ -1,0 +1,101 @@
+"""`stars-dist sweep` and `launch --seeds`: every combination once, and again where it was left."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from stars_dist.sweep.seeds import parse_seeds
+from tests.stars_dist.commands.conftest import SHORT, Command
+
+FILE = """
+suite: toy:2
+steps: 600
+presets: [stars+small, mtsac+small]
+seeds: [1, 2]
+overrides: [{}, {sac.gamma: 0.9}]
+set: {evaluation.final_episodes_per_task: 2}
+"""
+
+
+def test_a_sweep_names_every_combination_once(tmp_path: Path, stars_dist: Command) -> None:
+    file = tmp_path / "gammas.yaml"
+    file.write_text(FILE)
+    rows = json.loads(stars_dist("sweep", file, "--dry-run", "--json").out)
+    assert [row["name"] for row in rows][:4] == [
+        "stars+small-s1",
+        "stars+small-sac.gamma=0.9-s1",
+        "mtsac+small-s1",
+        "mtsac+small-sac.gamma=0.9-s1",
+    ]
+    assert len(rows) == 8 and not any(row["done"] for row in rows)
+    assert "--set sac.gamma=0.9" in rows[1]["command"] and "--run-dir runs/gammas/" in rows[1]["command"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("suit: toy:2", "suit: Extra inputs"),
+        ("presets: [stars+smal]", "did you mean 'small'"),
+        ("presets: []", "presets: List should have at least 1 item"),
+        ("seeds: [1, 1]", "must name each run once, got mtsac+small-s1 twice"),
+        ("overrides: [{sac.gama: 1}]", "did you mean 'gamma'"),
+    ],
+)
+def test_bad_files(change: str, message: str, tmp_path: Path, stars_dist: Command) -> None:
+    file = tmp_path / "bad.yaml"
+    key = change.split(":")[0]
+    lines = [line for line in FILE.splitlines() if not line.startswith(f"{key}:")]
+    file.write_text("\n".join([*lines, change]))
+    done = stars_dist("sweep", file, "--dry-run")
+    assert done.code == 2 and message in done.err and done.err.count("\n") == 1
+
+
+@pytest.mark.cluster
+@pytest.mark.timeout(600)
+def test_a_sweep_by_ray_tune_ends_in_a_report_and_goes_on(tmp_path: Path, stars_dist: Command) -> None:
+    pytest.importorskip("ray.tune")
+    file = tmp_path / "two.yaml"
+    small = FILE.replace("seeds: [1, 2]", "seeds: [1]").replace("overrides: [{}, {sac.gamma: 0.9}]", "")
+    file.write_text(f"{small}\ndirectory: {tmp_path / 'two'}\n")
+    done = stars_dist("sweep", file, "--json")
+    assert done.code == 0, done.err
+    result = json.loads(done.out.splitlines()[-1])
+    assert len(result["done"]) == 2 and result["failed"] == [] and not result["was_interrupted"]
+    assert all(Path(page).is_file() for page in result["report"])
+    again = stars_dist("sweep", file, "--json")
+    assert json.loads(again.out)["done"] == result["done"]
+    file.write_text(file.read_text().replace("steps: 600", "steps: 800"))
+    changed = stars_dist("sweep", file, "--json")
+    assert changed.code == 2 and "holds another (steps" in changed.err
+
+
+@pytest.mark.timeout(600)
+def test_seeds_run_in_turn_and_a_second_call_finds_them_done(tmp_path: Path, stars_dist: Command) -> None:
+    place = tmp_path / "seeds of it"
+    command = ("launch", *SHORT, "--eval-episodes", "2", "--seeds", "1,2", "--run-dir", place)
+    done = stars_dist(*command)
+    assert done.code == 0, done.err
+    assert f"report '{place}/seed-1' '{place}/seed-2'" in done.out
+    assert [(place / f"seed-{i}" / "evaluation.json").is_file() for i in (1, 2)] == [True, True]
+    again = stars_dist(*command)
+    assert again.code == 0 and "training" not in again.out
+    other = stars_dist(*command, "--set", "sac.gamma=0.5")
+    assert other.code == 2 and "holds another (sac differ)" in other.err
+
+
+def test_seeds_are_numbers_or_a_range() -> None:
+    assert parse_seeds("3,1") == [3, 1]
+    assert parse_seeds("1-3,7") == [1, 2, 3, 7]
+    for wrong in ("", "a", "3-1", "1,,2"):
+        with pytest.raises(ValueError, match="use 1,2,3 or 1-3"):
+            parse_seeds(wrong)
+    with pytest.raises(ValueError, match="got 1 twice"):
+        parse_seeds("1,1")
+
+
+def test_seed_and_seeds_exclude_each_other(stars_dist: Command) -> None:
+    done = stars_dist("launch", *SHORT, "--seed", "1", "--seeds", "1,2")
+    assert done.code == 2 and "leave out one" in done.err
