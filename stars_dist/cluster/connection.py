@@ -179,6 +179,13 @@ def _started_at_a_time(num_processes: int) -> int:
     return max(num_cores(), math.ceil(num_processes / 3))
 
 
+def running_address(address: str) -> str | None:
+    """Find the cluster that `auto` would join, if one runs; any other address as it is."""
+    if address != "auto":
+        return address
+    return os.environ.get("RAY_ADDRESS") or _started_cluster()
+
+
 def _started_cluster() -> str | None:
     """Find the cluster of the last `ray start` on this machine, if it still runs."""
     address = read_ray_address()

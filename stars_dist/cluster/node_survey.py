@@ -1,0 +1,93 @@
+"""A survey of a Ray cluster: what each node has installed and free, asked on the node itself."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from importlib import metadata
+from typing import Any, NamedTuple
+
+import psutil
+import ray
+from ray.exceptions import GetTimeoutError, RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from actors.cores import num_cores
+from stars_dist.cluster.connection import connect
+
+ANSWER_S = 60.0
+PACKAGES = ("stars-dist", "ray", "torch", "numpy", "metaworld", "mujoco")
+
+
+class NodeAnswer(NamedTuple):
+    """What a node says of itself."""
+
+    python: str
+    versions: dict[str, str]  # of PACKAGES, "absent" where one is not installed
+    cores: int  # that its processes may use
+    memory_bytes: int  # available
+    shm_bytes: int  # of /dev/shm, in all
+    auth_mode: str
+
+
+class SurveyedNode(NamedTuple):
+    """A node of the cluster."""
+
+    address: str
+    cpus: float  # that Ray hands out there
+    gpus: float
+    is_here: bool
+    answer: NodeAnswer | None  # None: it did not answer
+    failure: str = ""
+
+
+def survey(address: str) -> list[SurveyedNode]:
+    """Ask every living node of a cluster that runs already; ValueError where there is none."""
+    connect(address, 0)
+    here = ray.get_runtime_context().get_node_id()
+    nodes = [node for node in ray.nodes() if node["Alive"]]
+    asked = {node["NodeID"]: _ask(node["NodeID"]) for node in nodes}
+    ray.wait(list(asked.values()), num_returns=len(asked), timeout=ANSWER_S)
+    return [_surveyed(node, asked[node["NodeID"]], here) for node in nodes]
+
+
+def answer() -> NodeAnswer:
+    """Describe the node that this is called on."""
+    shm = shutil.disk_usage("/dev/shm").total if os.path.isdir("/dev/shm") else 0  # noqa: PTH112 -- pickled
+    return NodeAnswer(
+        platform.python_version(),
+        {name: _version(name) for name in PACKAGES},
+        num_cores(),
+        psutil.virtual_memory().available,
+        shm,
+        os.environ.get("RAY_AUTH_MODE", ""),
+    )
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "absent"
+
+
+def _ask(node_id: str) -> Any:
+    strategy = NodeAffinitySchedulingStrategy(node_id, soft=False)
+    return ray.remote(answer).options(num_cpus=0, scheduling_strategy=strategy, max_retries=0).remote()
+
+
+def _surveyed(node: dict[str, Any], asked: Any, here: str) -> SurveyedNode:
+    resources = node["Resources"]
+    failure = ""
+    found: Any = None
+    try:
+        found = ray.get(asked, timeout=0.1)
+    except GetTimeoutError:
+        failure = f"no answer within {ANSWER_S:.0f} s"
+    except RayError as error:
+        failure = str(error).strip().splitlines()[-1]
+    address = node["NodeManagerAddress"]
+    return SurveyedNode(
+        address, resources.get("CPU", 0), resources.get("GPU", 0), node["NodeID"] == here, found, failure
+    )
