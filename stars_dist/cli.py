@@ -15,30 +15,51 @@ import typer
 from stars_dist import __version__
 from stars_dist.commands.bench import bench
 from stars_dist.commands.chaos import chaos
+from stars_dist.commands.config import config
+from stars_dist.commands.demo import demo
+from stars_dist.commands.doctor import doctor
 from stars_dist.commands.evaluate import evaluate
+from stars_dist.commands.export import export
 from stars_dist.commands.features import features
 from stars_dist.commands.launch import launch
+from stars_dist.commands.presets import presets
 from stars_dist.commands.replay import replay
 from stars_dist.commands.report import report
 from stars_dist.commands.resume import resume
+from stars_dist.commands.runs import runs
+from stars_dist.commands.status import status
+from stars_dist.commands.sweep import sweep
 from stars_dist.commands.tasks import tasks
+from stars_dist.commands.video import video
 from stars_dist.errors import one_line
+from stars_dist.help_page import CommandWithExamples
 from stars_dist.monitor.console import discard_unwritten
 
 app = typer.Typer(
     help="Distributed multi-task reinforcement learning: STARS on Meta-World.",
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(launch)
-app.command()(resume)
-app.command()(evaluate)
-app.command()(features)
-app.command()(tasks)
-app.command()(report)
-app.command()(chaos)
+for command in (
+    demo,
+    launch,
+    resume,
+    status,
+    runs,
+    evaluate,
+    report,
+    features,
+    video,
+    sweep,
+    export,
+    doctor,
+    tasks,
+    presets,
+    chaos,
+):
+    app.command(cls=CommandWithExamples)(command)
+app.add_typer(config, name="config")
 app.add_typer(bench, name="bench")
 app.add_typer(replay, name="replay")
 

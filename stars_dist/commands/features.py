@@ -7,8 +7,12 @@ from pathlib import Path
 import typer
 
 from stars_dist.errors import checking_input
+from stars_dist.help_page import examples
 
 
+@examples(
+    "stars-dist features runs/stars runs/no-triplet runs/shared-only --out features.png",
+)
 def features(
     runs: list[Path] = typer.Argument(
         metavar="RUN|CHECKPOINT...", help="Runs or checkpoints; each is a row of the picture."
@@ -17,10 +21,7 @@ def features(
     episodes: int = typer.Option(5, help="Episodes of each task, mode action, each of another goal."),
     states: int = typer.Option(200, help="States of each task that are drawn, spread over its episodes."),
 ) -> None:
-    """Draw the shared and the unique features of trained policies in two dimensions, coloured by task.
-
-    Example: stars-dist features runs/stars runs/no-triplet runs/shared-only --out features.png
-    """
+    """Draw the shared and the unique features of trained policies in two dimensions, coloured by task."""
     from stars_dist.evaluate import read_checkpoint_policy
     from stars_dist.report.feature_map import draw_feature_maps, policy_features
 
