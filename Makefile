@@ -16,7 +16,7 @@ OUT ?= gpu-check
 SITE ?=
 GPU_PYTHON ?= $(if $(SITE),python3,$(BIN)/python)
 
-.PHONY: help venv train test test-all gpu-check format lint types check lock clean
+.PHONY: help venv train demo test test-all gpu-check format lint types check lock clean
 .DEFAULT_GOAL := help
 
 help: ## show the targets
@@ -33,6 +33,9 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 train: venv ## train on real Meta-World (SUITE= ACTORS= STEPS= PRESET= SETS= override)
 	$(BIN)/stars-dist launch --suite $(SUITE) --actors $(ACTORS) --steps $(STEPS) --preset $(PRESET) $(SETS)
+
+demo: venv ## the trained policy that comes along: a table, an MP4 and a GIF, in two minutes
+	$(BIN)/stars-dist demo
 
 test: venv ## the tests that fit in ten minutes
 	$(BIN)/python -m pytest -m "not slow"

@@ -51,7 +51,7 @@ def demo(
     if as_json:
         print(json.dumps(_to_json(results, [] if note else files, note) | {"training": training_record()}))
         return
-    print("\n".join(_next(training_record(), [] if note else files, note)))
+    print("\n".join(next_lines(training_record(), [] if note else files, note)))
 
 
 def _files(out: Path) -> list[Path]:
@@ -92,7 +92,8 @@ def _to_json(results: list[SolvedGoals], files: list[Path], note: str | None) ->
     }
 
 
-def _next(record: dict[str, object], files: list[Path], note: str | None) -> list[str]:
+def next_lines(record: dict[str, object], files: list[Path], note: str | None) -> list[str]:
+    """Say what was written, how the policy was trained, and what to type next."""
     lines = [f"wrote {file}" for file in files]
     lines += [f"no video: {note}"] if note else []
     return [

@@ -161,7 +161,7 @@ def launch(
         _show(resolved, run.path)
         return
     _say_how_long(resolved.plan, preset)
-    from stars_dist.train import start_new
+    from stars_dist.training import start_new
 
     start_new(run, resolved, label)
 

@@ -45,7 +45,7 @@ def resume(
             raise ValueError(f"--shards must be at least 1, got {shards}; give the new number of shards")
         plan = plan_resumed(before, total, shards, address)
         directory.lock()
-    from stars_dist.train import resume as resume_run
+    from stars_dist.training import resume as resume_run
 
     resume_run(directory, plan)
 

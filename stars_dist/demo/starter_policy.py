@@ -13,7 +13,7 @@ from actors.suites import parse_suite
 from stars_dist.video.shown_policy import ShownPolicy
 
 _FILES = Path(str(resources.files("stars_dist.demo"))) / "starter"
-POLICY_FILE = _FILES / "policy.npz"
+POLICY_FILE, RECORD_FILE = _FILES / "policy.npz", _FILES / "training.json"
 
 
 def starter_policy() -> ShownPolicy:
@@ -29,4 +29,4 @@ def starter_policy() -> ShownPolicy:
 
 def training_record() -> dict[str, Any]:
     """Read how the policy was trained: command, commit, versions, seed, steps and its evaluation."""
-    return json.loads((_FILES / "training.json").read_text())
+    return json.loads(RECORD_FILE.read_text())

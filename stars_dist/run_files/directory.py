@@ -148,6 +148,11 @@ class RunDirectory:
         """A number that the directory keeps when it is renamed, and that a copy of it does not have."""
         return self._lock_file.stat().st_ino
 
+    def release(self) -> None:
+        """Give back what `lock` took; may be repeated."""
+        if self._lock is not None:
+            self._lock.release()
+
     def write_config(self, config: RunConfig) -> None:
         """Write the resolved configuration."""
         write_text(self.config_file, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))

@@ -120,9 +120,11 @@ def read_status(path: Path) -> RunStatus:
 
 
 def _state(run: RunDirectory, plan: RunPlan, tail: MetricsTail | None) -> State:
+    if run.has_finished(plan):  # a run that is given more steps has a plan that is not finished
+        return State.DONE
     if run.is_locked:
         return State.STARTING if tail is None else State.TRAINING
-    return State.DONE if run.has_finished(plan) else State.DIED
+    return State.DIED
 
 
 def _with_metrics(status: RunStatus, plan: RunPlan, tail: MetricsTail) -> RunStatus:

@@ -25,8 +25,9 @@ class Caption(NamedTuple):
 def captioned(picture: Picture, caption: Caption) -> Picture:
     """Write a caption onto a picture, at its top and bottom."""
     size = picture.shape[1]
-    font = ImageFont.load_default(max(9, size // 22))
-    line = font.size * 1.5
+    text_size = max(9, size // 22)
+    font = ImageFont.load_default(text_size)
+    line = text_size * 1.5
     image = Image.fromarray(picture).convert("RGBA")
     layer = Image.new("RGBA", image.size, (0, 0, 0, 0))
     draw = ImageDraw.Draw(layer)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.stars_dist.test_train import metrics
+from tests.stars_dist.test_training import metrics
 
 COMMAND = [sys.executable, "-c", "from stars_dist.cli import main; main()", "launch"]
 STEPS = 16_000

@@ -15,7 +15,7 @@ import numpy as np
 import psutil
 import pytest
 
-from tests.stars_dist.test_train import metrics
+from tests.stars_dist.test_training import metrics
 
 COMMAND = [sys.executable, "-c", "from stars_dist.cli import main; main()"]
 QUICK = ["--preset", "laptop", "--preset", "{preset}", "--address", "local"]

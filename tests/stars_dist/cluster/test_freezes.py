@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.stars_dist.cluster.test_actors import Run, start
-from tests.stars_dist.test_train import metrics
+from tests.stars_dist.test_training import metrics
 
 __all__ = ["start"]
 
