@@ -16,7 +16,7 @@ from stars_dist.status.run_status import State
 @pytest.mark.timeout(600)
 def test_train_returns_a_run_that_reads_what_was_written(tmp_path: Path) -> None:
     settings = {"steps": 600, "serial": True, "evaluation.final_episodes_per_task": 2}
-    run = stars_dist.training("toy:2", ("stars", "small"), settings=settings, run_dir=tmp_path / "run")
+    run = stars_dist.train("toy:2", ("stars", "small"), settings=settings, run_dir=tmp_path / "run")
     assert run.path == tmp_path / "run" and run.config.steps == 600
     assert run.status().state is State.DONE and run.provenance["origins"]["steps"] == "train(steps)"
     metrics = run.metrics()
@@ -36,7 +36,7 @@ def test_train_returns_a_run_that_reads_what_was_written(tmp_path: Path) -> None
 
 def test_bad_input_is_a_value_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="did you mean 'gamma'"):
-        stars_dist.training("toy:2", settings={"sac.gama": 1}, run_dir=tmp_path / "run")
+        stars_dist.train("toy:2", settings={"sac.gama": 1}, run_dir=tmp_path / "run")
     with pytest.raises(ValueError, match=r"must hold config\.yaml"):
         stars_dist.Run(tmp_path)
     with pytest.raises(AttributeError, match="no attribute 'tain'"):
