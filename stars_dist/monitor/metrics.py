@@ -60,7 +60,7 @@ def read_first_of_windows(
         if clocks is None:
             continue
         new = {(clocks.env_steps // window_steps, mark) for mark in marks if mark in line} - seen
-        if new and (values := _parse(line)) is not None:
+        if new and (values := parse_line(line)) is not None:
             seen |= new
             yield values
 
