@@ -13,10 +13,12 @@ from pathlib import Path
 import typer
 
 from stars_dist.errors import checking_input
+from stars_dist.help_page import examples
 
-EXAMPLE = "Example: stars-dist chaos --suite mt10 --minutes 5 --seed 1"
 
-
+@examples(
+    "stars-dist chaos --suite mt10 --minutes 5 --seed 1",
+)
 def chaos(
     suite: str = typer.Option("mt10", help="As in launch."),
     minutes: float = typer.Option(10.0, metavar="M", help="How long faults strike, once the training runs."),
@@ -68,9 +70,6 @@ def chaos(
         write_page(write, result, start, tuple(load))
     if result.has_failed:
         raise typer.Exit(1)
-
-
-chaos.__doc__ = f"{chaos.__doc__}\n\n{EXAMPLE}"
 
 
 def _check(minutes: float, seed: int, nodes: int, run_dir: Path | None) -> None:
