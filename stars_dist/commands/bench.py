@@ -171,7 +171,10 @@ def launch(
     print(json.dumps(result.to_json()) if as_json else table(result))
 
 
-@bench.command()
+@bench.command(cls=CommandWithExamples)
+@examples(
+    "stars-dist bench system --json",
+)
 def system(
     preset: list[str] = PRESET,
     suite: str = typer.Option("mt10", help="As in launch."),
