@@ -168,7 +168,8 @@ class ChaosRun:
         scene, strikes = self._scene, self._injection.strikes
         plan, newest = scene.run.read_plan(), scene.seen.metrics[-1]
         transitions = audit_transitions(scene.run.replay, self._acknowledgements, scene.roll_backs)
-        ratio = ratio_of(plan, newest.env_steps, newest.learner_steps)
+        # The last checkpoint and the tables: in a line of the metrics the two clocks are up to a second apart.
+        ratio = ratio_of(plan, transitions.inserted, scene.newest_steps)
         in_flight = plan.replay.replay.max_unacknowledged_chunks * plan.num_tasks * plan.replay.chunk_steps
         failures = failures + [
             f"fault {s.fault.number}, {s.fault.kind.name}, {s.victim}: no progress after it"
