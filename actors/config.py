@@ -55,7 +55,10 @@ class ActorsConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     num_actors: int | None = Field(
-        default=None, ge=1, description="rollout actor processes; null: one per task, in a serial run one"
+        default=None,
+        ge=1,
+        le=4096,
+        description="rollout actor processes; null: one per task, in a serial run one",
     )
     envs_per_actor: int = Field(
         default=4,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 
 from actors.goal_environment import GoalEnvironment
 from replay_service.types import EpisodeEnd, TransitionBatch
+
+logger = logging.getLogger(__name__)
 
 
 class EnvironmentFailureError(RuntimeError):
@@ -60,6 +63,8 @@ class EnvRunner:
         self._return, self._length = 0.0, 0
         self._success: bool | None = None  # until the environment gives a flag
         while True:
+            self._start = self.environment.np_random.bit_generator.state  # with which it may be begun again
+            self._actions: list[NDArray[np.float32]] = []
             try:
                 self.obs, _ = self.environment.reset()  # f32[O]
                 check_finite(self.obs, 0.0)
@@ -73,6 +78,7 @@ class EnvRunner:
         Raises:
             EnvironmentFailureError: more than max_failed_episodes failed in a row.
         """
+        self._actions.append(action)
         try:
             next_obs, reward, terminated, truncated, info = self.environment.step(action)
             check_finite(next_obs, reward)
@@ -104,22 +110,51 @@ class EnvRunner:
         return chunk, episodes
 
     def state_dict(self) -> dict[str, Any]:
-        """Return random state and counters; the chunk must be empty, the episode in progress is not in it."""
+        """Return random state, counters and how the episode in progress came about; the chunk must be empty."""
         assert self._filled == 0, "an actor's state is taken between two chunks"
         return {
             "rng": self.environment.np_random.bit_generator.state,
             "env_steps": self.env_steps,
             "ended_episodes": self.ended_episodes,
             "failed_episodes": self.failed_episodes,
+            "failed_in_a_row": self._failed_in_a_row,
+            "episode": {
+                "start": self._start,
+                "actions": np.array(self._actions, np.float32),
+                "obs": self.obs,
+                "return": self._return,
+                "success": self._success,
+            },
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over a state and begin a new episode."""
-        self.environment.np_random.bit_generator.state = state["rng"]
+        """Take over a state; the episode is begun again and its actions are repeated, which gives the same again.
+
+        Where it does not, as with a simulator that keeps more than its random state over a reset, a new one begins.
+        """
         self.env_steps = state["env_steps"]
         self.ended_episodes = state["ended_episodes"]
         self.failed_episodes = state["failed_episodes"]
-        self.restart()
+        self._failed_in_a_row = state["failed_in_a_row"]
+        if not self._repeat(state["episode"], state["rng"]):
+            logger.warning("the episode of %s in progress cannot be repeated; a new one begins", self.task)
+            self.environment.np_random.bit_generator.state = state["rng"]
+            self.restart()
+
+    def _repeat(self, episode: dict[str, Any], rng: dict[str, Any]) -> bool:
+        """Bring the environment to where an episode was; return whether it came there."""
+        self.environment.np_random.bit_generator.state = episode["start"]
+        try:
+            obs, _ = self.environment.reset()
+            for action in episode["actions"]:
+                obs, *_ = self.environment.step(action)
+        except Exception:  # whatever a simulation raises
+            return False
+        self._start, self._actions, self.obs = episode["start"], list(episode["actions"]), obs
+        self._return, self._length = episode["return"], len(episode["actions"])
+        self._success = episode["success"]
+        is_same = np.array_equal(obs, episode["obs"])
+        return is_same and self.environment.np_random.bit_generator.state == rng
 
     def _end_episode(self, weights_version: int) -> None:
         self._episodes.append(

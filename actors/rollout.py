@@ -109,17 +109,14 @@ class RolloutWorker:
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """Return random states and counters as plain data, between two chunks.
-
-        The simulation's state is not in it: episodes in progress are given up and begun anew on load.
-        """
+        """Return random states, counters and episodes in progress as plain data and arrays, between two chunks."""
         return {
             "rng": self._rng.bit_generator.state,
             "runners": [runner.state_dict() for runner in self._all_runners],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over the state of a worker with the same tasks; every environment begins a new episode."""
+        """Take over the state of a worker with the same tasks and environments."""
         self._rng.bit_generator.state = state["rng"]
         for runner, runner_state in zip(self._all_runners, state["runners"], strict=True):
             runner.load_state_dict(runner_state)

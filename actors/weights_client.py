@@ -20,6 +20,7 @@ class WeightsClient:
         self._actor = actor
         self._config = config
         self._steps_before_restart: int | None = None
+        self._version_before_restart = 0
 
     @property
     def version(self) -> int | None:
@@ -35,20 +36,26 @@ class WeightsClient:
         newer, self._arrived = self._arrived, None
         if newer is None:
             return
-        if self.held is not None and newer.version < self.held.version:
-            self._steps_before_restart = learner_steps
+        is_older = self.held is not None and newer.version < self.held.version
+        if self.held is not None and is_older and self._exceeds(learner_steps - newer.version):
+            self._steps_before_restart, self._version_before_restart = learner_steps, self.held.version
         self.held = newer
 
     def lag_exceeded(self, learner_steps: int) -> bool:
         """Return whether the held weights are too old to act with."""
-        bound = self._config.max_policy_lag
         if self._steps_before_restart is not None:
             # The learner went back to a checkpoint. Its old count is no measure of our lag, and waiting until
             # it is reached again would deprive the learner of the transitions that it needs to get there.
-            if learner_steps >= self._steps_before_restart:
+            # At the latest it counts again when the learner is where it was.
+            is_old = learner_steps >= self._steps_before_restart
+            if is_old and (self.version or 0) < self._version_before_restart:
                 return False
             self._steps_before_restart = None
-        return bound is not None and learner_steps - (self.version or 0) > bound
+        return self._exceeds(learner_steps - (self.version or 0))
+
+    def _exceeds(self, lag: int) -> bool:
+        bound = self._config.max_policy_lag
+        return bound is not None and lag > bound
 
     def wait(self) -> Wait:
         """Begin a wait for newer weights; past `weights_deadline_s` its `check` raises TimeoutError."""

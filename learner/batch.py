@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from replay_service.types import SampledBatch
+from replay_service.types import SampledBatch, SampleInfo, TransitionBatch
 
 
 class TensorBatch(NamedTuple):
@@ -72,6 +73,17 @@ class BatchCopier:
         host = torch.empty(column.shape, dtype=_TORCH_DTYPE[column.dtype.type], pin_memory=self._is_cuda)
         host.numpy()[...] = column
         return host.to(self._device, non_blocking=True)
+
+
+def sampled_state(batch: SampledBatch) -> list[Any]:
+    """Return a batch as plain lists of arrays."""
+    return [list(batch.transitions), batch.is_weight, batch.group_sizes, list(batch.info)]
+
+
+def sampled_of(state: Sequence[Any]) -> SampledBatch:
+    """Make the batch of such a state."""
+    transitions, is_weight, group_sizes, info = state
+    return SampledBatch(TransitionBatch(*transitions), is_weight, group_sizes, SampleInfo(*info))
 
 
 _TORCH_DTYPE = {np.float32: torch.float32, np.bool_: torch.bool, np.int64: torch.int64}

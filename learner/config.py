@@ -190,8 +190,11 @@ class LearnerConfig(StrictModel):
 class CheckpointConfig(StrictModel):
     """When checkpoints are written and how many are kept."""
 
+    every_s: float | None = Field(
+        default=300.0, gt=0, description="time between two checkpoints, seconds; none: not by time"
+    )
     every_env_steps: PositiveInt | None = Field(
         default=None,
-        description="environment steps between two checkpoints; none: chosen for the length of the run",
+        description="environment steps after which a checkpoint is due in any case; none: by time alone",
     )
     keep_last: PositiveInt = Field(default=3, description="number of newest checkpoints that are kept")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -14,7 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from actors.policy_weights import PolicyWeights
-from learner.batch import TensorBatch
+from learner.batch import TensorBatch, sampled_of, sampled_state
+from learner.checkpoint_period import CheckpointPeriod
 from learner.config import LearnerConfig
 from learner.diagnostics import UpdateResult
 from learner.feature_health import pool_health, unique_gradient_share
@@ -45,7 +47,9 @@ class LoopOutputs(NamedTuple):
 
     publish: Callable[[PolicyWeights], None]
     report: Callable[[LearnerReport], None]
-    save: Callable[[], None]  # writes a checkpoint of the learner as it is now
+    save: Callable[[], None]  # begins a checkpoint of the learner as it is now
+    check: Callable[[], None] = lambda: None  # raises what a checkpoint raised that was written meanwhile
+    settle: Callable[[], None] = lambda: None  # returns once what was begun is written
 
 
 class LearnerLoop:
@@ -61,7 +65,7 @@ class LearnerLoop:
         config: LearnerConfig,
         outputs: LoopOutputs,
         total_updates: int,
-        save_every_updates: int | None,
+        checkpoints: CheckpointPeriod,
         update: Callable[[Any], UpdateResult] | None = None,
         publishes_beside: bool = False,
     ) -> None:
@@ -74,7 +78,7 @@ class LearnerLoop:
         if config.torch_threads is not None:
             torch.set_num_threads(config.torch_threads)
         self._learner, self._source, self._config, self._outputs = learner, source, config, outputs
-        self._total_updates, self._save_every = total_updates, save_every_updates
+        self._total_updates, self._checkpoints = total_updates, checkpoints
         self._stopping, self._save_requested = threading.Event(), threading.Event()
         self._pending: list[
             tuple[SampledBatch, Tensor]
@@ -120,20 +124,30 @@ class LearnerLoop:
         """
         self.publish()
         try:
-            wait = Wait(_log, self._config.stall_timeout_s)
-            while not (self.is_finished or self._stopping.is_set()):
-                if self.step(self._config.sample_timeout_s):
-                    wait.restart()
-                else:
-                    self._check_wait(wait)
-            self._send_priorities()
-            self._source.flush()
-            self.publish()
-            if self._saved_at != self.learner_steps:
-                self._save()
+            self._update_until_end()
+        except BaseException:
+            with contextlib.suppress(
+                Exception
+            ):  # the first error counts, and what was begun is still worth having
+                self._outputs.settle()
+            raise
         finally:
             self._source.close()
             self._publication.close()
+
+    def _update_until_end(self) -> None:
+        wait = Wait(_log, self._config.stall_timeout_s)
+        while not (self.is_finished or self._stopping.is_set()):
+            if self.step(self._config.sample_timeout_s):
+                wait.restart()
+            else:
+                self._check_wait(wait)
+        self._send_priorities()
+        self._source.flush()
+        self.publish()
+        if self._saved_at != self.learner_steps:
+            self._save()
+        self._outputs.settle()
 
     def step(self, timeout_s: float = 0.0) -> bool:
         """Make one update if a batch comes in time, and what is due after it; return whether there was a batch.
@@ -150,6 +164,18 @@ class LearnerLoop:
             self._save_requested.clear()
             self._save()
         return batch is not None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the priorities that are not sent yet, with their batches."""
+        pending = [[sampled_state(batch), priority.cpu().numpy()] for batch, priority in self._pending]
+        return {"pending": pending}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what is still to be sent."""
+        device = self._learner.device
+        self._pending = [
+            (sampled_of(batch), torch.from_numpy(priority).to(device)) for batch, priority in state["pending"]
+        ]
 
     def _next_batch(self, timeout_s: float) -> TensorBatch | DrawLeave | None:
         if self.is_finished:
@@ -169,7 +195,8 @@ class LearnerLoop:
             self._publication.request()
         if self._is_due(self._config.metrics_every_updates):
             self._report(result)
-        if self._save_every is not None and self._is_due(self._save_every):
+        self._outputs.check()
+        if self._checkpoints.is_due(self.learner_steps):
             self._save()
 
     def _is_due(self, period_updates: int) -> bool:
@@ -191,6 +218,7 @@ class LearnerLoop:
         self._learner.guard.raise_if_tripped()
         self._outputs.save()
         self._saved_at = self.learner_steps
+        self._checkpoints.restart(self.learner_steps)
 
     def _report(self, result: UpdateResult) -> None:
         actor = self._learner.actor

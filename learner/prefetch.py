@@ -6,10 +6,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
-from learner.batch import BatchCopier, TensorBatch
+from learner.batch import BatchCopier, TensorBatch, sampled_of, sampled_state
 from learner.config import LearnerConfig
 from replay_service.sampler import ReplaySampler, SampleTimeout
 
@@ -57,6 +58,19 @@ class BatchSource:
 
     def flush(self) -> None:
         """Send the shards what they lack of priorities: nothing here."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the batches that are drawn and not used yet."""
+        return {
+            "drawn": self._drawn,
+            "ready": [sampled_state(batch.sampled) for batch in self._ready if batch.sampled],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on with the batches of a state, and with the sampler's count of what was drawn."""
+        self._drawn = state["drawn"]
+        self._ready = deque(self._copier(sampled_of(batch)) for batch in state["ready"])
+        self.sampler.load_state_dict(self.sampler.state_dict(self._drawn))
 
     def close(self) -> None:
         """Release what the source holds: nothing here, a thread where it prefetches."""

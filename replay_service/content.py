@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -64,6 +67,22 @@ class ShardContent:
         if storage.doubt:
             self._journal.clear()  # it may be of another instant than the tables
         return make_good(arrays, bool(storage.doubt), storage.is_unmarked, self._journal.pending())
+
+    def state_dict(self, table: int) -> dict[str, Any]:
+        """Return all that a table's next insertion and draw depend on, but its transitions."""
+        return {
+            "table": self.tables.state_dict(table),
+            "episode_count": int(self.episodes.count[table]),
+            "episodes": self.episodes.copy_ring(table),
+            "dedup": self.dedup.copy_entries(table),
+            "duplicates": int(self.dedup.duplicates[table]),
+        }
+
+    def load_state_dict(self, table: int, state: Mapping[str, Any]) -> None:
+        """Take over a state, whatever the table holds; its transitions are still to be put in their places."""
+        self.dedup.restore(table, state["dedup"], state["duplicates"])
+        self.episodes.restore(table, state["episode_count"], state["episodes"])
+        self.tables.load_state_dict(table, state["table"])
 
     def _apply(self, insertion: Insertion) -> None:
         self.tables.insert(insertion.table, insertion.first, insertion.rows)

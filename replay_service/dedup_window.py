@@ -24,6 +24,14 @@ class DedupEntry(NamedTuple):
     seen: int  # bit i: sequence next_sequence - 1 - i is stored
 
 
+class _Begun(NamedTuple):
+    """The newest process of an actor that has begun since this one of the shard."""
+
+    writer: str
+    at_least: int
+    incarnation: int
+
+
 class DedupWindow:
     """The newest incarnation of each actor in each table, and a window over its newest sequences.
 
@@ -35,6 +43,7 @@ class DedupWindow:
     def __init__(self, num_tables: int, storage: Storage) -> None:
         # "ledger" is the name of the file in the runs that exist, and so it stays
         self._entry = storage.array("ledger", (num_tables, MAX_ACTORS), ENTRY_DTYPE)
+        self._begun: dict[tuple[int, int], _Begun] = {}  # by table and actor
         self.duplicates = storage.array("duplicates", (num_tables,), np.int64)  # i64[M], retries recognised
 
     def entry(self, table: int, actor: int) -> DedupEntry:
@@ -53,9 +62,19 @@ class DedupWindow:
         """Return whether a newer incarnation of the actor has begun on this task."""
         return chunk.incarnation < self.entry(table, chunk.actor).incarnation
 
-    def begin(self, table: int, actor: int, at_least: int) -> int:
-        """Start a new incarnation of an actor; return its number: greater than all before, and `at_least`."""
+    def begin(self, table: int, actor: int, at_least: int, writer: str = "") -> int:
+        """Start a new incarnation of an actor; return its number: greater than all before, and `at_least`.
+
+        Calls may be repeated and overtake each other: a `writer` that has begun gets its number again, and one of an
+        older process, whose `at_least` is lower, a number that is superseded.
+        """
+        newest = self._begun.get((table, actor))
+        if newest is not None and writer and writer == newest.writer:
+            return newest.incarnation
+        if newest is not None and writer and at_least < newest.at_least:
+            return newest.incarnation - 1
         incarnation = max(self.entry(table, actor).incarnation + 1, at_least)
+        self._begun[table, actor] = _Begun(writer, at_least, incarnation)
         self.write(table, actor, DedupEntry(incarnation, 0, 0))
         return incarnation
 

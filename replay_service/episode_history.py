@@ -46,7 +46,9 @@ class EpisodeHistory:
         return self._episode[table].copy()
 
     def restore(self, table: int, count: int, ring: NDArray) -> None:
-        """Fill a ring from a copied one."""
+        """Fill a ring from a copied one, whatever it holds."""
+        self._count[table] = 0
+        self.success_rate[table] = self.mean_return[table] = np.nan
         self.write(table, count, ring[np.arange(max(count - HISTORY, 0), count) % HISTORY])
 
     def _is_possible(self, table: int) -> bool:

@@ -31,8 +31,13 @@ class PriorityUpdates:
         """Send the priorities of the rows of each batch, in row order, to the shards that hold them.
 
         Raises:
-            ValueError: a priority is negative or not finite; nothing is sent.
+            ValueError: a batch has not one priority per row, or one is negative or not finite; nothing is sent.
         """
+        expected, got = [len(b.transitions.reward) for b in batches], [len(p) for p in priority]
+        if expected != got:
+            raise ValueError(
+                f"priorities must be one per row of each batch, {expected} rows, got {got}; nothing is sent"
+            )
         task_id = np.concatenate([batch.transitions.task_id for batch in batches])
         shard = np.concatenate([batch.info.shard for batch in batches])
         key = np.concatenate([batch.info.key for batch in batches])

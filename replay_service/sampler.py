@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Sequence
-from typing import TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,7 @@ class SamplerState(TypedDict):
 
     samples: int
     inserted: list[int]
+    refilled: NotRequired[int]  # inserts that took the place of lost ones and call for no samples
 
 
 class ReplaySampler:
@@ -55,6 +56,7 @@ class ReplaySampler:
         self._updates = PriorityUpdates(plan, transport)
         self._quota, self._quota_rates = np.zeros(plan.num_tasks, np.int64), b""
         self._down: set[int] = set()
+        self._cursor_at_loss: float | None = None  # until what was lost is refilled
         self._lock = threading.Lock()  # of all but the priority updates
         self.newest_group_sizes = np.zeros(plan.num_tasks, np.int64)  # i64[T], of the newest batch
         self.newest_effective_size = float("nan")  # share of the newest batch that its weights let count
@@ -221,12 +223,26 @@ class ReplaySampler:
 
     def state_dict(self, learner_steps: int) -> SamplerState:
         """Return the counters; only the batches of `learner_steps` updates count as drawn, not prefetched ones."""
-        return {"samples": learner_steps * self._plan.batch_size, "inserted": self._view.inserted.tolist()}
+        return {
+            "samples": learner_steps * self._plan.batch_size,
+            "inserted": self._view.inserted.tolist(),
+            "refilled": self._limiter.min_size - self._plan.total_warmup_steps,
+        }
 
     def load_state_dict(self, state: SamplerState) -> None:
         """Restore the counters; the ratio and the error buffer stay those of the configuration."""
         self._view.inserted[:] = state["inserted"]
         self._limiter.load_state_dict({"inserts": self.env_steps, "samples": state["samples"]})
+        self._limiter.min_size = self._plan.total_warmup_steps + state.get("refilled", 0)
+
+    def newest_state(self) -> dict[str, Any]:
+        """Return what is told of the newest batch."""
+        return {"group_sizes": self.newest_group_sizes, "effective_size": self.newest_effective_size}
+
+    def load_newest_state(self, state: dict[str, Any]) -> None:
+        """Tell of the batch of a state until another one is drawn."""
+        self.newest_group_sizes = state["group_sizes"]
+        self.newest_effective_size = state["effective_size"]
 
     @property
     def _insert_limit_per_task(self) -> int:
@@ -253,8 +269,10 @@ class ReplaySampler:
             poll_s = min(2 * poll_s, LONGEST_POLL_S)
 
     def _check_not_finished(self) -> None:
-        if self._view.is_warm and self._view.is_closed:
+        if self._view.is_complete and self._view.is_closed:
             raise ReplayFinished(f"all {self.env_steps} steps of the run are stored and sampled")
+        if self._view.is_gone:
+            raise ReplayFinished("a task has stored its steps and lost them all: there is nothing to draw")
 
     def _draw(self, quota: NDArray[np.int64], learner_steps: int, wait: Wait) -> list[ShardSample] | None:
         """Return the answers of all shards; None if one has lost its transitions meanwhile."""
@@ -296,7 +314,12 @@ class ReplaySampler:
     def _record(self, shard: int, stats: ShardStats) -> bool:
         """Record a shard's counters; return whether it has lost transitions, which it is then told to count."""
         lost = self._view.record(shard, stats)
+        if lost and self._cursor_at_loss is None:
+            self._cursor_at_loss = self._limiter.cursor
         self._limiter.inserts = self.env_steps
+        if self._cursor_at_loss is not None and self._view.is_warm and not lost:
+            self._limiter.forgive(self._cursor_at_loss)
+            self._cursor_at_loss = None
         if lost:
             logger.warning(
                 "shard %d lost its transitions of tasks %s; sampling goes on when they hold the warm-up again",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from replay_service.plan import ReplayPlan
 from replay_service.types import ShardStats
@@ -35,15 +36,29 @@ class ServiceView:
 
     @property
     def cold_tasks(self) -> list[int]:
-        """The tasks whose tables hold less than the warm-up."""
-        return np.flatnonzero(self.size < self._plan.warmup_steps).tolist()
+        """The tasks whose tables hold less than the warm-up, unless they have used up their step budget."""
+        return np.flatnonzero(~self._warm).tolist()
 
     @property
     def is_warm(self) -> bool:
-        """Whether every shard has answered and every table holds the warm-up."""
-        return self.is_complete and bool(self.size.min() >= self._plan.warmup_steps)
+        """Whether every shard has answered and no task is cold."""
+        return self.is_complete and bool(self._warm.all())
 
     @property
     def is_closed(self) -> bool:
         """Whether every task has used up its step budget."""
-        return bool((self.inserted >= self._plan.steps_per_task).all())
+        return bool(self._closed.all())
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether a task that has used up its step budget has lost all of its transitions: no more of it will come."""
+        return self.is_complete and bool((self._closed & (self.size == 0)).any())
+
+    @property
+    def _closed(self) -> NDArray[np.bool_]:
+        return self.inserted >= self._plan.steps_per_task
+
+    @property
+    def _warm(self) -> NDArray[np.bool_]:
+        """A table that was lost near the end of a run never holds the warm-up again: what it takes in is enough."""
+        return (self.size >= self._plan.warmup_steps) | (self._closed & (self.size > 0))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections import deque
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +17,10 @@ from replay_service.insert_gate import InsertGate
 from replay_service.plan import ReplayPlan
 from replay_service.priority import check_priorities
 from replay_service.row_feed import ShardRows, rows_since
+from replay_service.shard_files import shard_directory, shard_layout
 from replay_service.snapshot import SnapshotError, SnapshotStore
 from replay_service.storage import Storage
+from replay_service.table import Tables
 from replay_service.table_copy import copy_table, restore_table
 from replay_service.types import Chunk, InsertAck, InsertStatus, ShardSample, ShardStats
 from replay_service.validation import check_chunk
@@ -64,7 +68,7 @@ class Shard:
         self._lags: deque[int] = deque(maxlen=LAG_WINDOW)
         self._changed = InsertGate()
         self._is_closed = False
-        self._storage = Storage(_shard_directory(index, plan, directory), _layout(index, plan))
+        self._storage = Storage(shard_directory(index, plan, directory), shard_layout(index, plan))
         self._content = ShardContent(self._task_id, plan, self._storage)
         self._counter = self._storage.array("shard", (), SHARD_DTYPE)
         self._counter["incarnation"] += 1
@@ -77,13 +81,16 @@ class Shard:
         if snapshots is not None:
             self._restore(SnapshotStore(Path(snapshots), keep_last=1))
 
-    def begin_incarnation(self, actor: int, task_id: int, at_least: int) -> int:
+    def begin_incarnation(self, actor: int, task_id: int, at_least: int, writer: str = "") -> int:
         """Return the number under which a new process of an actor sends its chunks of a task.
 
-        It is at least `at_least` and greater than all before, whose chunks are refused from now on.
+        It is at least `at_least` and greater than all before, whose chunks are refused from now on. The `writer` that
+        calls again, as its first call may be late or lost, gets the same number.
         """
         with self._changed:
-            return self._content.dedup.begin(self._table_of(task_id, actor), actor, at_least)
+            number = self._content.dedup.begin(self._table_of(task_id, actor), actor, at_least, writer)
+            self._changed.notify_all()  # inserts of the process before are to be refused
+            return number
 
     def insert(self, chunk: Chunk, timeout_s: float) -> InsertAck:
         """Store a chunk, waiting up to `timeout_s` for the insert limit to admit it.
@@ -144,8 +151,13 @@ class Shard:
         """Set the priorities (|td_error|) of the named rows; return how many were stale and so were dropped.
 
         Raises:
-            ValueError: a priority is negative or not finite, or a task is another shard's; nothing is changed.
+            ValueError: priorities are not one per row, negative or not finite, or of another shard's task.
         """
+        if not len(task_id) == len(key) == len(priority):
+            raise ValueError(
+                f"priorities must be one per row, {len(key)} keys of {len(task_id)} rows, got {len(priority)}; "
+                "nothing is set"
+            )
         check_priorities(priority, task_id, key)
         task_id = np.asarray(task_id, np.int32)
         table = self._table_lookup.take(task_id.view(np.uint32), mode="clip")  # below 0 is far above T
@@ -198,6 +210,38 @@ class Shard:
             why = doubt or "its files are damaged"
             return f"{why}; {whole:,} of {expected:,} transitions are whole and stay, the others are lost"
         return f"{doubt}; all of its {expected:,} transitions were checked and are whole" if doubt else None
+
+    @property
+    def task_ids(self) -> list[int]:
+        """The tasks that live here, in the order of its tables."""
+        return self._task_id.tolist()
+
+    @property
+    def tables(self) -> Tables:
+        """The tables, for a copy in the process of the shard."""
+        return self._content.tables
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all but the transitions: random state, counters, and by task what its table depends on."""
+        with self._changed:
+            self._content.finish_pending()
+            tables = {str(task): self._content.state_dict(t) for t, task in enumerate(self.task_ids)}
+            return {
+                "rng": self._rng.bit_generator.state,
+                "draws": int(self._counter["draws"]),
+                "lags": list(self._lags),
+                "tables": tables,
+            }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over a state; without a random state, as of another number of shards, draws go on with an own one."""
+        with self._changed:
+            for table, task in enumerate(self.task_ids):
+                self._content.load_state_dict(table, state["tables"][str(task)])
+            if "rng" in state:
+                self._rng.bit_generator.state = state["rng"]
+                self._counter["draws"] = state["draws"]
+                self._lags = deque(state["lags"], maxlen=LAG_WINDOW)
 
     def flush(self) -> None:
         """Bring all that is stored by now to the disk, against a crash of the host; inserts and samples go on."""
@@ -281,25 +325,3 @@ class Shard:
             incarnation=int(self._counter["incarnation"]),
             learner_steps=self._learner_steps,
         )
-
-
-def _shard_directory(index: int, plan: ReplayPlan, directory: Path | str | None) -> Path | None:
-    if plan.replay.storage == "memory":
-        return None
-    if directory is None:
-        raise ValueError(
-            "replay.storage=mapped must have a directory, got none; give one or use replay.storage=memory"
-        )
-    return Path(directory) / f"shard-{index}"
-
-
-def _layout(index: int, plan: ReplayPlan) -> dict[str, int | list[int]]:
-    return {
-        "shard": index,
-        "num_shards": plan.num_shards,
-        "num_tasks": plan.num_tasks,
-        "task_id": plan.tasks_of_shard(index),
-        "capacity": plan.replay.capacity_per_task,
-        "obs_dim": plan.spec.obs_dim,
-        "action_dim": plan.spec.action_dim,
-    }

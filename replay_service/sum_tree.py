@@ -33,6 +33,11 @@ class SumTree:
         """Return the values of the named leaves."""
         return self._node[self._leaf_node(tree, leaf)]
 
+    def leaves(self, tree: int, count: int) -> NDArray[np.float64]:
+        """Copy the first leaves of a tree."""
+        low = (self._roots + tree) << self._depth
+        return self._node[low : low + count].copy()
+
     def set(self, tree: NDArray[np.int64], leaf: NDArray[np.int64], value: NDArray[np.float64]) -> None:
         """Set leaves, pairwise; of equal leaves the last one counts."""
         node = self._leaf_node(tree, leaf)

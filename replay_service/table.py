@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -145,6 +146,33 @@ class Tables:
         # last: a kill before this leaves a table without rows
         self._counter["count"][table] = self._first_count[table] = count
         self._tree.set_range(table, 0, self._mass(priority))
+
+    def put_rows(self, table: int, first: int, packed: NDArray[np.uint32]) -> None:
+        """Put transitions, as words, in the places of their counts, from `first` on; they must not wrap."""
+        slot = first % self.capacity
+        self._words[table, slot : slot + len(packed)] = packed
+        if self._checks:
+            self._checks.write(table, slot, packed, first)
+
+    def state_dict(self, table: int) -> dict[str, NDArray]:
+        """Return all of one table but its transitions, also what is else computed anew, to the last bit."""
+        return {
+            "counter": self.copy_counter(table),
+            "priority": self.copy_priority(table),
+            "mass": self._tree.leaves(table, int(self.size[table])),
+            "sampled_age": self.sampled_age[table : table + 1].copy(),
+        }
+
+    def load_state_dict(self, table: int, state: Mapping[str, NDArray]) -> None:
+        """Take over the state of a table, whatever this one holds."""
+        used = int(self.size[table])
+        self._counter[table] = state["counter"]
+        self._first_count[table] = self._counter["count"][table]
+        size = len(state["priority"])
+        self._priority[table, :size] = state["priority"]
+        self._tree.set_range(table, 0, np.zeros(used))
+        self._tree.set_range(table, 0, state["mass"])
+        self.sampled_age[table] = state["sampled_age"][0]
 
     def insert(self, table: int, first: int, rows: NDArray) -> None:
         """Store rows, row_dtype[n], as the table's transitions from count `first` on; may be repeated."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -60,6 +61,7 @@ class ReplayWriter:
         self._closed: set[int] = set()
         self._left: set[int] = set()
         self._first_incarnation = incarnation
+        self._name = secrets.token_hex(8)  # of this writer, by which a shard knows its calls
         self._learner_steps = 0
         # in one process a waiting insert would keep the sampler from running at all
         self._insert_timeout_s = plan.replay.insert_timeout_s if transport.is_concurrent else 0.0
@@ -139,7 +141,9 @@ class ReplayWriter:
         shard = shard_of_task(task, self._plan.num_shards)
         wait = Wait(logger, self._plan.replay.insert_deadline_s)
         while True:
-            call = self._transport.submit(shard, "begin_incarnation", self._actor, task, incarnation)
+            call = self._transport.submit(
+                shard, "begin_incarnation", self._actor, task, incarnation, self._name
+            )
             try:
                 return call.result(self._plan.replay.call_timeout_s)
             except (ShardUnavailable, TimeoutError) as error:

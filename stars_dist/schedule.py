@@ -36,7 +36,7 @@ def snapshot_period(plan: RunPlan, env_steps: int) -> StepPeriod | None:
     return None if period is None else StepPeriod(period, env_steps)
 
 
-def checkpoint_period_updates(plan: RunPlan) -> int:
-    """Count the updates between two checkpoints, at least one: the learner, which writes them, counts those."""
-    period_steps = plan.config.checkpoint.every_env_steps or plan.total_steps
-    return max(1, round(plan.replay.updates_in(period_steps)))
+def checkpoint_period_updates(plan: RunPlan) -> int | None:
+    """Count the updates after which the learner, which counts those, is to write a checkpoint; None: by time."""
+    period_steps = plan.config.checkpoint.every_env_steps
+    return None if period_steps is None else max(1, round(plan.replay.updates_in(period_steps)))

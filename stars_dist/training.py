@@ -20,7 +20,7 @@ from stars_dist.config.run_plan import RunPlan
 from stars_dist.errors import RunFailedError, checking_input
 from stars_dist.interruption import Interruption, RunInterruptedError
 from stars_dist.monitor.console import Console
-from stars_dist.monitor.metrics import recorded_updates
+from stars_dist.monitor.metrics import recorded_learning
 from stars_dist.run_files.directory import RunDirectory
 from stars_dist.run_files.provenance import provenance, this_start
 
@@ -57,7 +57,7 @@ def start_new(run: RunDirectory, resolved: ResolvedRun, presets: str) -> None:
         take_place(run, resolved.plan)
         run.write_provenance(provenance(resolved.plan.config.seed, presets, resolved.origins))
         run.write_config(resolved.plan.config)  # last: it makes the directory a run
-        return Start(None, 0, None)
+        return Start(None, 0)
 
     _train(run, resolved.plan, begin)
 
@@ -73,7 +73,7 @@ def resume(run: RunDirectory, plan: RunPlan) -> None:
         from stars_dist.run_files.resume_point import check_resumable, find_start
 
         with checking_input():
-            check_resumable(run, plan, recorded_updates(run.metrics_file))
+            check_resumable(run, plan, recorded_learning(run.metrics_file))
             check_room(run.replay, plan.replay)
         run.write_config(plan.config)
         record = run.read_provenance()
@@ -134,7 +134,7 @@ def _after_room(run: RunDirectory) -> str:
 def _import_mode(plan: RunPlan) -> Train:
     """Import the mode that the run is in and no other: a serial run loads no Ray."""
     if plan.config.serial:
-        from stars_dist.serial import train_serially
+        from stars_dist.serial.serial_run import train_serially
 
         return train_serially
     from stars_dist.cluster.distributed_run import train_distributed

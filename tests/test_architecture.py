@@ -69,7 +69,7 @@ MAY_IMPORT = {
         "stars_dist/bench/update_modes.py",
         "stars_dist/build/device.py",
         "stars_dist/export/torchscript_file.py",
-        "stars_dist/serial.py",
+        "stars_dist/serial/serial_run.py",
     ),
 }
 

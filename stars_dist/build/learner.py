@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from actors.policy_weights import PolicyWeights
-from learner.checkpoint import restore_learner, write_checkpoint
+from learner.checkpoint import LearnerCopy, copy_learner, restore_learner, write_copy
+from learner.checkpoint_period import CheckpointPeriod
+from learner.checkpoint_writer import CheckpointWriter
 from learner.diagnostics import UpdateResult
 from learner.loop import LearnerLoop, LearnerReport, LoopOutputs
 from learner.matmul_precision import set_matmul_precision
@@ -23,6 +25,7 @@ from learner.update_program import BatchUpdate
 from replay_service.sampler import ReplaySampler
 from replay_service.transport import Transport
 from stars_dist.build.device import DeviceUse, choose_device, device_use
+from stars_dist.config.run_config import RunConfig
 from stars_dist.config.run_plan import RunPlan
 from stars_dist.run_files.directory import RunDirectory
 from stars_dist.schedule import checkpoint_period_updates
@@ -51,6 +54,11 @@ class BuiltLearner(NamedTuple):
     loop: LearnerLoop
 
 
+def checkpoint_period(plan: RunPlan) -> CheckpointPeriod:
+    """Schedule the checkpoints of a run."""
+    return CheckpointPeriod(checkpoint_period_updates(plan), plan.config.checkpoint.every_s)
+
+
 def build_learner(
     run: RunDirectory,
     plan: RunPlan,
@@ -59,6 +67,7 @@ def build_learner(
     source_class: type[BatchSource],
     publish: Callable[[PolicyWeights], None],
     report: Callable[[LearnerReport], None],
+    period: CheckpointPeriod,
 ) -> BuiltLearner:
     """Build the learner of a run, as it was at a checkpoint if there is one.
 
@@ -71,23 +80,16 @@ def build_learner(
         sampler.load_state_dict(restore_learner(learner, checkpoint)["sampler"])
     source, update = _feeding(plan, use, learner, sampler, source_class)
 
-    def save() -> None:
-        steps = learner.learner_steps
-        state: dict[str, Any] = {"env_steps": sampler.env_steps, "sampler": sampler.state_dict(steps)}
-        sampler.flush()
-        write_checkpoint(run.path, learner, config.suite, state, config.checkpoint.keep_last)
-
     def report_all(learned: LearnerReport) -> None:
         """Report what the learner does, with what only its sampler knows."""
         quota = dict(zip(learner.task_names, sampler.newest_group_sizes, strict=True))
         values = learned.values | {f"sampling/quota/{name}": float(rows) for name, rows in quota.items()}
         report(learned._replace(values=values | sampler.metrics()))
 
-    outputs = LoopOutputs(publish, report_all, save)
-    period = checkpoint_period_updates(plan)
-    is_beside = issubclass(
-        source_class, PrefetchSource
-    )  # of a distributed run, which need not be reproducible
+    writer = _checkpoint_writer(run, config, learner, sampler)
+    outputs = LoopOutputs(publish, report_all, writer.save, writer.check, writer.settle)
+    # of a distributed run, which need not be reproducible
+    is_beside = issubclass(source_class, PrefetchSource)
     loop = LearnerLoop(
         learner, source, config.learner, outputs, plan.total_updates, period, update, is_beside
     )
@@ -116,3 +118,18 @@ def _feeding(
     uses_thread = issubclass(source_class, PrefetchSource)
     flush = config.learner.mirror_flush_updates
     return MirrorSource(sampler, feed, update, flush, steps, uses_thread), update
+
+
+def _checkpoint_writer(
+    run: RunDirectory, config: RunConfig, learner: SacLearner, sampler: ReplaySampler
+) -> CheckpointWriter:
+    def copy() -> LearnerCopy:
+        steps = learner.learner_steps
+        state: dict[str, Any] = {"env_steps": sampler.env_steps, "sampler": sampler.state_dict(steps)}
+        return copy_learner(learner, config.suite, state)
+
+    def write(copied: LearnerCopy) -> None:
+        sampler.flush()
+        write_copy(run.path, copied, config.checkpoint.keep_last)
+
+    return CheckpointWriter(copy, write)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from actors.assignment import assign_tasks, cover_tasks
 from stars_dist.cluster.coordinator import Heartbeat
+from stars_dist.cluster.deadlines import NO_PLACE
 from stars_dist.cluster.running_clock import RunningClock
 from stars_dist.cluster.supervised_process import SupervisedProcess
 from stars_dist.config.run_plan import RunPlan
@@ -34,6 +35,7 @@ class ActorPool:
         self._serving = dict(enumerate(self._assigned))
         self._clock = clock
         self._last_arrival = clock.now
+        self._no_place_told = False
 
     @property
     def serving(self) -> Mapping[int, tuple[int, ...]]:
@@ -72,11 +74,19 @@ class ActorPool:
             return
         process.find_place()
         if (slow := process.watch.slow_start()) is not None:
-            self._monitor.log(f"{process.name} {slow}")
+            self._log_slow_start(process, slow)
         # While actors still arrive, the machine is busy with them and none is late.
         cause = process.watch.overdue(not_before=self._last_arrival)
         if cause is not None:
             self._restart_hung(actor, process, cause)
+
+    def _log_slow_start(self, process: SupervisedProcess, slow: str) -> None:
+        """Log it; of many actors without a place the first one is enough."""
+        if slow.startswith(NO_PLACE):
+            if self._no_place_told:
+                return
+            self._no_place_told, slow = True, f"{slow}; other actors may wait too"
+        self._monitor.log(f"{process.name} {slow}")
 
     def _restart_hung(self, actor: int, process: SupervisedProcess, cause: str) -> None:
         if process.is_alive:

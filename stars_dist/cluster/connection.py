@@ -20,11 +20,12 @@ from ray._private.utils import read_ray_address
 
 from actors.blas_threads import single_threaded_children
 from actors.cores import num_cores
+from stars_dist.cluster.auth_token import prepare_token
 
 ANSWER_TIMEOUT_S = 5.0
-START_TRIES = 4
 LONGEST_TEMP_DIR = 35
-_LATE = "timed out during startup"
+START_TRIES = 3
+START_TIMEOUT_TEXT = "timed out during startup"  # of Ray's error, which is a bare Exception
 PACKAGES = Path(__file__).resolve().parent.parent.parent
 
 
@@ -72,8 +73,9 @@ def _start_local(num_actors: int, options: dict[str, Any]) -> None:
     # process as many as its reserved cores. A runtime_env of each process would do the same, but Ray then
     # starts Python twice: half a second of a core per process, and three times as long until fifty are up.
     try:
+        prepare_token()
         with single_threaded_children(), _children_apart():
-            _init_again_if_late(
+            _init_patiently(
                 address="local",
                 num_cpus=num_cores(),
                 include_dashboard=False,
@@ -88,31 +90,32 @@ def _start_local(num_actors: int, options: dict[str, Any]) -> None:
         ) from None
 
 
-def _init_again_if_late(**options: Any) -> None:
-    """Call ray.init again where its processes were not up within 30 s, after which they give each other up.
-
-    Raises:
-        ValueError: they were not in any of the tries.
-    """
-    for _ in range(START_TRIES):
-        others = set(psutil.Process().children())
-        try:
-            return _init(**options)
-        except Exception as error:  # Ray raises no kind of its own
-            if _LATE not in str(error):
-                raise
-            for process in set(psutil.Process().children()) - others:
-                with suppress(psutil.NoSuchProcess):
-                    process.kill()
-    raise ValueError(
-        f"Ray must start within 30 s, it did not in {START_TRIES} tries: this machine is too busy; try again later"
-    )
-
-
 def resources_here() -> dict[str, float]:
     """Return the resources of the node that this program runs on."""
     here = ray.get_runtime_context().get_node_id()
     return next((node["Resources"] for node in ray.nodes() if node["NodeID"] == here), {})
+
+
+def _init_patiently(**options: Any) -> None:
+    """Start Ray, which gives itself 30 s: on a machine that is busy with other things it is tried again."""
+    before = psutil.Process().children(recursive=True)
+    for tries_left in reversed(range(START_TRIES)):
+        try:
+            _init(**options)
+            return
+        except Exception as error:
+            ray.shutdown()
+            for process in psutil.Process().children(recursive=True):
+                if process not in before:  # Ray would end those of a failed start with this program
+                    with suppress(psutil.NoSuchProcess):
+                        process.kill()
+            if START_TIMEOUT_TEXT not in str(error):
+                raise
+            if not tries_left:
+                raise ValueError(
+                    f"Ray must start within 30 s, it did not in {START_TRIES} tries; start the run when this "
+                    "machine is less busy, or use --serial"
+                ) from None
 
 
 def _init(**options: Any) -> None:

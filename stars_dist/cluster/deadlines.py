@@ -14,6 +14,9 @@ ACTOR_START_S = 120.0
 SLOW_START_S = 45.0  # after which a process that has not answered yet is named, long before it is given up
 
 
+NO_PLACE = "has found no place in the cluster"
+
+
 class Deadlines(NamedTuple):
     """What a process may take, in seconds of the supervisor's own running time."""
 
@@ -53,7 +56,7 @@ class Watch:
         self._placed_at = self._owes_since = self._progressed_at = self._clock.now
         self._owes_answer = False
         self._progress: object = None
-        self._slow_start_told = False
+        self._slow_start_told = self._no_place_told = False
 
     def record_placed(self) -> None:
         """Note that it has a place on a node: from now on its start has a deadline."""
@@ -94,8 +97,16 @@ class Watch:
         return None
 
     def slow_start(self) -> str | None:
-        """Return once, for a person, that the process takes long to start."""
-        if self.has_answered or self._slow_start_told or self.silent_s <= SLOW_START_S:
+        """Return once, for a person, that the process takes long to start, and once that it has no place to."""
+        if self.has_answered:
+            return None
+        waited_s = self._since(self._placed_at)
+        if not (self.is_placed or self._no_place_told) and waited_s > SLOW_START_S:
+            self._no_place_told = True
+            return (
+                f"{NO_PLACE} after {waited_s:.0f} s: its cores or GPU are taken; it starts once they are free"
+            )
+        if self._slow_start_told or self.silent_s <= SLOW_START_S:
             return None
         self._slow_start_told = True
         limit_s = self._deadlines.start_s

@@ -13,6 +13,7 @@ from actors.evaluation_result import EvaluationResult
 from actors.suites import prepare_suite
 from replay_service.transport import RayTransport
 from stars_dist.build.device import check_device
+from stars_dist.cluster.auth_token import asks_for_token
 from stars_dist.cluster.cluster import Cluster
 from stars_dist.cluster.connection import connect, resources_here
 from stars_dist.cluster.evaluation import PeriodicEvaluation, evaluate_at_end
@@ -23,7 +24,6 @@ from stars_dist.config.run_plan import RunPlan
 from stars_dist.errors import checking_input
 from stars_dist.interruption import Interruption, RunInterruptedError
 from stars_dist.monitor.console import Console
-from stars_dist.monitor.metrics import recorded_updates
 from stars_dist.monitor.recorder import Recorder
 from stars_dist.monitor.run_monitor import RunMonitor
 from stars_dist.run_files.directory import RunDirectory
@@ -51,9 +51,21 @@ def train_distributed(
         raise RunInterruptedError
     goals = _beside(lambda: prepare_suite(plan.suite, config.seed))  # while Ray starts, which is waiting only
     console.phase(f"starting Ray ({config.address})")
-    with checking_input():
-        is_own_cluster = connect(config.address, plan.num_actors)
     try:
+        try:
+            with (
+                checking_input(),
+                interruption.raising(),
+            ):  # what Ray has started by then ends with this program
+                is_own_cluster = connect(config.address, plan.num_actors)
+        except RunInterruptedError:
+            begin(console)
+            raise
+        if not is_own_cluster and not asks_for_token():
+            console.line(
+                "warning: this Ray cluster asks for no token: whoever reaches its ports can run code on it; start it "
+                "with RAY_AUTH_MODE=token (deploy/README.md)"
+            )
         console.phase("computing the tasks' goals")
         _wait_for(goals, interruption)
         with checking_input():
@@ -70,8 +82,7 @@ def train_distributed(
         start = begin(console)
         interruption.check()  # after the first entries, so that `resume` can go on
         with closing(Recorder(run, console.line, start.metrics_end)) as recorder:
-            reported = recorded_updates(run.metrics_file)
-            monitor = RunMonitor(plan, recorder, console, start.learner_steps, reported)
+            monitor = RunMonitor(plan, recorder, console, start.learner_steps)
             interruption.learner_steps = lambda: monitor.learner_steps
             return _train(run, plan, console, start, placement, monitor, interruption)
     finally:
@@ -113,7 +124,7 @@ def _train(
     console.phase("starting actors, shards and learner")
     cluster = Cluster(run, plan, placement)
     supervisor = Supervisor(run, plan, cluster, monitor, run.num_resumes * INCARNATIONS_PER_START)
-    evaluations = PeriodicEvaluation(run, plan, NewestWeights(cluster.coordinator), monitor, start.env_steps)
+    evaluations = PeriodicEvaluation(run, plan, NewestWeights(cluster.coordinator), monitor)
     transport = RayTransport(cluster.shards)
     snapshots = PeriodicSnapshots(run, plan, transport, start.env_steps, monitor.log)
     is_complete = supervisor.run(interruption, evaluations, snapshots)

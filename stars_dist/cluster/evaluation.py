@@ -82,11 +82,9 @@ class PeriodicEvaluation:
     One evaluation at a time: a period that passes while one is in progress is left out.
     """
 
-    def __init__(
-        self, run: RunDirectory, plan: RunPlan, weights: NewestWeights, monitor: RunMonitor, env_steps: int
-    ) -> None:
+    def __init__(self, run: RunDirectory, plan: RunPlan, weights: NewestWeights, monitor: RunMonitor) -> None:
         self._run, self._plan, self._weights, self._monitor = run, plan, weights, monitor
-        self._period = evaluation_period(plan, env_steps)
+        self._period = evaluation_period(plan, monitor.evaluated_at)
         self._is_due = False
         self._evaluation: Evaluation | None = None
 

@@ -32,6 +32,16 @@ class PeriodicCall(Generic[Answer]):
         """Give up the call in flight, if there is one: its process was killed."""
         self._in_flight = None
 
+    def settle(self, timeout_s: float) -> Answer | None:
+        """Wait for the answer of the call in flight; return None if there is none or it does not come in time."""
+        reference, self._in_flight = self._in_flight, None
+        if reference is None:
+            return None
+        try:
+            return ray.get(reference, timeout=timeout_s)
+        except ray.exceptions.RayError:
+            return None
+
     def advance(self, progress: Callable[[Answer], object] = lambda _: None) -> Answer | None:
         """Call when it is time; return the answer that came since the last call, if one did.
 

@@ -74,13 +74,20 @@ class LearnerProcess:
         # update with two of them beside any load takes ten times as long.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         from learner.prefetch import PrefetchSource
-        from stars_dist.build.learner import build_learner
+        from stars_dist.build.learner import build_learner, checkpoint_period
 
         self._coordinator = coordinator
         self._reports: deque[Any] = deque(maxlen=1000)
         run, transport = RunDirectory(run_dir), RayTransport(shards)
         self._learner = build_learner(
-            run, plan, transport, checkpoint, PrefetchSource, self._publish, self._reports.append
+            run,
+            plan,
+            transport,
+            checkpoint,
+            PrefetchSource,
+            self._publish,
+            self._reports.append,
+            checkpoint_period(plan),
         )
 
     def run(self) -> int:

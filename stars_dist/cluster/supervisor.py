@@ -118,7 +118,9 @@ class Supervisor:
         for actor in self.actors:
             actor.end()
         learner = self.learner.process
-        if learner is not None:
+        if (
+            learner is not None and self.learner.is_alive
+        ):  # one that waits for a place or starts has made no update
             learner.handle.stop.remote()
             self._tick()
             deadline = self.clock.now + STOP_DEADLINE_S
@@ -206,12 +208,20 @@ class Supervisor:
             return None  # of a learner that could not be built: its run has ended with the cause
 
     def _record_last_status(self) -> None:
-        """Record the reports of a learner whose `run` has ended; a dead one has none."""
+        """Record the reports of a learner whose `run` has ended; a dead one has none.
+
+        A call that was in flight at its end has the reports up to then, and they are handed over once.
+        """
+        for call in (self._learner_status.settle, self._last_status):
+            status = call(LAST_STATUS_S)
+            if status is not None:
+                self._monitor.record_learner(status.learner_steps, status.reports)
+
+    def _last_status(self, timeout_s: float) -> LearnerStatus | None:
         try:
-            status: LearnerStatus = ray.get(self._request_learner_status(), timeout=LAST_STATUS_S)
-        except (ray.exceptions.RayActorError, ray.exceptions.GetTimeoutError):
-            return
-        self._monitor.record_learner(status.learner_steps, status.reports)
+            return ray.get(self._request_learner_status(), timeout=timeout_s)
+        except ray.exceptions.RayError:
+            return None
 
     def _actor_name(self, actor: int) -> str:
         tasks = assign_tasks(self._plan.num_tasks, self._plan.num_actors)[actor]

@@ -21,7 +21,7 @@ class RunConfig(BaseModel):
     suite: str = Field("mt10", description=SUITE_GRAMMAR)
     seed: int = Field(1, ge=0, lt=2**32, description="root of every random stream and of the goals")
     steps: int | None = Field(
-        None, ge=1, description="environment steps over all tasks; null: the suite's budget"
+        None, ge=1, le=10**15, description="environment steps over all tasks; null: the suite's budget"
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where the learner computes")
     serial: bool = Field(False, description="one process without Ray, in lock-step")

@@ -14,8 +14,6 @@ from replay_service.types import TransitionSpec
 from stars_dist.config.run_config import RunConfig
 
 EVALUATIONS_PER_RUN = 5
-CHECKPOINTS_PER_RUN = 5
-LARGEST_CHECKPOINT_PERIOD_STEPS = 100_000
 SHORTEST_WARMUP_SHARE = 4  # a run shorter than its warm-up warms up for a quarter of its steps
 
 
@@ -137,9 +135,6 @@ def _check_contrast(config: RunConfig) -> None:
 def _resolved(config: RunConfig, suite: Suite) -> RunConfig:
     num_tasks = len(suite.tasks)
     steps = config.steps or suite.standard_steps
-    checkpoint_every = config.checkpoint.every_env_steps or min(
-        math.ceil(steps / CHECKPOINTS_PER_RUN), LARGEST_CHECKPOINT_PERIOD_STEPS
-    )
     evaluation_every = config.evaluation.every_env_steps or math.ceil(steps / EVALUATIONS_PER_RUN)
     num_actors = 1 if config.serial else config.actors.num_actors or num_tasks
     warmup = _warmup(config.replay.warmup_steps_per_task, math.ceil(steps / num_tasks))
@@ -150,7 +145,6 @@ def _resolved(config: RunConfig, suite: Suite) -> RunConfig:
             "steps": steps,
             "actors": config.actors.model_copy(update={"num_actors": num_actors}),
             "replay": config.replay.model_copy(update=replay),
-            "checkpoint": config.checkpoint.model_copy(update={"every_env_steps": checkpoint_every}),
             "evaluation": config.evaluation.model_copy(update={"every_env_steps": evaluation_every}),
         }
     )

@@ -31,6 +31,11 @@ class AppendFile:
             self._waiting_bytes += len(record)
         self._pause.attempt(self._write_waiting)
 
+    @property
+    def size_bytes(self) -> int:
+        """The size of the file with what waits."""
+        return os.fstat(self._descriptor).st_size + self._waiting_bytes
+
     def close(self) -> None:
         """Try once more to write what waits, and close the file."""
         if not self._pause.attempt(self._write_waiting):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,9 @@ LEAST_TASK_VARIANCE = 0.02  # of unit vectors that do not separate tasks; orthog
 LEAST_WITHIN_SHARE = 0.05  # of the features' variance, within tasks; a mere code of the task has none
 LEAST_EFFECTIVE_RANK = 1.2  # of features on one line
 LEAST_GRADIENT_SHARE = 1e-3  # of the actor's gradient norm
+
+
+_STATE = ("training", "evaluation", "quota", "unique", "extreme_updates", "is_extreme", "since")
 
 
 class Sign(NamedTuple):
@@ -79,6 +82,16 @@ class Health:
         count = [values.get(f"train/extreme_updates/{name}", np.nan) for name in self._task_names]
         before, self._extreme_updates = self._extreme_updates, np.array(count, dtype=np.float64)
         self._is_extreme = self._extreme_updates > before  # since the report before
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what is recorded, and of what was warned."""
+        return {name: getattr(self, f"_{name}") for name in _STATE} | {"warned": sorted(self._warned)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
+        for name in _STATE:
+            setattr(self, f"_{name}", state[name])
+        self._warned = set(state["warned"])
 
     def metrics(self) -> dict[str, float]:
         """Compute the spread between tasks in training, and how many tasks are starved."""

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from replay_service.atomic_file import atomic_file
 from replay_service.full_disk import DiskPause
 from stars_dist.monitor.append_file import AppendFile
+from stars_dist.run_files.recorded import Kept, Learning, MetricsEnd
 
 
 class Clocks(NamedTuple):
@@ -39,14 +40,24 @@ class MetricsFile:
         finite = {name: value for name, value in values.items() if math.isfinite(value)}
         self._file.append(f"{json.dumps(clocks._asdict() | finite)}\n".encode())
 
+    @property
+    def size_bytes(self) -> int:
+        """The size of the file so far."""
+        return self._file.size_bytes
+
     def close(self) -> None:
         """Close the file."""
         self._file.close()
 
 
-def read_metrics(path: Path) -> Iterator[dict[str, float]]:
+def read_metrics(path: Path, from_steps: int = 0) -> Iterator[dict[str, float]]:
     """Read the lines of a metrics file; those that a crash cut short or that are damaged are left out."""
-    return (values for line in _lines(path) if (values := parse_line(line)) is not None)
+    for line in _lines(path):
+        clocks = _clocks(line) if from_steps else None  # cheap: most lines need not be parsed
+        if clocks is not None and clocks.env_steps < from_steps:
+            continue
+        if (values := parse_line(line)) is not None:
+            yield values
 
 
 def read_first_of_windows(
@@ -65,24 +76,33 @@ def read_first_of_windows(
             yield values
 
 
-def recorded_updates(path: Path) -> int:
-    """Find the most learner steps that a metrics file tells of; 0 without one."""
-    return max((clocks.learner_steps for line in _lines(path) if (clocks := _clocks(line))), default=0)
+def recorded_learning(path: Path) -> Learning:
+    """Find how far a metrics file tells that the learner came; nothing without a file."""
+    clocks = [found for line in _lines(path) if (found := _clocks(line)) and found.learner_steps]
+    if not clocks:
+        return Learning(0, 0.0)
+    return Learning(max(c.learner_steps for c in clocks), clocks[-1].wall_time_s - clocks[0].wall_time_s)
 
 
-def cut_metrics(path: Path, env_steps: int | None) -> float:
-    """Drop damaged lines and those beyond `env_steps`; return the wall time reached so far, in s.
+def cut_metrics(path: Path, end: MetricsEnd) -> Kept:
+    """Drop damaged lines and those beyond `end`; return what is left.
 
     One line at a time, of which the clocks alone are parsed: of many tasks a file has gigabytes.
     """
-    wall_time_s = 0.0
+    wall_time_s, reported, evaluated_at, size_bytes = 0.0, 0, 0, 0
     with atomic_file(path) as file:
         for line in _lines(path):
+            size_bytes += len(line)
             clocks = _clocks(line)
-            if clocks is not None and (env_steps is None or clocks.env_steps <= env_steps):
-                file.write(line.rstrip(b"\n") + b"\n")
-                wall_time_s = max(wall_time_s, clocks.wall_time_s)
-    return wall_time_s
+            if clocks is None or not end.includes(clocks.env_steps, size_bytes):
+                continue
+            file.write(line.rstrip(b"\n") + b"\n")
+            wall_time_s = max(wall_time_s, clocks.wall_time_s)
+            if b'"train/' in line:
+                reported = max(reported, clocks.learner_steps)
+            if b'"eval/' in line:
+                evaluated_at = max(evaluated_at, clocks.env_steps)
+    return Kept(wall_time_s, reported, evaluated_at)
 
 
 def _lines(path: Path) -> Iterator[bytes]:

@@ -8,24 +8,32 @@ from collections.abc import Callable, Mapping
 
 from replay_service.full_disk import DiskPause
 from stars_dist.monitor.events_file import EventsFile
-from stars_dist.monitor.metrics import Clocks, MetricsFile, cut_metrics
+from stars_dist.monitor.metrics import Clocks, MetricsFile, cut_metrics, read_metrics
 from stars_dist.monitor.tensorboard_log import TensorBoardLog
 from stars_dist.run_files.directory import RunDirectory
+from stars_dist.run_files.recorded import MetricsEnd
 
 
 class Recorder:
-    """Writes named values into a run directory, after what is there; `resume_at` cuts what lies beyond that step."""
+    """Writes named values into a run directory, after what is there up to `end`; `kept` is what that holds."""
 
-    def __init__(self, run: RunDirectory, tell: Callable[[str], None], resume_at: int | None = None) -> None:
+    def __init__(
+        self,
+        run: RunDirectory,
+        tell: Callable[[str], None],
+        end: MetricsEnd = MetricsEnd(),  # noqa: B008 - it is frozen
+    ) -> None:
         """`tell` takes the lines about a full disk, which pauses both files and breaks none."""
         self.run = run
-        self._elapsed_before_s = cut_metrics(run.metrics_file, resume_at)
+        self.kept = cut_metrics(run.metrics_file, end)
+        self._elapsed_before_s = self.kept.wall_time_s
         self._started = time.monotonic()
         self._metrics = MetricsFile(run.metrics_file, DiskPause("metrics", run.path, tell))
-        purge_step = None if resume_at is None else resume_at + 1
-        events = EventsFile(run.path, purge_step, DiskPause("TensorBoard's events", run.path, tell))
+        events = EventsFile(run.path, end.env_steps, DiskPause("TensorBoard's events", run.path, tell))
         self.tensorboard = TensorBoardLog(events)
-        self.resumed_at = resume_at or 0
+        self.resumed_at = end.env_steps or 0
+        if end.env_steps is not None:
+            self._show_again(run, end.env_steps)
 
     @property
     def wall_time_s(self) -> float:
@@ -40,8 +48,21 @@ class Recorder:
     def write(self, env_steps: int, learner_steps: int, values: Mapping[str, float]) -> None:
         """Record one value per name; a value that is not finite has no meaning yet and is left out."""
         self._metrics.write(Clocks(env_steps, learner_steps, round(self.wall_time_s, 3)), values)
+        self._show(env_steps, values)
+
+    @property
+    def metrics_size_bytes(self) -> int:
+        """How much of metrics.jsonl is written."""
+        return self._metrics.size_bytes
+
+    def _show(self, env_steps: int, values: Mapping[str, float]) -> None:
         finite = {name: value for name, value in values.items() if math.isfinite(value)}
         self.tensorboard.scalars(env_steps, finite)
+
+    def _show_again(self, run: RunDirectory, env_steps: int) -> None:
+        """Show what was recorded at the very step where TensorBoard, which cuts whole steps, goes on."""
+        for line in read_metrics(run.metrics_file, from_steps=env_steps):
+            self._show(env_steps, {name: value for name, value in line.items() if name not in Clocks._fields})
 
     def close(self) -> None:
         """Close both files."""

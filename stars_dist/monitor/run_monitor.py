@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -30,19 +31,11 @@ RECORD_PERIOD_S = 5.0
 class RunMonitor:
     """Holds the newest report of every process. `tick` writes metrics by the clock; a serial run writes by itself."""
 
-    def __init__(
-        self,
-        plan: RunPlan,
-        recorder: Recorder,
-        console: Console,
-        learner_steps: int = 0,
-        reported_updates: int = 0,
-    ) -> None:
-        """`learner_steps` is where the run goes on, `reported_updates` up to where its metrics tell of it already."""
+    def __init__(self, plan: RunPlan, recorder: Recorder, console: Console, learner_steps: int = 0) -> None:
+        """`learner_steps` is where the run goes on."""
         self.actors_alive = 0
         self.peak_memory_gib = 0.0
         self.learner_steps = learner_steps
-        self._reported_updates = reported_updates
         self._plan, self._recorder, self._console = plan, recorder, console
         self._health = Health.of(plan)
         self._board = Board(recorder.run, plan, recorder.tensorboard, recorder.resumed_at)
@@ -58,6 +51,17 @@ class RunMonitor:
         self._warning: str | None = None
         self._checkpoint: tuple[Path, float] | None = None  # the newest, and when it was seen
         self._all_tasks_have_data = False
+        self._reported_updates = recorder.kept.reported_updates
+
+    @property
+    def metrics_size_bytes(self) -> int:
+        """How much of metrics.jsonl is written."""
+        return self._recorder.metrics_size_bytes
+
+    @property
+    def evaluated_at(self) -> int:
+        """Environment steps of the last evaluation before this start of the run, 0 without one."""
+        return self._recorder.kept.evaluated_at
 
     @property
     def env_steps(self) -> int:
@@ -89,10 +93,10 @@ class RunMonitor:
             self._quota = np.array(
                 [report.values.get(f"sampling/quota/{name}", np.nan) for name in self._plan.suite.task_names]
             )
+            few = overview.overview_of_learner(report.values, self._plan.suite.task_names)
             self._health.record_learner(report.values)
             if report.learner_steps > self._reported_updates:
                 self._reported_updates = report.learner_steps
-                few = overview.overview_of_learner(report.values, self._plan.suite.task_names)
                 self._recorder.write(report.env_steps, report.learner_steps, report.values | few)
                 self._board.record_learner(report)
 
@@ -112,6 +116,15 @@ class RunMonitor:
     def count_restart(self, kind: str) -> None:
         """Count a restarted process; `kind` is actor, shard or learner."""
         self._restarts[kind] += 1
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what later metrics and warnings depend on."""
+        return {"health": self._health.state_dict(), "quota": self._quota}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
+        self._health.load_state_dict(state["health"])
+        self._quota = state["quota"]
 
     def tick(self) -> None:
         """Refresh the console, and write metrics when it is time."""

@@ -23,6 +23,7 @@ from stars_dist import __version__
 from stars_dist.config.older_config import complete
 from stars_dist.config.run_config import RunConfig
 from stars_dist.config.run_plan import RunPlan, plan_run
+from stars_dist.run_files.foreign_code import check_imports, permission
 
 LOOK_S = 0.05  # longer than a look at a lock takes
 
@@ -165,7 +166,14 @@ class RunDirectory:
     @property
     def resume_command(self) -> str:
         """The command that goes on with the run."""
-        return f"stars-dist resume {self.argument}"
+        return f"{self._permission}stars-dist resume {self.argument}"
+
+    @property
+    def _permission(self) -> str:
+        try:
+            return permission(str(yaml.safe_load(self.config_file.read_text())["suite"]))
+        except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+            return ""
 
     def read_config(self) -> RunConfig:
         """Read what `write_config` wrote, of this version or an older one; ValueError for any other file."""
@@ -188,8 +196,10 @@ class RunDirectory:
         return "restore it from a copy"
 
     def read_plan(self) -> RunPlan:
-        """Plan the run anew from its configuration."""
-        return plan_run(self.read_config())
+        """Plan the run anew from its configuration; ValueError if that would import what was not asked for."""
+        config = self.read_config()
+        check_imports(config.suite, self.config_file)
+        return plan_run(config)
 
     def write_provenance(self, record: Mapping[str, Any]) -> None:
         """Write the record of the launch and of the resumes after it."""

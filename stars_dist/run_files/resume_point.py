@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -11,8 +12,13 @@ from learner.checkpoint import CheckpointError, read_checkpoint
 from learner.checkpoint_shapes import check_shapes
 from stars_dist.config.run_plan import RunPlan
 from stars_dist.run_files.directory import RunDirectory
+from stars_dist.run_files.recorded import METRICS_SIZE, Learning, MetricsEnd
 from stars_dist.run_files.replay_files import prepare_replay
 from stars_dist.schedule import checkpoint_period_updates
+
+LATEST_CHECKPOINT = 2.0  # periods after the first update: the first one has been written by then
+
+SERIAL_STATE = "serial"  # the directory in a checkpoint of a serial run that holds all but the learner
 
 Log = Callable[[str], None]
 
@@ -23,6 +29,12 @@ class ResumePoint(NamedTuple):
     checkpoint: Path
     env_steps: int
     learner_steps: int
+    metrics_size_bytes: int | None = None  # known where the checkpoint holds all of a serial run
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether a serial run goes on from it bit for bit."""
+        return self.metrics_size_bytes is not None and (self.checkpoint / SERIAL_STATE).is_dir()
 
 
 class Start(NamedTuple):
@@ -30,8 +42,9 @@ class Start(NamedTuple):
 
     checkpoint: Path | None
     env_steps: int
-    metrics_end: int | None  # environment steps beyond which recorded metrics are made again; None: nowhere
+    metrics_end: MetricsEnd = MetricsEnd()
     learner_steps: int = 0
+    is_exact: bool = True  # all that is to be restored is in the checkpoint; a new run has nothing to restore
 
 
 def resume_point(run_dir: Path, log: Log) -> ResumePoint | None:
@@ -42,14 +55,15 @@ def resume_point(run_dir: Path, log: Log) -> ResumePoint | None:
         except CheckpointError as error:
             log(f"damaged checkpoint passed over: {error}; it is now {set_aside(path).name}")
             continue
-        return ResumePoint(path, checkpoint.state["env_steps"], checkpoint.learner["learner_steps"])
+        state, steps = checkpoint.state, checkpoint.learner["learner_steps"]
+        return ResumePoint(path, state["env_steps"], steps, state.get(METRICS_SIZE))
     return None
 
 
-def check_resumable(run: RunDirectory, plan: RunPlan, recorded_updates: int) -> None:
+def check_resumable(run: RunDirectory, plan: RunPlan, recorded: Learning) -> None:
     """Keep a run that has learned from starting anew because its checkpoints are gone.
 
-    `recorded_updates` are those that its metrics tell of. Fewer than between two checkpoints may be without one.
+    `recorded` is what its metrics tell of. Less than between two checkpoints may be without one.
 
     Raises:
         ValueError: it has updates that a checkpoint must hold, and none is whole, or it is of other networks than
@@ -67,7 +81,7 @@ def check_resumable(run: RunDirectory, plan: RunPlan, recorded_updates: int) -> 
     faults += [
         f"{path} was found damaged before" for path in sorted(run.checkpoints.glob(f"{DAMAGED_PREFIX}*"))
     ]
-    if not faults and (run.evaluation_file.exists() or recorded_updates >= checkpoint_period_updates(plan)):
+    if not faults and (run.evaluation_file.exists() or _must_have_saved(plan, recorded)):
         faults.append(f"{run.checkpoints} holds none")
     if faults:
         raise ValueError(
@@ -76,9 +90,17 @@ def check_resumable(run: RunDirectory, plan: RunPlan, recorded_updates: int) -> 
         )
 
 
+def _must_have_saved(plan: RunPlan, recorded: Learning) -> bool:
+    period_updates, period_s = checkpoint_period_updates(plan), plan.config.checkpoint.every_s
+    by_updates = period_updates is not None and recorded.updates >= period_updates
+    return by_updates or (period_s is not None and recorded.seconds > LATEST_CHECKPOINT * period_s)
+
+
 def find_start(run: RunDirectory, plan: RunPlan, log: Log) -> Start:
     """Find where a resumed run goes on and log what is restored and what is not."""
     point = resume_point(run.path, log)
+    if plan.config.serial and (point is None or point.is_exact):
+        return _exact_start(run, point, log)
     if point is None:
         log("no checkpoint yet: learner and counters start anew")
     else:
@@ -90,7 +112,22 @@ def find_start(run: RunDirectory, plan: RunPlan, log: Log) -> Start:
     log("not restored: episodes in progress; they begin anew")
     env_steps = point.env_steps if point else 0
     # A replay of which nothing is lost counts on from its own steps, at or after those of the checkpoint.
-    metrics_end = None if replay_steps is None else max(replay_steps, env_steps)
-    return Start(
-        point.checkpoint if point else None, env_steps, metrics_end, point.learner_steps if point else 0
+    metrics_end = MetricsEnd(None if replay_steps is None else max(replay_steps, env_steps))
+    if point is None:
+        return Start(None, env_steps, metrics_end, is_exact=False)
+    return Start(point.checkpoint, env_steps, metrics_end, point.learner_steps, is_exact=False)
+
+
+def _exact_start(run: RunDirectory, point: ResumePoint | None, log: Log) -> Start:
+    """Go on bit for bit where a serial run was at its checkpoint; what its replay held later is made again."""
+    for files in run.replay.glob("shard-*"):  # the directory itself may be a link to another disk
+        shutil.rmtree(files)
+    if point is None:
+        log("no checkpoint yet: the run starts anew, as it did before")
+        return Start(None, 0, MetricsEnd(0, 0))
+    log(
+        f"restored from {point.checkpoint}: everything, as it was after {point.learner_steps:,} updates and "
+        f"{point.env_steps:,} environment steps"
     )
+    metrics_end = MetricsEnd(point.env_steps, point.metrics_size_bytes)
+    return Start(point.checkpoint, point.env_steps, metrics_end, point.learner_steps)

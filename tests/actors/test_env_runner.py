@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from actors.env_runner import EnvironmentFailureError, EnvRunner
+from actors.families.toy import ToyEnvironment
 from actors.goal_environment import GoalEnvironment
 
 ACTION = np.zeros(1, np.float32)
@@ -112,3 +113,49 @@ def test_resets_that_fail_count_too() -> None:
     assert runner_of(FailingEnvironment(horizon=4, failing_resets=1)).failed_episodes == 1
     with pytest.raises(EnvironmentFailureError, match="no reset"):
         runner_of(FailingEnvironment(horizon=4, failing_resets=2))
+
+
+def between_chunks(env: GoalEnvironment, chunks: int) -> EnvRunner:
+    runner = runner_of(env, chunk_steps=7)
+    for _ in range(chunks):
+        fill(runner)
+        runner.take()
+    return runner
+
+
+def test_an_episode_in_progress_is_repeated_from_a_state() -> None:
+    """Seven steps into the second episode; the goal and the noise are those of the original."""
+
+    def noisy(seed: int) -> ToyEnvironment:
+        env = ToyEnvironment(1, seed=1, num_goals=50, horizon=20)
+        env.observation_noise = env.reward_noise = 0.1
+        env.np_random = np.random.default_rng(seed)
+        return env
+
+    original = EnvRunner(noisy(3), "toy-1", 1, 9, 1)
+    actions = np.random.default_rng(5).uniform(-1, 1, (36, 2)).astype(np.float32)
+    for action in actions[:27]:
+        original.step(action, 0)
+        if original.full:
+            original.take()
+    other = EnvRunner(noisy(4), "toy-1", 1, 9, 1)
+    other.load_state_dict(original.state_dict())
+    for action in actions[27:]:
+        original.step(action, 0)
+        other.step(action, 0)
+    for one, same in zip(original.take()[0], other.take()[0], strict=True):
+        np.testing.assert_array_equal(one, same)
+    assert (other.env_steps, other.ended_episodes) == (36, 1)
+
+
+def test_an_episode_that_cannot_be_repeated_begins_anew(caplog: pytest.LogCaptureFixture) -> None:
+    """The environment counts its steps over all episodes, so that no episode is like another."""
+    original = between_chunks(FailingEnvironment(horizon=10), chunks=2)
+    assert original.obs[0] == 14
+    other = between_chunks(FailingEnvironment(horizon=10), chunks=3)
+    other.load_state_dict(original.state_dict())
+    assert "failing-v3 in progress cannot be repeated" in caplog.text
+    assert other.obs[0] == -1.0
+    assert (other.env_steps, other.ended_episodes) == (14, 1)
+    fill(other)
+    assert [episode.length for episode in other.take()[1]] == []

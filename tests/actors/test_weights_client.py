@@ -52,3 +52,20 @@ def test_a_learner_that_went_back_is_not_waited_for() -> None:
     assert not client.lag_exceeded(105)  # the shards still report the old count
     assert not client.lag_exceeded(61)
     assert client.lag_exceeded(69)  # from here on the bound holds again
+
+
+def test_the_bound_holds_at_once_where_the_count_went_back_before_the_weights() -> None:
+    client = client_with(100, learner_steps=105)
+    client.receive(PolicyWeights(60, {}))
+    client.take(61)
+    assert not client.lag_exceeded(68)
+    assert client.lag_exceeded(69)
+
+
+def test_the_bound_holds_again_once_the_learner_is_where_it_was() -> None:
+    """As where no shard was asked between the learner's two counts."""
+    client = client_with(100, 60, learner_steps=105)
+    assert not client.lag_exceeded(120)
+    client.receive(PolicyWeights(100, {}))
+    client.take(120)
+    assert client.lag_exceeded(120)

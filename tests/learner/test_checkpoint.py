@@ -16,10 +16,12 @@ from actors.checkpoint_path import checkpoint_path, checkpoint_paths
 from actors.policy import load_policy
 from learner.checkpoint import (
     CheckpointError,
+    copy_learner,
     read_checkpoint,
     restore_learner,
     weights_hash,
     write_checkpoint,
+    write_copy,
 )
 from learner.sac import SacLearner
 from learner.update_mode import UpdateMode
@@ -221,3 +223,25 @@ def test_loads_in_the_other_mode_and_with_a_random_state_of_the_other_kind_of_de
         other.update(make_batch((3, 1, 4), seed=1))
     assert weights_hash(second) == weights_hash(third) != weights_hash(first)
     assert second.learner_steps == 2
+
+
+@pytest.mark.parametrize("name", ["../../../secret", "/etc/hostname"])
+def test_a_manifest_names_no_file_elsewhere(name: str, two: tuple[Path, Path]) -> None:
+    manifest = json.loads((two[1] / "manifest.json").read_text())
+    manifest["sha256"][name] = "0" * 64
+    (two[1] / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(CheckpointError, match=f"names {name}, which is no file of the checkpoint"):
+        read_checkpoint(two[1])
+
+
+def test_other_files_are_checked_too(tmp_path: Path, make_learner: Callable) -> None:
+    def add_files(directory: Path) -> None:
+        (directory / "serial").mkdir()
+        (directory / "serial" / "rows.npy").write_bytes(b"rows")
+
+    copy = copy_learner(make_learner(), "toy:3", {"env_steps": 7})
+    path = write_copy(tmp_path, copy, 3, add_files)
+    assert read_checkpoint(path).state == {"env_steps": 7}
+    (path / "serial" / "rows.npy").write_bytes(b"torn")
+    with pytest.raises(CheckpointError, match=r"serial/rows\.npy is damaged"):
+        read_checkpoint(path)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from learner.checkpoint_period import CheckpointPeriod
 from learner.config import LearnerConfig, SacConfig
 from learner.finite_guard import NonFiniteLossError
 from learner.loop import LearnerLoop, LearnerReport, LoopOutputs
@@ -46,7 +47,8 @@ class Run:
         )
         exponent = replay.plan.sampling.is_exponent
         source = kind(replay.sampler, CPU, config, exponent, total_updates, learner.learner_steps)
-        self.loop = LearnerLoop(learner, source, config, outputs, total_updates, save_every)
+        period = CheckpointPeriod(save_every)
+        self.loop = LearnerLoop(learner, source, config, outputs, total_updates, period)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from learner.checkpoint_period import CheckpointPeriod
 from learner.config import LearnerConfig, SacConfig
 from learner.loop import LearnerLoop, LoopOutputs
 from learner.mirror_source import DrawLeave
@@ -43,7 +44,7 @@ def test_runs_to_the_target(uses_thread: bool, fed: Replay) -> None:
     source, update = pair.source(learner, 11, uses_thread)
     reports, saved = [], []
     outputs = LoopOutputs(lambda _: None, reports.append, lambda: saved.append(learner.learner_steps))
-    loop = LearnerLoop(learner, source, CONFIG, outputs, 11, 5, update)
+    loop = LearnerLoop(learner, source, CONFIG, outputs, 11, CheckpointPeriod(5), update)
     loop.run()
     assert loop.learner_steps == 11 and saved == [5, 10, 11]
     assert [report.learner_steps for report in reports] == [5, 10]

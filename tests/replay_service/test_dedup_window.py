@@ -58,3 +58,21 @@ def test_actors_and_tables_are_apart() -> None:
     dedup = DedupWindow(2, Storage(None))
     store(dedup, 0, 0)
     assert not dedup.is_stored(1, ChunkId(3, 0, 0)) and not dedup.is_stored(0, ChunkId(2, 0, 0))
+
+
+def test_a_begin_that_is_repeated_late_ends_nobody() -> None:
+    """The writer has its answer from the second call, the first one arrives when it has sent chunks already."""
+    dedup = DedupWindow(1, Storage(None))
+    number = dedup.begin(0, 3, at_least=4, writer="one")
+    store(dedup, number, 0)
+    assert dedup.begin(0, 3, at_least=4, writer="one") == number == 4
+    assert is_stored(dedup, number, 0) and not dedup.is_superseded(0, ChunkId(3, number, 1))
+
+
+def test_a_begin_of_a_process_that_died_does_not_end_its_successor() -> None:
+    dedup = DedupWindow(1, Storage(None))
+    number = dedup.begin(0, 3, at_least=5, writer="successor")
+    late = dedup.begin(0, 3, at_least=4, writer="dead")
+    assert not dedup.is_superseded(0, ChunkId(3, number, 0))
+    assert dedup.is_superseded(0, ChunkId(3, late, 0))
+    assert dedup.begin(0, 3, at_least=5, writer="of a run whose record of resumes was lost") == number + 1

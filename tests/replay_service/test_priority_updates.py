@@ -46,3 +46,29 @@ def test_bad_priorities_are_refused_before_they_are_sent(
     batch = service.sample()[0]
     with pytest.raises(ValueError, match="task 1: a priority must be finite"):
         service.sampler.update_priorities([batch], [np.array([1.0] * 5 + [value, 1, 1])])
+
+
+@pytest.mark.parametrize("lengths", [(8, 9), (8, 7), (9, 7), (8,)])
+def test_one_priority_per_row_or_nothing_is_set(
+    lengths: tuple[int, ...], make_plan: MakePlan, make_service: MakeService
+) -> None:
+    service = make_service(make_plan(replay=UNLIMITED))
+    service.fill([8, 8])
+    batches = service.sample(2)
+    before = service.shards[0].stats().priority_mass
+    with pytest.raises(ValueError, match=rf"\[8, 8\] rows, got \[{', '.join(map(str, lengths))}\]"):
+        service.sampler.update_priorities(batches, [np.full(length, 9.0) for length in lengths])
+    np.testing.assert_array_equal(service.shards[0].stats().priority_mass, before)
+
+
+@pytest.mark.parametrize("length", [1, 3])
+def test_a_shard_sets_nothing_of_another_length(
+    length: int, make_plan: MakePlan, make_service: MakeService
+) -> None:
+    service = make_service(make_plan())
+    service.fill([8, 8])
+    before = service.shards[0].stats().priority_mass
+    info = service.sample()[0].info
+    with pytest.raises(ValueError, match=f"2 keys of 2 rows, got {length}; nothing is set"):
+        service.shards[0].update_priorities(np.array([0, 0], np.int32), info.key[:2], np.full(length, 9.0))
+    np.testing.assert_array_equal(service.shards[0].stats().priority_mass, before)

@@ -154,7 +154,7 @@ def test_state_counts_finished_updates_only_and_the_configuration_wins(
         service.sample()
     # two batches were prefetched and are lost with the learner
     state = service.sampler.state_dict(learner_steps=4)
-    assert state == {"samples": 32, "inserted": [20, 20]}
+    assert state == {"samples": 32, "inserted": [20, 20], "refilled": 0}
     again = ReplaySampler(make_plan(replay={"samples_per_insert": 2.0}), LocalTransport(service.shards))
     again.load_state_dict(state)
     assert again.limiter_cursor == 2 * (40 - 16) - 32
@@ -177,3 +177,58 @@ def test_a_shard_that_lost_its_memory_is_refilled_and_goes_on_counting(
     assert service.sampler.env_steps == 20 + 20 + 8
     assert service.shards[1].stats().inserted.tolist() == [28]
     service.sampler.update_priorities([batch], [np.ones(8)])
+
+
+def draw_all(service: Any) -> int:
+    drawn = 0
+    with pytest.raises((SampleTimeout, ReplayFinished)):
+        while True:
+            drawn += len(service.sample()[0].info.key)
+    return drawn
+
+
+@pytest.mark.parametrize("restarted", [False, True], ids=["same learner", "restarted learner"])
+def test_a_refill_of_what_was_lost_calls_for_no_samples(
+    restarted: bool, make_plan: MakePlan, make_service: MakeService
+) -> None:
+    """Neither all at once when the tables are warm again, nor after the learner has been restarted from then."""
+    service = make_service(
+        make_plan(2, {"num_shards": 2, "warmup_steps_per_task": 30, "capacity_per_task": 50})
+    )
+    service.fill([50, 50])
+    drawn = draw_all(service)
+    for index in range(2):
+        service.shards[index] = Shard(index, service.plan)
+    assert draw_all(service) == 0
+    service.fill([30, 30])
+    assert draw_all(service) == 0
+    if restarted:
+        state = service.sampler.state_dict(drawn // service.plan.batch_size)
+        service.sampler = ReplaySampler(service.plan, LocalTransport(service.shards))
+        service.sampler.load_state_dict(state)
+    service.fill([4, 4])
+    assert draw_all(service) == 8 * 4
+
+
+def test_a_table_that_was_lost_near_the_end_does_not_hold_up_the_rest(
+    make_plan: MakePlan, make_service: MakeService
+) -> None:
+    """Its last 5 steps are fewer than the warm-up of 8."""
+    service = make_service(make_plan(2, {"num_shards": 2} | UNLIMITED, total_steps=60))
+    service.fill([25, 25])
+    service.sample()
+    service.shards[1] = Shard(1, service.plan)
+    assert draw_all(service) == 0
+    service.fill([0, 5])
+    assert service.sample()[0].group_sizes.tolist() == [4, 4]
+
+
+def test_a_run_whose_replay_was_lost_ends_where_too_few_steps_are_left(
+    make_plan: MakePlan, make_service: MakeService
+) -> None:
+    service = make_service(make_plan(2, {"num_shards": 2} | UNLIMITED, total_steps=60))
+    service.fill([30, 30])
+    service.sample()
+    service.shards[0] = Shard(0, service.plan)
+    with pytest.raises(ReplayFinished):
+        service.sample()

@@ -39,6 +39,8 @@ def untimed(run: Path) -> list[dict[str, float]]:
         (["launch", "--suite", "mt11"], "did you mean 'mt1"),
         (["launch", "--suite", "reach-v3,puhs-v3"], "did you mean 'push-v3'"),
         (["launch", "--actors", "0"], "--actors must be greater than or equal to 1, got 0"),
+        (["launch", "--steps", str(10**30)], "--steps must be less than or equal to 1000000000000000"),
+        (["launch", "--actors", "4097"], "--actors must be less than or equal to 4096, got 4097"),
         (["launch", "--steps", "-1"], "--steps must be greater than or equal to 1, got -1"),
         (["launch", "--shards", "99"], "got 99 shards for 10 tasks; use --shards 10"),
         (["launch", "--actors", "many"], "--actors must be a valid integer, got many"),

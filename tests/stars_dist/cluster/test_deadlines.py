@@ -34,6 +34,10 @@ def test_every_kind_of_process_has_deadlines_and_is_found_within_a_minute() -> N
 
 def test_a_process_that_waits_for_a_core_is_not_late(watch: Watch, clock: RunningClock) -> None:
     clock.now += 10_000.0
+    assert watch.overdue() is None
+    assert str(watch.slow_start()).startswith("has found no place in the cluster after 10000 s: its cores ")
+    assert watch.slow_start() is None, "once"
+    watch.record_placed()
     assert watch.overdue() is None and watch.slow_start() is None
 
 

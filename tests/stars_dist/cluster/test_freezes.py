@@ -98,7 +98,9 @@ def test_a_run_that_gives_up_over_an_actor_saves_its_learner_and_says_what_to_do
     assert line.startswith(
         "error: actor 0 (hanging_environment:FailsOnceMarked-v0) failed 3 times in a row: Environment"
     )
-    assert "the simulation blew up; log " in line and line.endswith(f"then: stars-dist resume {run.path}")
+    assert "the simulation blew up; log " in line and line.endswith(
+        f"then: STARS_DIST_ALLOW_IMPORTS=hanging_environment stars-dist resume {run.path}"
+    )
 
 
 @pytest.mark.cluster

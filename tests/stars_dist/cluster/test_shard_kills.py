@@ -173,7 +173,7 @@ def test_after_twenty_kills_acknowledged_is_stored_and_sampling_is_exact(
     run.write_provenance(provenance(resolved.plan.config.seed, "laptop", resolved.origins))
 
     def begin(console: Console) -> Start:
-        return Start(None, 0, None)
+        return Start(None, 0)
 
     killer = threading.Thread(target=kill_shards, args=(run, interrupted, killed))
     killer.start()

@@ -57,14 +57,17 @@ def test_updates_are_those_due_at_the_end(steps: int, sets: tuple[str, ...], upd
 
 
 @pytest.mark.parametrize(
-    ("steps", "evaluation", "checkpoint"),
-    [(80_000, 16_000, 16_000), (2001, 401, 401), (2_000_000, 400_000, 100_000)],
-    ids=["a fifth", "rounded up", "checkpoints are at most 100,000 apart"],
+    ("steps", "evaluation"),
+    [(80_000, 16_000), (2001, 401)],
+    ids=["a fifth", "rounded up"],
 )
-def test_periods_are_a_fifth_of_the_run(steps: int, evaluation: int, checkpoint: int) -> None:
+def test_evaluations_are_a_fifth_of_the_run_apart_and_checkpoints_five_minutes(
+    steps: int, evaluation: int
+) -> None:
     plan = plan_of(f"steps={steps}")
     assert plan.evaluation_every_steps == evaluation
-    assert plan.config.checkpoint.every_env_steps == checkpoint
+    assert plan.config.checkpoint.every_env_steps is None
+    assert plan.config.checkpoint.every_s == 300.0
 
 
 def test_given_periods_and_actors_stay() -> None:

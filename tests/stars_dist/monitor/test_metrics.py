@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from replay_service.full_disk import DiskPause
-from stars_dist.monitor.metrics import Clocks, MetricsFile, cut_metrics, read_metrics, recorded_updates
+from stars_dist.monitor.metrics import Clocks, MetricsFile, cut_metrics, read_metrics, recorded_learning
+from stars_dist.run_files.recorded import Kept, Learning, MetricsEnd
 
 
 @pytest.fixture
@@ -42,14 +43,35 @@ def test_a_resumed_run_cuts_what_it_makes_again(
 ) -> None:
     with path.open("a") as file:
         file.write('{"env_steps": 40')  # killed while it wrote
-    assert cut_metrics(path, env_steps) == wall_time_s
+    assert cut_metrics(path, MetricsEnd(env_steps)).wall_time_s == wall_time_s
     assert [line["env_steps"] for line in read_metrics(path)] == kept
     assert path.read_text().endswith("}\n") or not kept
 
 
 def test_a_new_run_has_nothing_to_cut(tmp_path: Path) -> None:
-    assert cut_metrics(tmp_path / "metrics.jsonl", None) == 0.0
+    assert cut_metrics(tmp_path / "metrics.jsonl", MetricsEnd()) == Kept()
     assert (tmp_path / "metrics.jsonl").read_text() == ""
+
+
+def test_a_cut_by_bytes_keeps_what_was_written_until_then(path: Path) -> None:
+    size_bytes = path.stat().st_size
+    with path.open("a") as file:
+        file.write('{"env_steps": 300, "learner_steps": 80, "wall_time_s": 31.0}\n')
+    assert cut_metrics(path, MetricsEnd(300, size_bytes)).wall_time_s == 30.0
+    assert path.stat().st_size == size_bytes
+    assert cut_metrics(path, MetricsEnd(0, 0)) == Kept()
+    assert path.stat().st_size == 0
+
+
+def test_a_cut_tells_of_the_last_report_and_evaluation_that_are_left(path: Path) -> None:
+    file = MetricsFile(path, DiskPause("metrics", path.parent, print))
+    file.write(Clocks(400, 90, 40.0), {"eval/mean_success": 0.5})
+    file.write(Clocks(500, 120, 50.0), {"train/loss": 1.0})
+    file.write(Clocks(600, 110, 60.0), {"replay/size": 1.0})
+    file.close()
+    assert cut_metrics(path, MetricsEnd()) == Kept(60.0, 120, 400)
+    assert cut_metrics(path, MetricsEnd(399)) == Kept(30.0, 75, 0)
+    assert [line["env_steps"] for line in read_metrics(path, from_steps=200)] == [200, 300]
 
 
 @pytest.mark.parametrize(
@@ -59,8 +81,8 @@ def test_a_torn_line_in_the_middle_costs_itself_alone(path: Path, torn: str) -> 
     first, *rest = path.read_text().splitlines(keepends=True)
     path.write_text(f"{first}{torn}\n{''.join(rest)}")
     assert [line["env_steps"] for line in read_metrics(path)] == [100, 200, 300]
-    assert recorded_updates(path) == 75
-    assert cut_metrics(path, None) == 30.0
+    assert recorded_learning(path) == Learning(75, 20.0)
+    assert cut_metrics(path, MetricsEnd()).wall_time_s == 30.0
     assert path.read_text() == first + "".join(rest)
 
 
@@ -72,7 +94,7 @@ def test_many_tasks_have_long_lines_and_cut_in_little_memory(tmp_path: Path) -> 
     file.close()
     tracemalloc.start()
     try:
-        assert cut_metrics(tmp_path / "metrics.jsonl", 200) == 200.0
+        assert cut_metrics(tmp_path / "metrics.jsonl", MetricsEnd(200)).wall_time_s == 200.0
         assert tracemalloc.get_traced_memory()[1] < 2**20  # a twentieth of the file
     finally:
         tracemalloc.stop()

@@ -12,6 +12,7 @@ from stars_dist.monitor.append_file import AppendFile
 from stars_dist.monitor.metrics import read_metrics
 from stars_dist.monitor.recorder import Recorder
 from stars_dist.run_files.directory import RunDirectory
+from stars_dist.run_files.recorded import MetricsEnd
 from tests.small_disk import SmallDisk
 
 
@@ -37,7 +38,7 @@ def test_a_resumed_run_records_anew_what_lies_beyond_its_start(tmp_path: Path) -
     for step in (10, 20, 30):
         recorder.write(step, step, {"a": 1.0})
     recorder.close()
-    recorder = Recorder(RunDirectory(tmp_path), print, resume_at=20)
+    recorder = Recorder(RunDirectory(tmp_path), print, MetricsEnd(20))
     recorder.write(25, 25, {"a": 2.0})
     recorder.close()
     assert scalars(tmp_path, "a") == [(10, 1.0), (20, 1.0), (25, 2.0)]

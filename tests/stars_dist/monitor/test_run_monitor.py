@@ -8,7 +8,7 @@ from pathlib import Path
 from learner.loop import LearnerReport
 from stars_dist.config.merge import resolve, set_layer
 from stars_dist.monitor.console import Console
-from stars_dist.monitor.metrics import read_metrics, recorded_updates
+from stars_dist.monitor.metrics import read_metrics
 from stars_dist.monitor.recorder import Recorder
 from stars_dist.monitor.run_monitor import RunMonitor
 from stars_dist.run_files.directory import RunDirectory
@@ -28,7 +28,7 @@ def test_reports_of_updates_that_are_made_again_are_not_recorded_again(tmp_path:
         monitor.record_learner(210, reports(200))  # restarted from its checkpoint at 150
         assert monitor.learner_steps == 210
     with closing(Recorder(run, console.line)) as recorder:  # resumed from the same
-        monitor = RunMonitor(plan, recorder, console, 150, recorded_updates(run.metrics_file))
+        monitor = RunMonitor(plan, recorder, console, 150)
         assert monitor.learner_steps == 150
         monitor.record_learner(310, reports(200, 300))
     console.close()

@@ -14,8 +14,8 @@ from stars_dist.config.merge import resolve, set_layer
 from stars_dist.config.preset_files import preset_layer
 from stars_dist.config.run_plan import RunPlan
 from stars_dist.run_files.directory import RunDirectory
+from stars_dist.run_files.recorded import Learning, MetricsEnd
 from stars_dist.run_files.resume_point import ResumePoint, check_resumable, find_start, resume_point
-from stars_dist.schedule import checkpoint_period_updates
 
 
 @pytest.fixture(scope="module")
@@ -68,36 +68,36 @@ def test_a_damaged_checkpoint_is_set_aside(run: RunDirectory, plan: RunPlan) -> 
 def test_before_the_first_checkpoint_a_run_starts_anew(plan: RunPlan, tmp_path: Path) -> None:
     log: list[str] = []
     run = RunDirectory(tmp_path)
-    check_resumable(run, plan, recorded_updates=0)
-    check_resumable(run, plan, recorded_updates=checkpoint_period_updates(plan) - 1)
+    check_resumable(run, plan, Learning(0, 0.0))
+    check_resumable(run, plan, Learning(1000, 500.0))
     start = find_start(run, plan, log.append)
     assert (start.checkpoint, start.env_steps) == (None, 0)
     assert "no checkpoint yet: learner and counters start anew" in log
 
 
 def test_a_run_that_has_learned_does_not_start_anew(run: RunDirectory, plan: RunPlan) -> None:
-    check_resumable(run, plan, 20)
+    check_resumable(run, plan, Learning(20, 60.0))
     damage(run.checkpoint(20))
-    check_resumable(run, plan, 20)
+    check_resumable(run, plan, Learning(20, 60.0))
     damage(run.checkpoint(10))
     with pytest.raises(ValueError, match=r"step-20/learner\.pt is damaged.*step-10/learner\.pt is damaged"):
-        check_resumable(run, plan, 20)
+        check_resumable(run, plan, Learning(20, 60.0))
     resume_point(run.path, print)
     with pytest.raises(ValueError, match="damaged-step-10 was found damaged before"):
-        check_resumable(run, plan, 20)
+        check_resumable(run, plan, Learning(20, 60.0))
     shutil.rmtree(run.checkpoints)
     with pytest.raises(ValueError, match="checkpoints holds none"):
-        check_resumable(run, plan, checkpoint_period_updates(plan))
+        check_resumable(run, plan, Learning(1000, 601.0))
     run.evaluation_file.touch()
     with pytest.raises(ValueError, match="checkpoints holds none"):
-        check_resumable(run, plan, 0)
+        check_resumable(run, plan, Learning(0, 0.0))
 
 
 def test_metrics_beyond_a_lost_replay_are_made_again(run: RunDirectory, plan: RunPlan) -> None:
     """The replay is gone and has no snapshot: it begins at zero, the learner at its checkpoint."""
     log: list[str] = []
     start = find_start(run, plan, log.append)
-    assert start == (run.checkpoint(20), 140, 140)
+    assert start == (run.checkpoint(20), 140, MetricsEnd(140), 20, False)
     assert log[0].endswith("20 updates, limiter at 140 environment steps")
     assert log[1].startswith("not restored: the replay")
 
@@ -107,5 +107,5 @@ def test_a_checkpoint_of_other_networks_is_refused_before_anything_is_changed(
 ) -> None:
     wider = plan.override(network=plan.config.network.model_copy(update={"actor_hidden": (32, 16)}))
     with pytest.raises(ValueError, match="of the configured networks, its actor has"):
-        check_resumable(run, wider, 20)
-    check_resumable(run, plan, 20)
+        check_resumable(run, wider, Learning(20, 10.0))
+    check_resumable(run, plan, Learning(20, 10.0))

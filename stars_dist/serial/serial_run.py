@@ -1,7 +1,8 @@
 """A serial run: the same parts in one process without Ray, in lock-step and bit-reproducible.
 
 Every round steps each task's environment by one chunk, then makes the updates that are due. Two runs with one
-seed end with the same weights and the same metrics, but for wall time and `perf/`.
+seed end with the same weights and the same metrics, but for wall time and `perf/`, also where one was killed and
+resumed.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -17,47 +19,64 @@ from actors.evaluator import evaluate_suite
 from actors.policy_weights import PolicyWeights
 from actors.suites import prepare_suite
 from actors.sync import ActorStats, SyncReply
-from learner.checkpoint import weights_hash
+from learner.checkpoint import copy_learner, weights_hash, write_copy
+from learner.checkpoint_period import CheckpointPeriod
 from learner.loop import LearnerReport
 from learner.prefetch import BatchSource
 from learner.publisher import export_policy
 from replay_service.shard import Shard
 from replay_service.transport import LocalTransport
 from stars_dist.build.device import choose_device, device_use
-from stars_dist.build.learner import build_learner
+from stars_dist.build.learner import build_learner, checkpoint_period
 from stars_dist.build.rollout import build_worker
 from stars_dist.config.run_plan import RunPlan
 from stars_dist.errors import checking_input
 from stars_dist.interruption import Interruption, RunInterruptedError
 from stars_dist.monitor.console import Console
-from stars_dist.monitor.metrics import recorded_updates
 from stars_dist.monitor.recorder import Recorder
 from stars_dist.monitor.run_monitor import RunMonitor
 from stars_dist.run_files.directory import RunDirectory
+from stars_dist.run_files.recorded import METRICS_SIZE
 from stars_dist.run_files.replay_files import PeriodicSnapshots
 from stars_dist.run_files.resume_point import Start
 from stars_dist.run_files.snapshot_place import snapshot_store
 from stars_dist.schedule import evaluation_period
+from stars_dist.serial.serial_state import SerialState, restore_replay
 
 
 class SerialRun:
-    """Worker, shards and learner of one run, driven in turn."""
+    """Worker, shards and learner of one run, driven in turn: collect, learn, collect, learn.
 
-    def __init__(
-        self, run: RunDirectory, plan: RunPlan, monitor: RunMonitor, checkpoint: Path | None
-    ) -> None:
+    A checkpoint may be written after every update and holds all that is to come: a run that was killed and goes on
+    from it makes the same updates and writes the same metrics as one that was not.
+    """
+
+    def __init__(self, run: RunDirectory, plan: RunPlan, monitor: RunMonitor, start: Start) -> None:
         torch.set_num_threads(plan.config.learner.torch_threads or 1)
         self._run, self._plan, self._monitor = run, plan, monitor
-        snapshots = snapshot_store(run, plan).directory
-        num_shards = plan.replay.num_shards
-        self._shards = [Shard(i, plan.replay, run.replay, snapshots) for i in range(num_shards)]
+        self._shards = _open_shards(run, plan, start)
         self._published: PolicyWeights | None = None
         self._reports: list[LearnerReport] = []
         transport = LocalTransport(self._shards)
         self._learner = build_learner(
-            run, plan, transport, checkpoint, BatchSource, self._publish, self._reports.append
+            run,
+            plan,
+            transport,
+            start.checkpoint,
+            BatchSource,
+            self._publish,
+            self._reports.append,
+            CheckpointPeriod(),
         )
-        self._worker = build_worker(run, plan, transport, 0, run.num_resumes, self._sync)
+        incarnation = 0 if start.is_exact else run.num_resumes
+        self._worker = build_worker(run, plan, transport, 0, incarnation, self._sync)
+        self._state = SerialState(self._shards, self._learner, self._worker, monitor)
+        self._checkpoints = checkpoint_period(plan)
+        self._is_learning = False
+        if start.is_exact and start.checkpoint is not None:
+            self._published, self._is_learning = self._state.read(start.checkpoint)
+        else:
+            self._learner.loop.publish()
         self._monitor.actors_alive = 1
         self._record_shards()
         self._snapshots = PeriodicSnapshots(run, plan, transport, monitor.env_steps, monitor.log)
@@ -73,15 +92,16 @@ class SerialRun:
         Raises:
             RunInterruptedError: a signal came before the run was done.
         """
-        evaluations = evaluation_period(self._plan, self._monitor.env_steps)
-        self._learner.loop.publish()
+        evaluations = evaluation_period(self._plan, self._monitor.evaluated_at)
         while not self.is_finished and not interruption.is_set():
-            self._round()
+            if not self._is_learning:
+                if self._learner.loop.learner_steps and evaluations.is_due(self._monitor.env_steps):
+                    self._evaluate_between(interruption)
+                    continue
+                self._collect()
+            self._learn(interruption)
             self._snapshots.advance(self._monitor.env_steps)
-            if evaluations.is_due(self._monitor.env_steps) and self._learner.loop.learner_steps:
-                self._evaluate_between(interruption)
-        self._learner.loop.stop()  # or an interrupted run would wait here for batches that nobody collects
-        self._learner.loop.run()  # publishes and saves
+        self._save()
         if not self.is_finished:
             raise RunInterruptedError
 
@@ -114,22 +134,57 @@ class SerialRun:
 
     def close(self) -> None:
         """Release the replay's files."""
+        self._learner.source.close()
         for shard in self._shards:
             shard.close()
 
-    def _round(self) -> None:
-        """Collect one chunk of every task, then make the updates that its steps call for."""
-        loop, monitor = self._learner.loop, self._monitor
-        self._learner.sampler.refresh(loop.learner_steps)  # the shards admit inserts up to its limit
+    def _collect(self) -> None:
+        """Collect one chunk of every task."""
+        self._learner.sampler.refresh(
+            self._learner.loop.learner_steps
+        )  # shards admit inserts up to its limit
         self._worker.collect_chunk()
         self._record_shards()
+        self._is_learning = True
+
+    def _learn(self, interruption: Interruption) -> None:
+        """Make the updates that the steps collected call for, and write the metrics of the round."""
+        loop, monitor = self._learner.loop, self._monitor
+        # What the sampler knows of the shards is what they hold, also where a run goes on in the middle of this.
+        self._learner.sampler.refresh(loop.learner_steps)
         due = min(int(self._plan.replay.updates_due(monitor.env_steps)), self._plan.total_updates)
         while loop.learner_steps < due and loop.step():
             monitor.record_learner(loop.learner_steps, tuple(self._reports))
             self._reports.clear()
             monitor.show_progress()
+            if self._checkpoints.is_due(loop.learner_steps):
+                self._save()
+            if interruption.is_set():
+                return
         monitor.record_actor(self._worker.stats())
+        self._record_shards()
         monitor.write_metrics()
+        self._is_learning = False
+
+    def _save(self) -> None:
+        learner, steps = self._learner.learner, self._learner.loop.learner_steps
+        learner.guard.raise_if_tripped()
+        state: dict[str, Any] = {
+            "env_steps": self._monitor.env_steps,
+            "sampler": self._learner.sampler.state_dict(steps),
+        }
+        self._learner.source.flush()  # nothing but with a mirror
+        if self._state.is_whole:
+            state[METRICS_SIZE] = self._monitor.metrics_size_bytes
+        copy = copy_learner(learner, self._plan.config.suite, state)
+        keep_last = self._plan.config.checkpoint.keep_last
+        self._state.written(write_copy(self._run.path, copy, keep_last, self._add_state))
+        self._checkpoints.restart(steps)
+
+    def _add_state(self, checkpoint: Path) -> None:
+        assert self._published is not None, "published at the start"
+        if self._state.is_whole:
+            self._state.write(checkpoint, self._published, self._is_learning)
 
     def _record_shards(self) -> None:
         for index, shard in enumerate(self._shards):
@@ -141,6 +196,14 @@ class SerialRun:
     def _sync(self, stats: ActorStats) -> SyncReply:
         newest = self._published
         return SyncReply(None if newest is None or newest.version == stats.weights_version else newest)
+
+
+def _open_shards(run: RunDirectory, plan: RunPlan, start: Start) -> list[Shard]:
+    snapshots = None if start.is_exact else snapshot_store(run, plan).directory
+    shards = [Shard(i, plan.replay, run.replay, snapshots) for i in range(plan.replay.num_shards)]
+    if start.is_exact and start.checkpoint is not None:
+        restore_replay(shards, start.checkpoint)
+    return shards
 
 
 def train_serially(
@@ -158,10 +221,9 @@ def train_serially(
         console.phase("computing the tasks' goals")
         with interruption.raising():
             prepare_suite(plan.suite, plan.config.seed, run.goals_file)
-        reported = recorded_updates(run.metrics_file)
-        monitor = RunMonitor(plan, recorder, console, start.learner_steps, reported)
+        monitor = RunMonitor(plan, recorder, console, start.learner_steps)
         interruption.learner_steps = lambda: monitor.learner_steps
-        with closing(SerialRun(run, plan, monitor, start.checkpoint)) as serial:
+        with closing(SerialRun(run, plan, monitor, start)) as serial:
             console.phase("training in one process")
             serial.train(interruption)
             console.line(
