@@ -92,7 +92,10 @@ RUN_DIR = typer.Option(
     rich_help_panel=FILES,
 )
 CHECKPOINT_EVERY = typer.Option(
-    None, metavar="N", help="Environment steps between checkpoints.  [default: every five minutes]", rich_help_panel=FILES
+    None,
+    metavar="N",
+    help="Environment steps between checkpoints.  [default: every five minutes]",
+    rich_help_panel=FILES,
 )
 REPLAY_SNAPSHOT_EVERY = typer.Option(
     None,

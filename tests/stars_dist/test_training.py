@@ -82,7 +82,7 @@ def test_serial_runs_with_one_seed_are_identical_and_resumable(tmp_path: Path) -
     resumed = stars_dist("resume", tmp_path / "a", "--steps", "3600")
     assert resumed.returncode == 0, resumed.stderr
     last = metrics(tmp_path / "a")[-1]
-    assert (last["env_steps"], last["learner_steps"]) == (3600, 400)
+    assert (last["env_steps"], last["learner_steps"]) == (3600, 200)
 
 
 def test_interrupted_serial_run_saves_and_goes_on(tmp_path: Path) -> None:
@@ -97,9 +97,8 @@ def test_interrupted_serial_run_saves_and_goes_on(tmp_path: Path) -> None:
         process.kill()
     assert process.returncode == 130
     assert f"stars-dist resume {run}" in output
-    assert [path.name for path in (run / "checkpoints").iterdir()] == [
-        f"step-{int(metrics(run)[-1]['learner_steps'])}"
-    ]
+    (checkpoint,) = (run / "checkpoints").iterdir()  # of the update at which it stopped, within a round
+    assert 0 <= int(checkpoint.name.removeprefix("step-")) - metrics(run)[-1]["learner_steps"] < 50
 
 
 def test_a_finished_run_with_more_steps_goes_on_after_an_interruption_and_not_without_checkpoints(
@@ -144,13 +143,13 @@ def test_distributed_run_keeps_its_ratio_and_can_be_resumed_and_evaluated(tmp_pa
     steps = ("--steps", "4000", "--actors", "3", "--address", "local")
     done = stars_dist("launch", *SHORT, *steps, "--run-dir", run)
     assert done.returncode == 0, done.stderr + done.stdout
-    assert json.loads((run / "evaluation.json").read_text())["learner_steps"] == 500  # (4000 - 4 * 500) / 4
+    assert json.loads((run / "evaluation.json").read_text())["learner_steps"] == 250  # (4000 - 4 * 500) / 8
     resumed = stars_dist("resume", run, "--steps", "4800", "--address", "local")
     assert resumed.returncode == 0, resumed.stderr + resumed.stdout
     assert "every acknowledged transition" in resumed.stdout
     evaluated = stars_dist("evaluate", run, "--episodes", "3", "--json", "--actors", "2")
     result = json.loads(evaluated.stdout)
-    assert (result["learner_steps"], result["env_steps"]) == (700, 4800)
+    assert (result["learner_steps"], result["env_steps"]) == (350, 4800)
     assert [task["n"] for task in result["tasks"]] == [3, 3, 3, 3]
     events = EventAccumulator(str(run), size_guidance={"scalars": 0})
     events.Reload()
