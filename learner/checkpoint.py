@@ -83,16 +83,17 @@ def write_copy(
     higher number can only be damaged or foreign: it neither counts nor is removed.
     """
     temporary = atomic_directory.begin(checkpoint_path(run_dir, copy.learner_steps).parent)
-    torch.save(copy.learner, temporary / LEARNER_FILE)
-    write_policy(temporary / POLICY_FILE, copy.policy, copy.metadata)
-    _write_json(temporary / STATE_FILE, copy.state)
-    add_files(temporary)
-    files = sorted(path.relative_to(temporary) for path in temporary.rglob("*") if path.is_file())
-    hashes = {str(name): atomic_directory.sha256(temporary / name) for name in files}
-    manifest = {"format": FORMAT, "learner_steps": copy.learner_steps, "sha256": hashes}
-    _write_json(temporary / MANIFEST_FILE, manifest)
-    # In the place of the same step, if it was saved before: by an earlier request, or before a resume.
-    path = atomic_directory.publish(temporary, checkpoint_path(run_dir, copy.learner_steps).name)
+    with atomic_directory.cleared_on_error(temporary):
+        torch.save(copy.learner, temporary / LEARNER_FILE)
+        write_policy(temporary / POLICY_FILE, copy.policy, copy.metadata)
+        _write_json(temporary / STATE_FILE, copy.state)
+        add_files(temporary)
+        files = sorted(path.relative_to(temporary) for path in temporary.rglob("*") if path.is_file())
+        hashes = {str(name): atomic_directory.sha256(temporary / name) for name in files}
+        manifest = {"format": FORMAT, "learner_steps": copy.learner_steps, "sha256": hashes}
+        _write_json(temporary / MANIFEST_FILE, manifest)
+        # In the place of the same step, if it was saved before: by an earlier request, or before a resume.
+        path = atomic_directory.publish(temporary, checkpoint_path(run_dir, copy.learner_steps).name)
     paths = checkpoint_paths(run_dir)
     for old in paths[: paths.index(path) + 1][:-keep_last]:
         shutil.rmtree(old)

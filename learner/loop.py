@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import threading
 import time
@@ -32,6 +33,8 @@ from replay_service.wait import Wait
 
 _log = logging.getLogger(__name__)
 
+LONGEST_FULL_DISK_S, FULL_DISK_POLL_S = 600.0, 2.0  # at the end: less than a loop that stands still may take
+
 
 class LearnerReport(NamedTuple):
     """Metrics at one step of a run."""
@@ -49,7 +52,9 @@ class LoopOutputs(NamedTuple):
     report: Callable[[LearnerReport], None]
     save: Callable[[], None]  # begins a checkpoint of the learner as it is now
     check: Callable[[], None] = lambda: None  # raises what a checkpoint raised that was written meanwhile
-    settle: Callable[[], None] = lambda: None  # returns once what was begun is written
+    settle: Callable[[], bool] = lambda: (
+        True
+    )  # returns once what was begun is written, or refused by a full disk
 
 
 class LearnerLoop:
@@ -147,7 +152,16 @@ class LearnerLoop:
         self.publish()
         if self._saved_at != self.learner_steps:
             self._save()
-        self._outputs.settle()
+        self._wait_for_room()
+
+    def _wait_for_room(self) -> None:
+        """Return once the last checkpoint is written; a stop waits for no disk that is full."""
+        wait = Wait(_log, LONGEST_FULL_DISK_S)
+        while not self._outputs.settle():
+            if wait.is_over:
+                raise OSError(errno.ENOSPC, "No space left on device for the last checkpoint")
+            if self._stopping.wait(FULL_DISK_POLL_S):
+                return
 
     def step(self, timeout_s: float = 0.0) -> bool:
         """Make one update if a batch comes in time, and what is due after it; return whether there was a batch.

@@ -6,6 +6,8 @@ import ctypes
 import hashlib
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 _TEMPORARY = ".writing-"
@@ -20,6 +22,16 @@ def begin(parent: Path) -> Path:
     path = parent / f"{_TEMPORARY}{os.getpid()}"
     path.mkdir()
     return path
+
+
+@contextmanager
+def cleared_on_error(written: Path) -> Iterator[None]:
+    """Remove what was begun if the block raises: on a full disk it would keep the room from everybody else."""
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(written, ignore_errors=True)
+        raise
 
 
 def publish(written: Path, name: str) -> Path:

@@ -22,6 +22,7 @@ from learner.replay_mirror import ReplayMirror
 from learner.sac import SacLearner
 from learner.update_mode import EAGER, static_mode
 from learner.update_program import BatchUpdate
+from replay_service.full_disk import DiskPause
 from replay_service.sampler import ReplaySampler
 from replay_service.transport import Transport
 from stars_dist.build.device import DeviceUse, choose_device, device_use
@@ -45,6 +46,14 @@ def learner_on(plan: RunPlan, use: DeviceUse) -> SacLearner:
     return SacLearner(config.network, config.sac, plan.replay.spec, names, use.device, config.seed, mode)
 
 
+class LearnerOutlets(NamedTuple):
+    """Where a learner's results go."""
+
+    publish: Callable[[PolicyWeights], None]
+    report: Callable[[LearnerReport], None]
+    tell: Callable[[str], None]  # lines for the person who watches, from any thread
+
+
 class BuiltLearner(NamedTuple):
     """The learner with what surrounds it."""
 
@@ -52,6 +61,11 @@ class BuiltLearner(NamedTuple):
     sampler: ReplaySampler
     source: BatchSource | MirrorSource
     loop: LearnerLoop
+
+
+def checkpoint_pause(run: RunDirectory, tell: Callable[[str], None]) -> DiskPause:
+    """Tell when a full disk pauses the checkpoints of a run, and when they go on."""
+    return DiskPause("checkpoints", run.checkpoints, tell)
 
 
 def checkpoint_period(plan: RunPlan) -> CheckpointPeriod:
@@ -65,13 +79,12 @@ def build_learner(
     transport: Transport,
     checkpoint: Path | None,
     source_class: type[BatchSource],
-    publish: Callable[[PolicyWeights], None],
-    report: Callable[[LearnerReport], None],
+    outlets: LearnerOutlets,
     period: CheckpointPeriod,
 ) -> BuiltLearner:
     """Build the learner of a run, as it was at a checkpoint if there is one.
 
-    Its loop publishes weights and reports metrics through the callables, and writes checkpoints into the run.
+    Its loop publishes weights and reports metrics through the outlets, and writes checkpoints into the run.
     """
     config = plan.config
     use = device_use(plan, choose_device(config.device))
@@ -84,10 +97,10 @@ def build_learner(
         """Report what the learner does, with what only its sampler knows."""
         quota = dict(zip(learner.task_names, sampler.newest_group_sizes, strict=True))
         values = learned.values | {f"sampling/quota/{name}": float(rows) for name, rows in quota.items()}
-        report(learned._replace(values=values | sampler.metrics()))
+        outlets.report(learned._replace(values=values | sampler.metrics()))
 
-    writer = _checkpoint_writer(run, config, learner, sampler)
-    outputs = LoopOutputs(publish, report_all, writer.save, writer.check, writer.settle)
+    writer = _checkpoint_writer(run, config, learner, sampler, outlets.tell)
+    outputs = LoopOutputs(outlets.publish, report_all, writer.save, writer.check, writer.settle)
     # of a distributed run, which need not be reproducible
     is_beside = issubclass(source_class, PrefetchSource)
     loop = LearnerLoop(
@@ -121,15 +134,21 @@ def _feeding(
 
 
 def _checkpoint_writer(
-    run: RunDirectory, config: RunConfig, learner: SacLearner, sampler: ReplaySampler
+    run: RunDirectory,
+    config: RunConfig,
+    learner: SacLearner,
+    sampler: ReplaySampler,
+    tell: Callable[[str], None],
 ) -> CheckpointWriter:
+    pause = checkpoint_pause(run, tell)
+
     def copy() -> LearnerCopy:
         steps = learner.learner_steps
         state: dict[str, Any] = {"env_steps": sampler.env_steps, "sampler": sampler.state_dict(steps)}
         return copy_learner(learner, config.suite, state)
 
-    def write(copied: LearnerCopy) -> None:
+    def write(copied: LearnerCopy) -> bool:
         sampler.flush()
-        write_copy(run.path, copied, config.checkpoint.keep_last)
+        return pause.attempt(lambda: write_copy(run.path, copied, config.checkpoint.keep_last))
 
     return CheckpointWriter(copy, write)

@@ -33,6 +33,7 @@ class LearnerStatus(NamedTuple):
     env_steps: int
     waited_s: float  # for batches: with the steps it shows that the loop goes round
     reports: tuple[Any, ...]  # of LearnerReport
+    lines: tuple[str, ...]  # for the person who watches
 
 
 class RolloutProcess:
@@ -74,10 +75,12 @@ class LearnerProcess:
         # update with two of them beside any load takes ten times as long.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         from learner.prefetch import PrefetchSource
-        from stars_dist.build.learner import build_learner, checkpoint_period
+        from stars_dist.build.learner import LearnerOutlets, build_learner, checkpoint_period
 
         self._coordinator = coordinator
         self._reports: deque[Any] = deque(maxlen=1000)
+        self._lines: deque[str] = deque(maxlen=100)
+        outlets = LearnerOutlets(self._publish, self._reports.append, self._lines.append)
         run, transport = RunDirectory(run_dir), RayTransport(shards)
         self._learner = build_learner(
             run,
@@ -85,8 +88,7 @@ class LearnerProcess:
             transport,
             checkpoint,
             PrefetchSource,
-            self._publish,
-            self._reports.append,
+            outlets,
             checkpoint_period(plan),
         )
 
@@ -98,9 +100,10 @@ class LearnerProcess:
     def status(self) -> LearnerStatus:
         """Return the clocks and hand over the reports."""
         reports = tuple(self._reports.popleft() for _ in range(len(self._reports)))
+        lines = tuple(self._lines.popleft() for _ in range(len(self._lines)))
         learner = self._learner
         return LearnerStatus(
-            learner.loop.learner_steps, learner.sampler.env_steps, learner.source.waited_s, reports
+            learner.loop.learner_steps, learner.sampler.env_steps, learner.source.waited_s, reports, lines
         )
 
     def stop(self) -> None:

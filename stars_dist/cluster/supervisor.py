@@ -198,7 +198,7 @@ class Supervisor:
             if status.learner_steps > self._learner_started_at:
                 self.learner.record_progress(is_new=status.learner_steps > self._most_learner_steps)
                 self._most_learner_steps = max(status.learner_steps, self._most_learner_steps)
-            self._monitor.record_learner(status.learner_steps, status.reports)
+            self._record_status(status)
         return self.learner.watch.overdue() is not None
 
     def _newest_learner_status(self) -> LearnerStatus | None:
@@ -215,13 +215,18 @@ class Supervisor:
         for call in (self._learner_status.settle, self._last_status):
             status = call(LAST_STATUS_S)
             if status is not None:
-                self._monitor.record_learner(status.learner_steps, status.reports)
+                self._record_status(status)
 
     def _last_status(self, timeout_s: float) -> LearnerStatus | None:
         try:
             return ray.get(self._request_learner_status(), timeout=timeout_s)
         except ray.exceptions.RayError:
             return None
+
+    def _record_status(self, status: LearnerStatus) -> None:
+        self._monitor.record_learner(status.learner_steps, status.reports)
+        for line in status.lines:
+            self._monitor.log(line)
 
     def _actor_name(self, actor: int) -> str:
         tasks = assign_tasks(self._plan.num_tasks, self._plan.num_actors)[actor]

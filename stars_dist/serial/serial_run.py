@@ -7,6 +7,7 @@ resumed.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -21,13 +22,14 @@ from actors.suites import prepare_suite
 from actors.sync import ActorStats, SyncReply
 from learner.checkpoint import copy_learner, weights_hash, write_copy
 from learner.checkpoint_period import CheckpointPeriod
-from learner.loop import LearnerReport
+from learner.checkpoint_writer import RETRY_S
+from learner.loop import FULL_DISK_POLL_S, LearnerReport
 from learner.prefetch import BatchSource
 from learner.publisher import export_policy
 from replay_service.shard import Shard
 from replay_service.transport import LocalTransport
 from stars_dist.build.device import choose_device, device_use
-from stars_dist.build.learner import build_learner, checkpoint_period
+from stars_dist.build.learner import LearnerOutlets, build_learner, checkpoint_pause, checkpoint_period
 from stars_dist.build.rollout import build_worker
 from stars_dist.config.run_plan import RunPlan
 from stars_dist.errors import checking_input
@@ -64,14 +66,14 @@ class SerialRun:
             transport,
             start.checkpoint,
             BatchSource,
-            self._publish,
-            self._reports.append,
+            LearnerOutlets(self._publish, self._reports.append, monitor.log),
             CheckpointPeriod(),
         )
         incarnation = 0 if start.is_exact else run.num_resumes
         self._worker = build_worker(run, plan, transport, 0, incarnation, self._sync)
         self._state = SerialState(self._shards, self._learner, self._worker, monitor)
         self._checkpoints = checkpoint_period(plan)
+        self._pause, self._tried_at = checkpoint_pause(run, monitor.log), 0.0
         self._is_learning = False
         if start.is_exact and start.checkpoint is not None:
             self._published, self._is_learning = self._state.read(start.checkpoint)
@@ -102,7 +104,9 @@ class SerialRun:
             self._learn(interruption)
             self._snapshots.advance(self._monitor.env_steps)
         self._save()
-        if not self.is_finished:
+        while self._pause.is_paused and not interruption.wait(FULL_DISK_POLL_S):
+            self._save()
+        if not self.is_finished or self._pause.is_paused:
             raise RunInterruptedError
 
     def _evaluate_between(self, interruption: Interruption) -> None:
@@ -157,7 +161,7 @@ class SerialRun:
             monitor.record_learner(loop.learner_steps, tuple(self._reports))
             self._reports.clear()
             monitor.show_progress()
-            if self._checkpoints.is_due(loop.learner_steps):
+            if self._checkpoints.is_due(loop.learner_steps) or self._is_room_sought():
                 self._save()
             if interruption.is_set():
                 return
@@ -176,10 +180,21 @@ class SerialRun:
         self._learner.source.flush()  # nothing but with a mirror
         if self._state.is_whole:
             state[METRICS_SIZE] = self._monitor.metrics_size_bytes
-        copy = copy_learner(learner, self._plan.config.suite, state)
-        keep_last = self._plan.config.checkpoint.keep_last
-        self._state.written(write_copy(self._run.path, copy, keep_last, self._add_state))
+
+        def write() -> None:
+            copy = copy_learner(learner, self._plan.config.suite, state)
+            keep_last = self._plan.config.checkpoint.keep_last
+            self._state.written(write_copy(self._run.path, copy, keep_last, self._add_state))
+
+        for shard in self._shards:
+            shard.flush()
+        self._pause.attempt(write)
+        self._tried_at = time.monotonic()
         self._checkpoints.restart(steps)
+
+    def _is_room_sought(self) -> bool:
+        """Return whether a full disk is to be tried again."""
+        return self._pause.is_paused and time.monotonic() - self._tried_at >= RETRY_S
 
     def _add_state(self, checkpoint: Path) -> None:
         assert self._published is not None, "published at the start"

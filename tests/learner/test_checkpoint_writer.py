@@ -11,6 +11,8 @@ import torch
 
 from learner.checkpoint import copy_learner, read_checkpoint, write_copy
 from learner.checkpoint_writer import CheckpointWriter
+from replay_service.full_disk import is_full_disk
+from tests.small_disk import SmallDisk
 
 
 class SlowDisk:
@@ -20,9 +22,10 @@ class SlowDisk:
         self.go = threading.Event()
         self.written: list[int] = []
 
-    def write(self, copy: int) -> None:
+    def write(self, copy: int) -> bool:
         assert self.go.wait(30)
         self.written.append(copy)
+        return True
 
 
 def test_updates_go_on_while_a_copy_is_written() -> None:
@@ -54,7 +57,7 @@ def test_one_copy_at_a_time() -> None:
 
 @pytest.mark.parametrize("call", ["check", "save", "settle"])
 def test_the_error_of_a_write_is_raised_once(call: str) -> None:
-    def fail(copy: None) -> None:
+    def fail(copy: None) -> bool:
         raise OSError(28, "No space left on device")
 
     writer = CheckpointWriter(lambda: None, fail)
@@ -78,3 +81,39 @@ def test_a_copy_is_the_learner_of_its_moment(
     checkpoint = read_checkpoint(write_copy(tmp_path, copy, keep_last=3))
     assert checkpoint.path.name == "step-1" and checkpoint.learner["learner_steps"] == 1
     assert all(torch.equal(checkpoint.learner["actor"][name], before[name]) for name in before)
+
+
+def test_what_a_full_disk_refused_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("learner.checkpoint_writer.RETRY_S", 0.0)
+    has_room, tried, steps = threading.Event(), list[int](), [1]
+
+    def write(copy: int) -> bool:
+        tried.append(copy)
+        return has_room.is_set()
+
+    writer = CheckpointWriter(lambda: steps[0], write)
+    writer.save()
+    assert not writer.settle()
+    steps[0] = 2
+    writer.save()  # the newest copy takes the place of the one before
+    assert not writer.settle()
+    assert set(tried[-2:]) == {2}
+    has_room.set()
+    writer.check()  # begins it anew, after an update
+    assert writer.settle() and tried[-1] == 2
+    before = len(tried)
+    writer.check()
+    assert writer.settle() and len(tried) == before
+
+
+def test_a_refused_checkpoint_leaves_the_room_to_others(
+    make_learner: Callable, small_disk: Callable[..., SmallDisk]
+) -> None:
+    disk = small_disk("16k")
+    copy = copy_learner(make_learner(), "toy:3", {})
+    with pytest.raises((OSError, RuntimeError)) as refused:
+        write_copy(disk.path, copy, 3)
+    assert is_full_disk(refused.value)
+    assert list((disk.path / "checkpoints").iterdir()) == []
+    disk.resize("100m")
+    assert read_checkpoint(write_copy(disk.path, copy, 3)).learner["learner_steps"] == copy.learner_steps

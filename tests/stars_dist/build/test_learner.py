@@ -13,7 +13,7 @@ from learner.loop import LearnerReport
 from learner.prefetch import PrefetchSource
 from replay_service.shard import Shard
 from replay_service.transport import LocalTransport
-from stars_dist.build.learner import build_learner, checkpoint_period
+from stars_dist.build.learner import LearnerOutlets, build_learner, checkpoint_period
 from stars_dist.build.rollout import build_worker
 from stars_dist.config.merge import resolve, set_layer
 from stars_dist.config.preset_files import preset_layer
@@ -33,8 +33,7 @@ def test_a_run_beside_its_worker_saves_counters_of_its_updates(tmp_path: Path) -
         transport,
         None,
         PrefetchSource,
-        published.append,
-        reports.append,
+        LearnerOutlets(published.append, reports.append, print),
         checkpoint_period(plan),
     )
 
