@@ -65,7 +65,7 @@ def test_a_run_goes_on_with_a_full_disk_and_saves_all_when_there_is_room(
 ) -> None:
     disk = small_disk("60m")
     run = launch(*arguments_of(disk.path / "run"))
-    run.wait_for("training 1,")
+    run.wait_for("first transitions of all 2 tasks")
     disk.fill()
     run.wait_for("warning: metrics pause")
     run.wait_for("warning: checkpoints pause")
@@ -96,7 +96,7 @@ def test_resume_on_a_full_disk_is_one_line(
 ) -> None:
     disk = small_disk("60m")
     first = launch(*arguments_of(disk.path / "run"))
-    first.wait_for("training 1,")
+    first.wait_for("evaluation at 1,200 steps")
     first.process.kill()
     first.process.wait(10)
     disk.fill()
