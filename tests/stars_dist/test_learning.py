@@ -50,6 +50,7 @@ def learned(process: subprocess.Popen[str], run: Path) -> Learned:
 
 
 @pytest.mark.learning
+@pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_stars_learns_the_toy_suite_and_its_worst_task_sooner(tmp_path: Path) -> None:
     """At the end all tasks; on the way, more of the worst one than uniform sampling, in the mean of the seeds."""

@@ -99,8 +99,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Run]]:
 @pytest.mark.parametrize(
     ("suite", "num_actors"),
     [
-        ("toy:10", "12"),
-        *(pytest.param("toy:10", n, marks=pytest.mark.slow) for n in ("1", "3", "50")),
+        *(pytest.param("toy:10", n, marks=pytest.mark.slow) for n in ("1", "3", "12", "50")),
         *(
             pytest.param("mt10", n, marks=(pytest.mark.slow, pytest.mark.timeout(900)))
             for n in ("1", "2", "3", "50", "120")
@@ -121,6 +120,7 @@ def test_any_number_of_actors_is_fair_between_ten_tasks(
 
 
 @pytest.mark.cluster
+@pytest.mark.slow
 def test_an_actor_that_hangs_in_a_step_is_started_again(
     start: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -54,6 +54,7 @@ def test_bad_files(change: str, message: str, tmp_path: Path, stars_dist: Comman
 
 
 @pytest.mark.cluster
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_sweep_by_ray_tune_ends_in_a_report_and_goes_on(tmp_path: Path, stars_dist: Command) -> None:
     pytest.importorskip("ray.tune")
