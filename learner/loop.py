@@ -60,7 +60,7 @@ class LoopOutputs(NamedTuple):
 class LearnerLoop:
     """Runs updates until `total_updates` or a stop. `run` blocks; a serial run drives `step` instead.
 
-    `stop` and `request_checkpoint` may be called from any thread and take effect after the update in progress.
+    `stop` may be called from any thread and takes effect after the update in progress.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class LearnerLoop:
             torch.set_num_threads(config.torch_threads)
         self._learner, self._source, self._config, self._outputs = learner, source, config, outputs
         self._total_updates, self._checkpoints = total_updates, checkpoints
-        self._stopping, self._save_requested = threading.Event(), threading.Event()
+        self._stopping = threading.Event()
         self._pending: list[
             tuple[SampledBatch, Tensor]
         ] = []  # priorities of the sampling call's batches so far
@@ -112,10 +112,6 @@ class LearnerLoop:
     def stop(self) -> None:
         """Ask `run` to return."""
         self._stopping.set()
-
-    def request_checkpoint(self) -> None:
-        """Ask for a checkpoint."""
-        self._save_requested.set()
 
     def publish(self) -> None:
         """Publish the current policy; to be called once before the first step, so that actors can begin."""
@@ -174,9 +170,6 @@ class LearnerLoop:
             if batch.sampled is not None:
                 self._pending.append((batch.sampled, result.priorities))
             self._after_update(result)
-        if self._save_requested.is_set():
-            self._save_requested.clear()
-            self._save()
         return batch is not None
 
     def state_dict(self) -> dict[str, Any]:

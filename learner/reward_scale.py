@@ -40,10 +40,14 @@ class RewardScale:
         if not self._config.enabled:
             return self._factor * reward
         self._observe(reward.abs(), task_id)
-        return (self._factor * self.task_factors())[task_id] * reward
+        return (self._factor * self._task_factors())[task_id] * reward
 
-    def task_factors(self) -> Tensor:
-        """Return each task's own factor, f32[T]; 1 for one without a reward so far."""
+    @property
+    def task_factors(self) -> Tensor | None:
+        """Each task's own factor, f32[T], 1 for one without a reward so far; None where tasks have none."""
+        return self._task_factors() if self._config.enabled else None
+
+    def _task_factors(self) -> Tensor:
         most = self._config.max_factor
         factors = (self._config.reference / self._largest.clamp(min=_NO_REWARD)).clamp(1 / most, most)
         return torch.where(self._largest > _NO_REWARD, factors, 1.0)

@@ -132,8 +132,9 @@ class SacLearner:
         self._steps_on_device += 1
         inputs, next_inputs = self._inputs(batch)
         reward = self.reward_scale(batch.reward, batch.task_id)
-        # Rewards and temperature scaled alike leave the best policy as it was.
-        alpha = self.log_alpha.detach().exp() * self.reward_scale.task_factors()
+        alpha, factors = self.log_alpha.detach().exp(), self.reward_scale.task_factors
+        if factors is not None:
+            alpha = alpha * factors  # rewards and temperature scaled alike leave the best policy as it was
         self.extreme_rule.observe(reward, batch.task_id, alpha)
         triplets = self._draw_contrastive(batch)
         actor_weights = self.actor.compose()
@@ -154,7 +155,7 @@ class SacLearner:
             self._actor_diagnostics,
             alpha,
             self.extreme_rule.counts,
-            self.reward_scale.task_factors() if self.sac.task_reward_scale.enabled else None,
+            factors,
         )
 
     def _inputs(self, batch: TensorBatch) -> tuple[NetworkInput, NetworkInput]:

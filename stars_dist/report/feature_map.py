@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from actors.environment import build_environment
 from actors.policy import NumpyPolicy
 from stars_dist.evaluate import CheckpointPolicy
+from stars_dist.monitor.features import principal_plane
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,17 +55,13 @@ def policy_features(policy: CheckpointPolicy, episodes: int, states_per_task: in
 
 def map_features(by_task: Sequence[NDArray[np.float32]]) -> FeatureMap:
     """Project the features f32[N_tau, F] of each task by principal components of all rows together."""
-    features = np.concatenate(by_task).astype(np.float64)
+    features = np.concatenate(by_task)
     task_id = np.repeat(np.arange(len(by_task)), [len(rows) for rows in by_task])
-    centred = features - features.mean(axis=0)
+    centred = features - features.mean(axis=0, dtype=np.float64)
     total = max(float((centred**2).sum()), np.finfo(np.float64).tiny)
     within = sum(float(((rows - rows.mean(axis=0, dtype=np.float64)) ** 2).sum()) for rows in by_task)
-    _, sizes, directions = np.linalg.svd(centred, full_matrices=False)
-    shown = float((sizes[:2] ** 2).sum() / total)
-    points = centred @ directions[:2].T
-    if points.shape[1] < 2:  # a single feature
-        points = np.pad(points, ((0, 0), (0, 1)))
-    return FeatureMap(points, task_id, shown, within / total)
+    points = principal_plane(features)
+    return FeatureMap(points, task_id, float((points**2).sum() / total), within / total)
 
 
 def draw_feature_maps(path: Path, policies: Mapping[str, PolicyFeatures]) -> None:

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
+from stars_dist.monitor.pace import duration_words
+
 BAR = 20  # characters of a full bar
 
 
 def duration(seconds: float | None) -> str:
-    """Say a duration in its largest units: 42 s, 12 min, 3 h 05, 2 d 04 h; a dash for none."""
-    if seconds is None:
-        return "-"
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    if minutes < 60:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 48:
-        return f"{hours} h {minutes:02d}"
-    days, hours = divmod(hours, 24)
-    return f"{days} d {hours:02d} h"
+    """Say a duration in its largest unit, a dash for none."""
+    return "-" if seconds is None else duration_words(seconds)
 
 
 def rate(value: float | None) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable
 
 import numpy as np
@@ -125,20 +124,6 @@ def test_stop_from_another_thread_publishes_and_saves(replay: Replay, make_learn
     threading.Timer(0.2, run.loop.stop).start()
     run.loop.run()
     assert run.saved == [0] and run.published == [0, 0]
-
-
-def test_checkpoint_by_request_also_while_waiting(replay: Replay, make_learner: Callable) -> None:
-    run = Run(make_learner(), replay, PrefetchSource)
-    thread = threading.Thread(target=run.loop.run)
-    thread.start()
-    run.loop.request_checkpoint()
-    deadline = time.monotonic() + 10.0
-    while not run.saved:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    run.loop.stop()
-    thread.join(10.0)
-    assert run.saved == [0]  # the last state was saved already
 
 
 def test_fails_after_the_stall_timeout(replay: Replay, make_learner: Callable) -> None:
