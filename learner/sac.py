@@ -17,8 +17,8 @@ from learner.contrastive import Triplets, contrastive_objective
 from learner.diagnostics import ActorDiagnostics, CriticDiagnostics, UpdateResult
 from learner.extreme_loss import ExtremeLossRule, Verdict, draw_interpolation, reset_mix
 from learner.finite_guard import FiniteGuard
-from learner.grouped_linear import GroupSizes
 from learner.network_config import NetworkConfig
+from learner.network_inputs import NetworkInputs
 from learner.networks import (
     ComposedWeights,
     FeatureNetwork,
@@ -31,7 +31,6 @@ from learner.observation_norm import ObservationNorm
 from learner.optimizers import anneal, network_adam, place_on_device, temperature_adam
 from learner.random_state import restore_generator
 from learner.reward_scale import RewardScale
-from learner.row_places import RowPlaces, static_groups
 from learner.squashed_gaussian import action_components, action_mask, sample_action, target_entropy
 from learner.update_mode import EAGER, UpdateMode
 from replay_service.types import TransitionSpec
@@ -62,11 +61,13 @@ class SacLearner:
         self.observation_norm = (
             ObservationNorm(spec.obs_dim).to(device) if network.normalized_branches else None
         )
-        self._normalizes_trunk = "shared" in network.normalized_branches
         self.actor = actor_network(network, spec, init_generator).to(device)
         self.critic = critic_network(network, spec, init_generator).to(device)
         self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
         self.log_alpha = torch.full((spec.num_tasks,), sac.log_alpha_init, device=device, requires_grad=True)
+        self._inputs = NetworkInputs(
+            self.observation_norm, "shared" in network.normalized_branches, self.actor.mix is not None, mode
+        )
         for part in (self.actor, self.critic, self.target_critic):
             part.inner_multiple = mode.inner_multiple
         self.guard = FiniteGuard(self.task_names, device, reads_host=self._reads_host)
@@ -130,7 +131,7 @@ class SacLearner:
                 weights are as they were before that step all the same).
         """
         self._steps_on_device += 1
-        inputs, next_inputs = self._inputs(batch)
+        inputs, next_inputs = self._inputs.of(batch)
         reward = self.reward_scale(batch.reward, batch.task_id)
         alpha, factors = self.log_alpha.detach().exp(), self.reward_scale.task_factors
         if factors is not None:
@@ -158,32 +159,9 @@ class SacLearner:
             factors,
         )
 
-    def _inputs(self, batch: TensorBatch) -> tuple[NetworkInput, NetworkInput]:
-        """Return the networks' inputs at obs and at next_obs, after taking obs into the running statistics."""
-        if self.observation_norm is not None:
-            self.observation_norm.observe(batch.obs)
-        rows, groups = self.mode.rows_per_task, None
-        if rows is not None:
-            groups = static_groups(batch.task_id, self.spec.num_tasks, rows)
-        return (
-            self.network_input(batch.obs, batch, groups),
-            self.network_input(batch.next_obs, batch, groups),
-        )
-
-    def network_input(
-        self, obs: Tensor, batch: TensorBatch, groups: GroupSizes | None = None
-    ) -> NetworkInput:
-        """Return what the networks read at observations f32[B, O] of the batch's tasks, in its own groups or others."""
-        norm = self.observation_norm
-        normalized = obs if norm is None else norm(obs)
-        shared = normalized if self._normalizes_trunk else obs
-        sizes = batch.group_sizes if groups is None else groups
-        assert not isinstance(sizes, Tensor), "a batch whose groups the host does not know needs static ones"
-        inputs = NetworkInput(shared, normalized, batch.task_id, sizes)
-        # Where every layer has a matrix for each task all is computed at the places; else a head alone goes there.
-        if isinstance(sizes, RowPlaces) and self.actor.mix is not None:
-            return inputs.spread(sizes)
-        return inputs
+    def network_input(self, obs: Tensor, batch: TensorBatch) -> NetworkInput:
+        """Return what the networks read at observations f32[B, O] of the batch's tasks, in its own groups."""
+        return self._inputs.at(obs, batch, batch.group_sizes)
 
     @torch.no_grad()
     def _critic_target(
