@@ -161,7 +161,9 @@ class LearnerConfig(StrictModel):
         default=1800.0, gt=0, description="longest time without a batch before the learner fails, seconds"
     )
     torch_threads: PositiveInt | None = Field(
-        default=None, description="threads of torch on the CPU; none: torch's choice"
+        default=None,
+        description="threads of torch on the CPU; none: one in a serial run, else by the cores that are free and the "
+        "size of an update",
     )
     static_shapes: Switch = Field(
         default="auto",

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from learner.update_cost import update_flop
 from stars_dist.config.run_plan import RunPlan
 
 SPARE_CPUS = 0.5  # of the cluster, left to services when actors share the cores
+FLOP_PER_THREAD = 5e9  # of an update; with 0.8e9 two threads were slower than one, with 17e9 faster
 
 
 class Placement(NamedTuple):
@@ -50,8 +52,10 @@ def place(plan: RunPlan, cluster: Mapping[str, float], here: Mapping[str, float]
 def learner_threads(plan: RunPlan, placement: Placement, cores: int) -> int:
     """Choose torch's threads in the learner on a machine with so many allotted cores.
 
-    Actors that share the cores wait for the limiter nearly all the time, so the learner has a thread on every core and
-    its idle threads wait passively. Actors with a core each keep it, and so do the shards.
+    Actors that share the cores wait for the limiter nearly all the time, so all cores are free for the learner, whose
+    idle threads wait passively. Actors with a core each keep it, and so do the shards. A small update has one thread
+    all the same: its products are over before a second one has begun (docs/results/learner-threads.md).
     """
     taken = 0 if placement.shares_cores else plan.num_actors + plan.replay.num_shards
-    return plan.config.learner.torch_threads or max(1, cores - taken)
+    flop = update_flop(plan.config.network, plan.replay.spec, plan.replay.batch_size)
+    return plan.config.learner.torch_threads or max(1, min(cores - taken, int(flop / FLOP_PER_THREAD)))

@@ -12,6 +12,7 @@ import torch
 from learner.batch import BatchCopier
 from learner.networks import FeatureNetwork
 from learner.sac import SacLearner
+from learner.update_cost import update_flop
 from stars_dist.bench.learner import Products, plain_network
 from stars_dist.bench.stage_clock import StageClock
 from stars_dist.bench.stored_batches import stored_batches
@@ -134,6 +135,14 @@ def test_the_modes_are_measured_in_one_run(plan: RunPlan) -> None:
         1e3 * modes.product_tflop_per_s / modes.gflop_per_update
     )
     assert "graph" in "\n".join(modes_report(modes))
+
+
+def test_the_estimate_of_an_updates_flop_is_near_its_products(plan: RunPlan) -> None:
+    """It leaves out the composition and the columns of ones, and counts gradients of inputs that none needs."""
+    with stored_batches(plan, 0.0) as sampler:
+        (sampled,) = sampler.sample(1, 0, 0.4, timeout_s=10.0)
+    estimate = update_flop(plan.config.network, plan.replay.spec, plan.replay.batch_size)
+    assert estimate == pytest.approx(Products(make_learner(plan), BatchCopier(CPU)(sampled)).flop, rel=0.2)
 
 
 def test_the_flop_of_an_update(plan: RunPlan) -> None:

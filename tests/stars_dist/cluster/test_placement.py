@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from stars_dist.cluster.placement import Placement, place
+from stars_dist.cluster.placement import Placement, learner_threads, place
 from stars_dist.config.merge import resolve, set_layer
+from stars_dist.config.preset_files import preset_layer
 from stars_dist.config.run_plan import RunPlan
 
 
@@ -62,3 +63,23 @@ def test_a_small_node_keeps_its_learner_and_shards_and_reserves_no_cores_for_the
     """They may not go elsewhere, and would wait for ever for cores that this node does not have."""
     placement = place(plan_of(), {"CPU": 8.0, "GPU": 1.0}, {"CPU": 1.0})
     assert placement == Placement(8.0, actor_cpus=1.0, service_cpus=0.0, learner_gpus=0)
+
+
+@pytest.mark.parametrize(
+    ("preset", "suite", "sets", "cores", "threads"),
+    [
+        ("laptop", "starter", (), 2, 1),  # 0.3 GFLOP an update: a second thread halves the speed
+        ("laptop", "mt10", (), 2, 1),
+        ("stars", "mt10", (), 2, 2),  # 17 GFLOP: a second one makes it a third faster
+        ("stars", "mt10", (), 1, 1),
+        ("stars", "mt10", ("learner.torch_threads=1",), 2, 1),
+        ("laptop", "starter", ("learner.torch_threads=2",), 2, 2),
+        ("stars", "mt10", ("actors.num_actors=4",), 6, 1),  # four cores are the actors', one the shard's
+    ],
+)
+def test_the_learner_has_threads_for_the_size_of_its_updates(
+    preset: str, suite: str, sets: tuple[str, ...], cores: int, threads: int
+) -> None:
+    layers = [set_layer(f"suite={suite}"), preset_layer(preset), *map(set_layer, sets)]
+    plan, resources = resolve(layers).plan, {"CPU": float(cores)}
+    assert learner_threads(plan, place(plan, resources, resources), cores) == threads
