@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import ray._raylet
+from ray._private.authentication import authentication_token_setup
 
 MODE, TOKEN, TOKEN_PATH = "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"  # Ray's own variables
 
@@ -25,9 +26,20 @@ def prepare_token() -> None:
         os.environ[TOKEN] = secrets.token_hex(32)
 
 
-def asks_for_token() -> bool:
-    """Return whether the cluster that was joined asks for one."""
+def use_token_if_there() -> None:
+    """Send the token, if there is one, as Ray's own "auto" does for a cluster of this machine.
+
+    `ray start` asks for a token as soon as there is one, so whoever has ever run locally has to send it. A cluster
+    that asks for none does not mind.
+    """
     library: Any = ray._raylet  # defined in C, of which pyright knows nothing
+    if MODE not in os.environ and library.AuthenticationTokenLoader.instance().has_token(True):
+        authentication_token_setup._enable_token_auth()
+
+
+def asks_for_token() -> bool:
+    """Return whether this process sends a token, and so the cluster that it has joined asks for one."""
+    library: Any = ray._raylet
     return library.get_authentication_mode() == library.AuthenticationMode.TOKEN
 
 

@@ -6,7 +6,6 @@ import logging
 import math
 import os
 import signal
-import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager, suppress
@@ -20,9 +19,9 @@ from ray._private.utils import read_ray_address
 
 from actors.blas_threads import single_threaded_children
 from actors.cores import num_cores
-from stars_dist.cluster.auth_token import prepare_token
+from stars_dist.cluster.auth_token import prepare_token, use_token_if_there
+from stars_dist.cluster.greeting import refusal, silence_of
 
-ANSWER_TIMEOUT_S = 5.0
 LONGEST_TEMP_DIR = 35
 START_TRIES = 3
 START_TIMEOUT_TEXT = "timed out during startup"  # of Ray's error, which is a bare Exception
@@ -41,30 +40,30 @@ def connect(address: str, num_actors: int) -> bool:
     source = "--address"
     if address == "auto" and os.environ.get("RAY_ADDRESS", "auto") not in ("auto", ""):
         source, address = "RAY_ADDRESS", os.environ["RAY_ADDRESS"]
-    if address == "auto":
-        address = _started_cluster() or "local"
+    if address == "auto" and (started := _started_cluster()) is not None:
+        address = started
+        use_token_if_there()
     options: dict[str, Any] = {
         "log_to_driver": False,
         "logging_level": logging.ERROR,
         "namespace": "stars-dist",
     }
-    if address == "local":
+    if address in ("auto", "local"):
         _start_local(num_actors, options)
         return True
-    refusal = _refusal(address)
-    if refusal is not None:
-        raise ValueError(
-            f"{source} must name a running Ray cluster as HOST:PORT, got '{address}' ({refusal}); "
-            "use auto or local"
-        )
+    if (refused := refusal(address)) is not None:
+        raise _not_joined(source, address, *refused)
     try:
         _init(address=address, **options)
     except (ConnectionError, RuntimeError) as error:
-        raise ValueError(
-            f"{source} must name a Ray cluster that lets this process in, got '{address}' ({error}); "
-            "set RAY_AUTH_MODE as the cluster has it, and use the same Ray and Python version"
-        ) from None
+        raise _not_joined(source, address, str(error), "use the same Python version, or local") from None
     return False
+
+
+def _not_joined(source: str, address: str, reason: str, remedy: str) -> ValueError:
+    return ValueError(
+        f"{source} must name a running Ray cluster as HOST:PORT, got '{address}' ({reason}); {remedy}"
+    )
 
 
 def _start_local(num_actors: int, options: dict[str, Any]) -> None:
@@ -192,16 +191,4 @@ def running_address(address: str) -> str | None:
 def _started_cluster() -> str | None:
     """Find the cluster of the last `ray start` on this machine, if it still runs."""
     address = read_ray_address()
-    return address if address and _refusal(address) is None else None
-
-
-def _refusal(address: str) -> str | None:
-    """Find why nobody answers at host:port; None if somebody does. Ray itself would try for minutes."""
-    host, _, port = address.rpartition(":")
-    if not port.isdecimal():
-        return "no port"
-    try:
-        with socket.create_connection((host, int(port)), timeout=ANSWER_TIMEOUT_S):
-            return None
-    except (OSError, OverflowError) as error:
-        return str(error)
+    return address if address and silence_of(address) is None else None

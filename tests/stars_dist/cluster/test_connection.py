@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from stars_dist.cluster.connection import connect
@@ -88,6 +92,58 @@ def starts_its_own(**environment: str) -> str:
     command = [sys.executable, "-c", THIS_RUN]
     done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=120, check=True)
     return done.stdout.split()[-1]
+
+
+HEAD = [sys.executable, "-c", "from ray.scripts.scripts import main; main()", "start", "--head", "--block"]
+JOIN = "from stars_dist.cluster.connection import connect; connect({address!r}, 1); print('joined')"
+TOKEN = "0123456789abcdef" * 2
+
+
+@pytest.fixture
+def head(tmp_path: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    """A cluster that `ray start` has begun for a user who has a token, and the environment of that user."""
+    (tmp_path / ".ray").mkdir()
+    (tmp_path / ".ray" / "auth_token").write_text(TOKEN)
+    with tempfile.TemporaryDirectory(prefix="ray-") as temporary, socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+        free.close()
+        user = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+        user |= {"HOME": str(tmp_path), "RAY_TMPDIR": temporary, "PYTHONPATH": str(ROOT)}
+        options = [f"--port={address.split(':')[1]}", "--node-ip-address=127.0.0.1", "--num-cpus=1"]
+        command = [*HEAD, *options, "--include-dashboard=false", f"--temp-dir={temporary}"]
+        node = psutil.Popen(command, env=user, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        try:
+            assert any("Ray runtime started" in line for line in node.stdout)
+            yield address, user
+        finally:
+            processes = [*node.children(recursive=True), node]
+            for process in processes:
+                process.kill()
+            psutil.wait_procs(processes)
+
+
+def join(address: str, environment: dict[str, str]) -> tuple[str, str]:
+    """What a program prints that joins a cluster, and its errors."""
+    command = [sys.executable, "-c", JOIN.format(address=address)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    lines = [line for line in done.stderr.splitlines() if " W " in line or "Error" in line]
+    return done.stdout.strip(), "\n".join(lines)
+
+
+@pytest.mark.cluster
+def test_auto_brings_the_token_that_ray_start_has_found_and_who_has_none_is_told_at_once(
+    head: tuple[str, dict[str, str]],
+) -> None:
+    address, user = head
+    assert join("auto", user)[0] == "joined"
+    for variables, reason in [
+        ({}, "it asks for a token, and this process sends none); set RAY_AUTH_MODE=token"),
+        ({"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "f" * 32}, "does not take this process's token); give"),
+    ]:
+        printed, error = join(address, user | variables)
+        assert printed == ""
+        assert len(error.splitlines()) == 1 and reason in error  # no warning of Ray, which would try for 20 s
 
 
 LATE_NODE = """
