@@ -55,6 +55,15 @@ def contrastive_objective(config: UniqueConfig, num_tasks: int) -> ContrastiveOb
     return ContrastiveObjective(config, num_tasks) if config.is_contrastive else None
 
 
+def contrastive_loss(
+    objective: ContrastiveObjective | None, unique_EBF: Tensor | None, triplets: Triplets | None, like: Tensor
+) -> Tensor:
+    """Return the objective's loss, f32[]; zero, on the device of `like`, where there is none."""
+    if objective is None or triplets is None or unique_EBF is None:
+        return like.new_zeros(())
+    return objective.loss(unique_EBF, triplets)
+
+
 def draw_triplets(task_id: Tensor, num_tasks: int, per_anchor: int, generator: torch.Generator) -> Triplets:
     """Draw `per_anchor` triplets for every row; rows are sorted by task.
 

@@ -51,6 +51,11 @@ class ExtremeLossRule:
         self.masked_in_a_row = torch.zeros_like(action_components)  # i64[T]
         self.counts = ExtremeCounts(*(torch.zeros_like(action_components) for _ in ExtremeCounts._fields))
 
+    @property
+    def is_enabled(self) -> bool:
+        """Whether any task can be masked."""
+        return self._config.enabled
+
     @torch.no_grad()
     def observe(self, reward: Tensor, task_id: Tensor, alpha: Tensor) -> None:
         """Take in the scaled rewards f32[B] of a batch and the tasks' temperatures f32[T]."""
@@ -97,6 +102,36 @@ def draw_interpolation(healthy: Tensor, generator: torch.Generator) -> Tensor:
     """Draw random convex weights over the healthy tasks for every task, f32[T, T]; zeros if none is healthy."""
     weights = torch.rand(2 * healthy.shape, generator=generator, device=healthy.device) * healthy
     return weights / weights.sum(dim=1, keepdim=True).clamp(min=torch.finfo(torch.float32).tiny)
+
+
+class ExtremeResets:
+    """Gives masked tasks a new w in the actor, the critics and the target critics: a mixture of the healthy ones'."""
+
+    def __init__(
+        self,
+        rule: ExtremeLossRule,
+        actor: tuple[FeatureNetwork, torch.optim.Adam],
+        critic: tuple[FeatureNetwork, torch.optim.Adam],
+        target_critic: FeatureNetwork,
+        generator: torch.Generator,
+        reads_host: bool,
+    ) -> None:
+        """Take networks with their optimizers; `reads_host`: whether to look if there is anything to reset."""
+        self._counts, self._generator, self._reads_host = rule.counts, generator, reads_host
+        self._actor, self._critic, self._target_critic = actor, critic, target_critic
+        self._is_enabled = rule.is_enabled and actor[0].mix is not None
+
+    def apply(self, verdict: Verdict) -> None:
+        """Reset the tasks that an update has left out."""
+        if not self._is_enabled:
+            return
+        reset = verdict.masked & verdict.healthy.any()  # with no healthy task there is nothing to mix
+        if self._reads_host and not reset.any():
+            return  # reading costs nothing here, while on a GPU it would wait
+        self._counts.resets.add_(reset)
+        interpolation = draw_interpolation(verdict.healthy, self._generator)
+        reset_mix(*self._actor, reset, interpolation)
+        reset_mix(*self._critic, reset, interpolation, self._target_critic)
 
 
 @torch.no_grad()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
-STAGES = ("critic", "actor")
+Stage = Literal["critic", "actor"]
+STAGES: tuple[Stage, ...] = get_args(Stage)
 
 
 class NonFiniteLossError(ArithmeticError):
@@ -38,7 +40,7 @@ class FiniteGuard:
         return optimizer
 
     def check(
-        self, stage: str, learner_step: int | Tensor, task_losses: Tensor, gradient_norm: Tensor
+        self, stage: Stage, learner_step: int | Tensor, task_losses: Tensor, gradient_norm: Tensor
     ) -> None:
         """Check a stage before its optimizer step; raises at once where reading costs nothing."""
         if self._reads_host and math.isfinite(task_losses.sum() + gradient_norm):

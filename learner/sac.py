@@ -4,38 +4,32 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from learner import losses
+from learner.actor_stage import ActorStage
 from learner.batch import TensorBatch
 from learner.config import SacConfig
-from learner.contrastive import Triplets, contrastive_objective
-from learner.diagnostics import ActorDiagnostics, CriticDiagnostics, UpdateResult
-from learner.extreme_loss import ExtremeLossRule, Verdict, draw_interpolation, reset_mix
+from learner.contrastive import contrastive_objective
+from learner.critic_stage import CriticStage
+from learner.diagnostics import ActorDiagnostics, UpdateResult
+from learner.extreme_loss import ExtremeLossRule, ExtremeResets
 from learner.finite_guard import FiniteGuard
 from learner.network_config import NetworkConfig
 from learner.network_inputs import NetworkInputs
-from learner.networks import (
-    ComposedWeights,
-    FeatureNetwork,
-    NetworkInput,
-    NetworkOutput,
-    actor_network,
-    critic_network,
-)
+from learner.network_step import NetworkStep
+from learner.networks import ComposedWeights, NetworkInput, actor_network, critic_network
 from learner.observation_norm import ObservationNorm
-from learner.optimizers import anneal, network_adam, place_on_device, temperature_adam
+from learner.optimizers import anneal, network_adam, place_on_device
 from learner.random_state import restore_generator
 from learner.reward_scale import RewardScale
-from learner.squashed_gaussian import action_components, action_mask, sample_action, target_entropy
+from learner.squashed_gaussian import action_components, action_mask
+from learner.temperatures import Temperatures
 from learner.update_mode import EAGER, UpdateMode
 from replay_service.types import TransitionSpec
-
-Stage = Literal["critic", "actor"]
 
 
 class SacLearner:
@@ -57,35 +51,51 @@ class SacLearner:
         init_seed, run_seed = (int(s) for s in np.random.SeedSequence(seed).generate_state(2))
         init_generator = torch.Generator().manual_seed(init_seed)
         self.generator = torch.Generator(device).manual_seed(run_seed)
-        self.objective = contrastive_objective(network.unique, spec.num_tasks)
         self.observation_norm = (
             ObservationNorm(spec.obs_dim).to(device) if network.normalized_branches else None
         )
         self.actor = actor_network(network, spec, init_generator).to(device)
         self.critic = critic_network(network, spec, init_generator).to(device)
         self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
-        self.log_alpha = torch.full((spec.num_tasks,), sac.log_alpha_init, device=device, requires_grad=True)
-        self._inputs = NetworkInputs(
-            self.observation_norm, "shared" in network.normalized_branches, self.actor.mix is not None, mode
-        )
         for part in (self.actor, self.critic, self.target_critic):
             part.inner_multiple = mode.inner_multiple
+        self.objective = contrastive_objective(network.unique, spec.num_tasks)
         self.guard = FiniteGuard(self.task_names, device, reads_host=self._reads_host)
-        on_device = mode.is_static
-        self.actor_optimizer = self.guard.guard(network_adam(self.actor, sac, on_device))
-        self.critic_optimizer = self.guard.guard(network_adam(self.critic, sac, on_device))
-        self.alpha_optimizer = self.guard.guard(temperature_adam(self.log_alpha, sac, on_device))
-        self._stages: dict[Stage, tuple[FeatureNetwork, torch.optim.Adam]] = {
-            "critic": (self.critic, self.critic_optimizer),
-            "actor": (self.actor, self.actor_optimizer),
-        }
-        self.target_entropy = target_entropy(sac, spec, device)
-        self.action_mask = action_mask(spec, device)
+        self.actor_optimizer = self.guard.guard(network_adam(self.actor, sac, mode.is_static))
+        self.critic_optimizer = self.guard.guard(network_adam(self.critic, sac, mode.is_static))
+        self.temperatures = Temperatures(sac, spec, self.guard, device, mode.is_static)
         self.extreme_rule = ExtremeLossRule(sac.extreme_loss, sac.gamma, action_components(spec, device))
         self.reward_scale = RewardScale(sac.task_reward_scale, sac.reward_scale, spec.num_tasks, device)
+        self._build_stages()
         self._actor_diagnostics: ActorDiagnostics | None = None  # of the newest update of the actor
         self.learner_steps = 0
         self._steps_on_device = torch.zeros((), dtype=torch.int64, device=device)  # for what a graph replays
+
+    def _build_stages(self) -> None:
+        clip, guard = self.sac.gradient_clip_norm, self.guard
+        actor, critic = (self.actor, self.actor_optimizer), (self.critic, self.critic_optimizer)
+        normalizes_trunk = "shared" in self.network.normalized_branches
+        has_mix = self.actor.mix is not None
+        self._inputs = NetworkInputs(self.observation_norm, normalizes_trunk, has_mix, self.mode)
+        self._critic_stage = CriticStage(
+            self.critic,
+            self.target_critic,
+            NetworkStep("critic", *critic, guard, clip),
+            self.sac,
+            self.objective,
+            self.extreme_rule,
+        )
+        self._actor_stage = ActorStage(
+            self.actor,
+            NetworkStep("actor", *actor, guard, clip),
+            self.sac,
+            self.objective,
+            action_mask(self.spec, self.device),
+            self.generator,
+        )
+        self._resets = ExtremeResets(
+            self.extreme_rule, actor, critic, self.target_critic, self.generator, self._reads_host
+        )
 
     @property
     def _reads_host(self) -> bool:
@@ -96,6 +106,16 @@ class SacLearner:
     def log_std_bounds(self) -> tuple[float, float]:
         """Bounds of the policy's log standard deviation."""
         return self.sac.log_std_min, self.sac.log_std_max
+
+    @property
+    def log_alpha(self) -> Tensor:
+        """The logarithm of the tasks' temperatures, f32[T]."""
+        return self.temperatures.log_alpha
+
+    @property
+    def alpha_optimizer(self) -> torch.optim.Adam:
+        """The optimizer of the temperatures."""
+        return self.temperatures.optimizer
 
     def anneal(self, progress: float | Tensor) -> None:
         """Set the step sizes for the share `progress` (0 to 1) of the run that is done.
@@ -131,37 +151,28 @@ class SacLearner:
                 weights are as they were before that step all the same).
         """
         self._steps_on_device += 1
+        step = self._steps_on_device
         inputs, next_inputs = self._inputs.of(batch)
         reward = self.reward_scale(batch.reward, batch.task_id)
         alpha, factors = self.log_alpha.detach().exp(), self.reward_scale.task_factors
         if factors is not None:
             alpha = alpha * factors  # rewards and temperature scaled alike leave the best policy as it was
         self.extreme_rule.observe(reward, batch.task_id, alpha)
-        triplets = self._draw_contrastive(batch)
-        actor_weights = self.actor.compose()
-        target = self._critic_target(reward, batch, next_inputs, actor_weights, alpha)
-        critic, verdict = self._update_critic(batch, inputs, target, triplets)
+        triplets = None if self.objective is None else self.objective.draw(batch.task_id, self.generator)
+        composed = self.actor.compose()
+        target = self._critic_target(reward, batch, next_inputs, composed, alpha)
+        critic, verdict = self._critic_stage.update(batch, inputs, target, triplets, step)
         if self.moves_actor:
-            keep = ~verdict.masked
-            actor = self._update_actor(batch, inputs, actor_weights, alpha, keep, triplets)
-            self._update_temperatures(batch, actor.log_prob, keep)
+            keep, stage = ~verdict.masked, self._critic_stage
+            actor = self._actor_stage.update(batch, inputs, composed, stage, alpha, keep, triplets, step)
+            self.temperatures.update(batch, actor.log_prob, keep)
             self._actor_diagnostics = actor
-        self._update_target_critic()
-        self._reset_extreme_tasks(verdict)
+        self._critic_stage.follow()
+        self._resets.apply(verdict)
         self.count_update()
-        return UpdateResult(
-            critic.td_error.abs(),
-            batch.group_sizes,
-            critic,
-            self._actor_diagnostics,
-            alpha,
-            self.extreme_rule.counts,
-            factors,
-        )
-
-    def network_input(self, obs: Tensor, batch: TensorBatch) -> NetworkInput:
-        """Return what the networks read at observations f32[B, O] of the batch's tasks, in its own groups."""
-        return self._inputs.at(obs, batch, batch.group_sizes)
+        priorities, counts = critic.td_error.abs(), self.extreme_rule.counts
+        newest = self._actor_diagnostics
+        return UpdateResult(priorities, batch.group_sizes, critic, newest, alpha, counts, factors)
 
     @torch.no_grad()
     def _critic_target(
@@ -169,128 +180,16 @@ class SacLearner:
         reward: Tensor,
         batch: TensorBatch,
         next_inputs: NetworkInput,
-        actor_weights: ComposedWeights,
+        composed: ComposedWeights,
         alpha: Tensor,
     ) -> Tensor:
-        output = self.actor(actor_weights, next_inputs).value_EBD[0]
-        next_action, next_log_prob = self._sample(output, batch)
-        target_weights = self.target_critic.compose()
-        values = self.target_critic(target_weights, next_inputs, next_action).value_EBD.squeeze(2)
-        value = losses.critic_value(values, self.sac.critic_value)
-        row_alpha = alpha[batch.task_id]
-        return losses.critic_target(reward, batch.terminated, value, next_log_prob, row_alpha, self.sac.gamma)
+        output = self.actor(composed, next_inputs).value_EBD[0]
+        next_action, next_log_prob = self._actor_stage.sample(output, batch)
+        return self._critic_stage.target(reward, batch, next_inputs, next_action, next_log_prob, alpha)
 
-    def _update_critic(
-        self, batch: TensorBatch, inputs: NetworkInput, target: Tensor, triplets: Triplets | None
-    ) -> tuple[CriticDiagnostics, Verdict]:
-        """Step the critics; return also which tasks take part in this update."""
-        weights = self.critic.compose().leaves()
-        output = self.critic(weights, inputs, batch.action)
-        value = output.value_EBD.squeeze(2)
-        td_errors = target - value
-        row_losses = losses.critic_row_losses(td_errors, batch.is_weight)
-        task_sums = losses.sum_by_task(row_losses, batch.task_id, self.spec.num_tasks)
-        group_sizes = losses.sum_by_task(torch.ones_like(row_losses), batch.task_id, self.spec.num_tasks)
-        task_losses = (task_sums / group_sizes.clamp(min=1)).detach()
-        verdict = self.extreme_rule.judge(task_losses, group_sizes)
-        loss = losses.masked_mean(task_sums, ~verdict.masked, batch.num_rows)
-        contrastive = self._contrastive_loss(output, triplets)
-        norm = self._step("critic", weights, loss + contrastive, task_losses)
-        td_error = td_errors.detach().mean(dim=0)
-        diagnostics = CriticDiagnostics(
-            loss.detach(), contrastive.detach(), norm, value.detach(), td_error, task_losses
-        )
-        return diagnostics, verdict
-
-    def _update_actor(
-        self,
-        batch: TensorBatch,
-        inputs: NetworkInput,
-        actor_weights: ComposedWeights,
-        alpha: Tensor,
-        keep: Tensor,
-        triplets: Triplets | None,
-    ) -> ActorDiagnostics:
-        weights = actor_weights.leaves()
-        output = self.actor(weights, inputs)
-        action, log_prob = self._sample(output.value_EBD[0], batch)
-        critic_weights = self.critic.compose()  # constants: the gradient stops at the action
-        values = self.critic(critic_weights, inputs, action).value_EBD.squeeze(2)
-        value = losses.critic_value(values, self.sac.critic_value)
-        row_losses = losses.actor_row_losses(log_prob, value, alpha[batch.task_id])
-        task_sums = losses.sum_by_task(row_losses, batch.task_id, self.spec.num_tasks)
-        loss = losses.masked_mean(task_sums, keep, batch.num_rows)
-        contrastive = self._contrastive_loss(output, triplets)
-        norm = self._step("actor", weights, loss + contrastive, task_sums.detach())
-        unique = None if output.unique_EBF is None else output.unique_EBF[0].detach()
-        margin = self.network.unique.triplet_margin
-        return ActorDiagnostics(
-            loss.detach(),
-            contrastive.detach(),
-            norm,
-            log_prob.detach(),
-            unique,
-            batch.group_sizes,
-            triplets,
-            margin,
-        )
-
-    def _update_temperatures(self, batch: TensorBatch, log_prob: Tensor, keep: Tensor) -> None:
-        row_losses = losses.temperature_row_losses(
-            self.log_alpha[batch.task_id], log_prob, self.target_entropy[batch.task_id]
-        )
-        task_sums = losses.sum_by_task(row_losses, batch.task_id, self.spec.num_tasks)
-        loss = losses.masked_mean(task_sums, keep, batch.num_rows)
-        (self.log_alpha.grad,) = torch.autograd.grad(loss, [self.log_alpha])
-        self.alpha_optimizer.step()
-        low, high = self.sac.log_alpha_min, self.sac.log_alpha_max
-        if low is not None or high is not None:
-            with torch.no_grad():
-                self.log_alpha.clamp_(low, high)
-
-    def _sample(self, output: Tensor, batch: TensorBatch) -> tuple[Tensor, Tensor]:
-        mask = None if self.action_mask is None else self.action_mask[batch.task_id]
-        return sample_action(output, self.log_std_bounds, self.generator, mask)
-
-    @torch.no_grad()
-    def _update_target_critic(self) -> None:
-        torch._foreach_lerp_(  # pyright: ignore[reportPrivateImportUsage] -- has no public name
-            list(self.target_critic.parameters()), list(self.critic.parameters()), self.sac.tau
-        )
-
-    def _reset_extreme_tasks(self, verdict: Verdict) -> None:
-        if self.actor.mix is None or not self.sac.extreme_loss.enabled:
-            return
-        reset = verdict.masked & verdict.healthy.any()  # with no healthy task there is nothing to mix
-        if self._reads_host and not reset.any():
-            return  # reading costs nothing here, while on a GPU it would wait
-        self.extreme_rule.counts.resets.add_(reset)
-        interpolation = draw_interpolation(verdict.healthy, self.generator)
-        reset_mix(self.actor, self.actor_optimizer, reset, interpolation)
-        reset_mix(self.critic, self.critic_optimizer, reset, interpolation, self.target_critic)
-
-    def _step(self, stage: Stage, weights: ComposedWeights, loss: Tensor, task_losses: Tensor) -> Tensor:
-        """Compute the gradient, clip it, check it and step; return its norm before clipping."""
-        network, optimizer = self._stages[stage]
-        network.set_gradients(weights.like(torch.autograd.grad(loss, weights.flat())))
-        gradient = [p.grad for p in network.parameters() if p.grad is not None]
-        norm = torch.nn.utils.get_total_norm(gradient, foreach=True)
-        if self.sac.gradient_clip_norm is not None:
-            torch.nn.utils.clip_grads_with_norm_(
-                network.parameters(), self.sac.gradient_clip_norm, norm, foreach=True
-            )
-        self.guard.check(stage, self._steps_on_device, task_losses, norm)
-        optimizer.step()
-        network.normalize_mix()
-        return norm
-
-    def _draw_contrastive(self, batch: TensorBatch) -> Triplets | None:
-        return None if self.objective is None else self.objective.draw(batch.task_id, self.generator)
-
-    def _contrastive_loss(self, output: NetworkOutput, triplets: Triplets | None) -> Tensor:
-        if self.objective is None or triplets is None or output.unique_EBF is None:
-            return output.value_EBD.new_zeros(())
-        return self.objective.loss(output.unique_EBF, triplets)
+    def network_input(self, obs: Tensor, batch: TensorBatch) -> NetworkInput:
+        """Return what the networks read at observations f32[B, O] of the batch's tasks, in its own groups."""
+        return self._inputs.at(obs, batch, batch.group_sizes)
 
     def _parts(self) -> dict[str, Any]:
         parts = {name: getattr(self, name) for name in _PARTS}

@@ -14,12 +14,12 @@ from learner.sac import SacLearner
 # What of a learner belongs to which stage; where one runs inside another, the inner one's time is its own.
 _METHODS = {
     "_critic_target": "critic",
-    "_update_critic": "critic",
-    "_update_actor": "actor",
-    "_update_temperatures": "alpha",
-    "_update_target_critic": "target",
-    "_draw_contrastive": "triplet",
-    "_contrastive_loss": "triplet",
+    "_critic_stage.update": "critic",
+    "_actor_stage.update": "actor",
+    "temperatures.update": "alpha",
+    "_critic_stage.follow": "target",
+    "objective.draw": "triplet",
+    "objective.loss": "triplet",
 }
 _NETWORKS = ("actor", "critic", "target_critic")
 _OPTIMIZERS = ("actor_optimizer", "critic_optimizer", "alpha_optimizer")
@@ -50,7 +50,8 @@ class StageClock:
     def attached(self) -> Iterator[None]:
         """Replace the learner's stage methods by timed ones."""
         learner = self._learner
-        targets: list[tuple[Any, str, str]] = [(learner, name, stage) for name, stage in _METHODS.items()]
+        targets = [(*_method(learner, path), stage) for path, stage in _METHODS.items()]
+        targets = [target for target in targets if target[0] is not None]  # an objective, where there is one
         for network in (getattr(learner, name) for name in _NETWORKS):
             targets += [(network, name, "composition") for name in ("compose", "set_gradients")]
         targets += [(getattr(learner, name), "step", "optimizer") for name in _OPTIMIZERS]
@@ -79,3 +80,9 @@ class StageClock:
             self.seconds[outer] += now - self._since
         self.stage, self._since = stage, now
         return outer
+
+
+def _method(learner: SacLearner, path: str) -> tuple[Any, str]:
+    """Return a part of the learner, or itself, and the name of a method."""
+    part, _, name = path.rpartition(".")
+    return (getattr(learner, part) if part else learner), name

@@ -240,14 +240,13 @@ def test_padding_of_the_action_neither_learns_nor_counts(make_batch: Callable) -
     """Task 1 has one component of two: its entropy target is -1, and the output for the other has no effect."""
     spec = TransitionSpec(2, OBS_DIM, ACTION_DIM, action_dims=(2, 1))
     learner = SacLearner(method_config("mtmhsac"), SacConfig(), spec, ["a", "b"], torch.device("cpu"), seed=0)
-    assert learner.target_entropy.tolist() == [-2.0, -1.0]
+    assert learner.temperatures.target_entropy.tolist() == [-2.0, -1.0]
     before = learner.actor.head.detach().clone()
     for seed in range(3):
         batch = make_batch((6, 6), seed)
         batch.action[batch.task_id == 1, 1] = 0.0
         learner.update(batch)
     moved = (learner.actor.head.detach() != before)[0].any(dim=1)  # bool[T, 2 A]: means, then log stds
-    assert learner.action_mask is not None
     assert moved.tolist() == [[True] * 4, [True, False, True, False]]
 
 
@@ -258,7 +257,7 @@ def test_entropy_target_follows_the_components_unless_it_is_given() -> None:
         (SacConfig(target_entropy_per_component=-0.5, target_entropy=-3.0), [-3.0, -3.0]),
     ):
         learner = SacLearner(method_config("mtmhsac"), sac, spec, ["a", "b"], torch.device("cpu"), seed=0)
-        assert learner.target_entropy.tolist() == expected
+        assert learner.temperatures.target_entropy.tolist() == expected
 
 
 def test_tasks_without_rows_do_not_change(make_learner: Callable, make_batch: Callable) -> None:
