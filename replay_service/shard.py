@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import secrets
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from replay_service.atomic_directory import sha256
 from replay_service.content import ShardContent
+from replay_service.identity import check_identity
 from replay_service.insert_gate import InsertGate
 from replay_service.plan import ReplayPlan
 from replay_service.priority import check_priorities
@@ -51,12 +53,19 @@ class Shard:
         plan: ReplayPlan,
         directory: Path | str | None = None,
         snapshots: Path | str | None = None,
+        identity: str | None = None,
     ) -> None:
         """`directory` holds all shards of the run, this one in shard-<index>/; memory storage needs none.
 
         A table that was never used takes its content from the newest snapshot under `snapshots` that is whole.
+
+        Raises:
+            ValueError: the directory is another one than `identity`, if that is given.
         """
+        if identity is not None and directory is not None:
+            check_identity(Path(directory), identity)
         self.index = index
+        self._process_name = secrets.token_hex(8)
         self._plan = plan
         self._task_id = np.array(plan.tasks_of_shard(index), np.int32)  # i32[M]
         self._table_of_task = {int(task): table for table, task in enumerate(self._task_id)}
@@ -324,4 +333,5 @@ class Shard:
             policy_lag_max=float(max(self._lags)) if self._lags else float("nan"),
             incarnation=int(self._counter["incarnation"]),
             learner_steps=self._learner_steps,
+            process_name=self._process_name,
         )

@@ -98,6 +98,7 @@ class ShardStats(NamedTuple):
     policy_lag_max: float
     incarnation: int  # counts the starts of this shard's process on its directory
     learner_steps: int
+    process_name: str  # that no other process of the shard has, on whatever directory
 
 
 class ShardSample(NamedTuple):

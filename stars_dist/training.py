@@ -13,6 +13,7 @@ import typer
 from actors.evaluation_result import EvaluationResult
 from replay_service.atomic_file import write_text
 from replay_service.full_disk import DiskPause, disk_of, is_full_disk
+from replay_service.identity import give_identity
 from replay_service.room import check_room
 from stars_dist import __version__
 from stars_dist.config.merge import ResolvedRun
@@ -56,7 +57,8 @@ def start_new(run: RunDirectory, resolved: ResolvedRun, presets: str) -> None:
             run.create()
         take_place(run, resolved.plan)
         run.write_provenance(provenance(resolved.plan.config.seed, presets, resolved.origins))
-        run.write_config(resolved.plan.config)  # last: it makes the directory a run
+        run.write_config(resolved.plan.config)  # it makes the directory a run
+        give_identity(run.replay)
         return Start(None, 0)
 
     _train(run, resolved.plan, begin)

@@ -29,6 +29,7 @@ from stars_dist.build.device import DeviceUse, choose_device, device_use
 from stars_dist.config.run_config import RunConfig
 from stars_dist.config.run_plan import RunPlan
 from stars_dist.run_files.directory import RunDirectory
+from stars_dist.run_files.replay_files import replay_state
 from stars_dist.schedule import checkpoint_period_updates
 
 
@@ -145,7 +146,7 @@ def _checkpoint_writer(
     def copy() -> LearnerCopy:
         steps = learner.learner_steps
         state: dict[str, Any] = {"env_steps": sampler.env_steps, "sampler": sampler.state_dict(steps)}
-        return copy_learner(learner, config.suite, state)
+        return copy_learner(learner, config.suite, state | replay_state(run))
 
     def write(copied: LearnerCopy) -> bool:
         sampler.flush()

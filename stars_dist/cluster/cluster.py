@@ -10,6 +10,7 @@ from ray._private import state
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from actors.cores import num_cores
+from replay_service.identity import give_identity
 from replay_service.transport import ray_shard_class
 from stars_dist.cluster.coordinator import Coordinator
 from stars_dist.cluster.placement import Placement, learner_threads
@@ -52,7 +53,8 @@ class Cluster:
         shard_class = ray_shard_class(waiting + RESERVED_SERVICE_CALLS)
         options = {"num_cpus": self._placement.service_cpus, "max_restarts": -1}
         options["scheduling_strategy"] = self._here
-        places = (run.replay.resolve(), snapshot_store(run, self._plan).directory)
+        identity = give_identity(run.replay).name
+        places = (run.replay.resolve(), snapshot_store(run, self._plan).directory, identity)
         return [shard_class.options(**options).remote(i, plan, *places) for i in range(plan.num_shards)]
 
     def close_shards(self) -> None:

@@ -56,7 +56,7 @@ class ServicePool:
             )
             for index, shard in enumerate(cluster.shards)
         ]
-        self._incarnations: dict[int, int] = {}
+        self._processes: dict[int, str] = {}  # of each shard, by their names
         self._restarts = CoordinatorRestarts()
 
     def advance(self) -> tuple[Heartbeat, ...] | None:
@@ -85,9 +85,9 @@ class ServicePool:
             self._monitor.log(f"{service.name} is frozen ({cause}); starting it again")
 
     def _record_shard(self, index: int, stats: ShardStats) -> None:
-        before = self._incarnations.get(index)
-        self._incarnations[index] = stats.incarnation
-        if before is not None and stats.incarnation != before:
+        before = self._processes.get(index)
+        self._processes[index] = stats.process_name
+        if before is not None and stats.process_name != before:
             self._monitor.log(f"shard {index} was restarted and holds {stats.size.sum():,} transitions")
             self._monitor.count_restart("shard")
         self._monitor.record_shard(index, stats)

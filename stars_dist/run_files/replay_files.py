@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from replay_service.file_lock import is_locked
 from replay_service.full_disk import DiskPause, is_full_disk
+from replay_service.identity import give_identity, read_identity, set_foreign_aside
 from replay_service.reshard import opened_as_found, reshard
 from replay_service.snapshot import SnapshotStore
 from replay_service.snapshot_job import SnapshotJob
@@ -21,15 +22,36 @@ LONGEST_SNAPSHOT_S = 1800.0
 FULL_DISK_RETRY_S = 60.0
 LONGEST_END_S, END_POLL_S = 60.0, 0.2  # of the processes of a run that was killed
 
+REPLAY = "replay"  # the key of a checkpoint's state that names the replay directory
+
 Log = Callable[[str], None]
 
 
-def prepare_replay(run: RunDirectory, plan: RunPlan, log: Log) -> int | None:
+def prepare_replay(run: RunDirectory, plan: RunPlan, log: Log, identity: str | None = None) -> int | None:
     """Bring the replay of a resumed run to its number of shards and log what it holds.
+
+    Files of another directory than the checkpoint's, `identity`, are not used.
 
     Returns:
         The environment steps that it goes on from if some are lost; None if nothing is.
     """
+    if identity is not None and (aside := set_foreign_aside(run.replay, identity)) is not None:
+        log(
+            f"not restored: the replay files in {run.replay}, which are of another directory than the checkpoint's; "
+            f"they are now in {aside}"
+        )
+    env_steps = _bring_up(run, plan, log)
+    give_identity(run.replay, follows=identity)
+    return env_steps
+
+
+def replay_state(run: RunDirectory) -> dict[str, str]:
+    """Return what a checkpoint's state holds of the replay: which directory it is of."""
+    identity = read_identity(run.replay)
+    return {} if identity is None else {REPLAY: identity.name}
+
+
+def _bring_up(run: RunDirectory, plan: RunPlan, log: Log) -> int | None:
     keep_place(run, plan, log)
     num_shards, store = plan.replay.num_shards, snapshot_store(run, plan)
     doubtful_steps = _open_once(run, plan, store, log)

@@ -10,10 +10,11 @@ from typing import NamedTuple
 from actors.checkpoint_path import DAMAGED_PREFIX, checkpoint_paths, set_aside
 from learner.checkpoint import CheckpointError, read_checkpoint
 from learner.checkpoint_shapes import check_shapes
+from replay_service.identity import give_identity
 from stars_dist.config.run_plan import RunPlan
 from stars_dist.run_files.directory import RunDirectory
 from stars_dist.run_files.recorded import METRICS_SIZE, Learning, MetricsEnd
-from stars_dist.run_files.replay_files import prepare_replay
+from stars_dist.run_files.replay_files import REPLAY, prepare_replay
 from stars_dist.schedule import checkpoint_period_updates
 
 LATEST_CHECKPOINT = 2.0  # periods after the first update: the first one has been written by then
@@ -30,6 +31,7 @@ class ResumePoint(NamedTuple):
     env_steps: int
     learner_steps: int
     metrics_size_bytes: int | None = None  # known where the checkpoint holds all of a serial run
+    replay: str | None = None  # the identity of its replay directory; None of earlier versions
 
     @property
     def is_exact(self) -> bool:
@@ -56,7 +58,7 @@ def resume_point(run_dir: Path, log: Log) -> ResumePoint | None:
             log(f"damaged checkpoint passed over: {error}; it is now {set_aside(path).name}")
             continue
         state, steps = checkpoint.state, checkpoint.learner["learner_steps"]
-        return ResumePoint(path, state["env_steps"], steps, state.get(METRICS_SIZE))
+        return ResumePoint(path, state["env_steps"], steps, state.get(METRICS_SIZE), state.get(REPLAY))
     return None
 
 
@@ -108,7 +110,7 @@ def find_start(run: RunDirectory, plan: RunPlan, log: Log) -> Start:
             f"restored from {point.checkpoint}: networks, optimizers, temperatures, random states, "
             f"{point.learner_steps:,} updates, limiter at {point.env_steps:,} environment steps"
         )
-    replay_steps = prepare_replay(run, plan, log)
+    replay_steps = prepare_replay(run, plan, log, point.replay if point else None)
     log("not restored: episodes in progress; they begin anew")
     env_steps = point.env_steps if point else 0
     # A replay of which nothing is lost counts on from its own steps, at or after those of the checkpoint.
@@ -122,6 +124,7 @@ def _exact_start(run: RunDirectory, point: ResumePoint | None, log: Log) -> Star
     """Go on bit for bit where a serial run was at its checkpoint; what its replay held later is made again."""
     for files in run.replay.glob("shard-*"):  # the directory itself may be a link to another disk
         shutil.rmtree(files)
+    give_identity(run.replay)
     if point is None:
         log("no checkpoint yet: the run starts anew, as it did before")
         return Start(None, 0, MetricsEnd(0, 0))

@@ -39,7 +39,7 @@ from stars_dist.monitor.recorder import Recorder
 from stars_dist.monitor.run_monitor import RunMonitor
 from stars_dist.run_files.directory import RunDirectory
 from stars_dist.run_files.recorded import METRICS_SIZE
-from stars_dist.run_files.replay_files import PeriodicSnapshots
+from stars_dist.run_files.replay_files import PeriodicSnapshots, replay_state
 from stars_dist.run_files.resume_point import Start
 from stars_dist.run_files.snapshot_place import snapshot_store
 from stars_dist.schedule import evaluation_period
@@ -176,6 +176,7 @@ class SerialRun:
         state: dict[str, Any] = {
             "env_steps": self._monitor.env_steps,
             "sampler": self._learner.sampler.state_dict(steps),
+            **replay_state(self._run),
         }
         self._learner.source.flush()  # nothing but with a mirror
         if self._state.is_whole:

@@ -31,7 +31,9 @@ def go_on(service: Any, rounds: int) -> list[np.ndarray]:
 
 
 def stats_of(service: Any) -> list[Any]:
-    return [value for shard in service.shards for value in shard.stats()._replace(incarnation=0)]
+    return [
+        value for shard in service.shards for value in shard.stats()._replace(incarnation=0, process_name="")
+    ]
 
 
 def assert_same(one: list[Any], other: list[Any]) -> None:

@@ -9,6 +9,8 @@ import pytest
 
 from learner.checkpoint import write_checkpoint
 from learner.sac import SacLearner
+from replay_service.identity import give_identity, read_identity
+from replay_service.shard import Shard
 from stars_dist.build.learner import fresh_learner
 from stars_dist.config.merge import resolve, set_layer
 from stars_dist.config.preset_files import preset_layer
@@ -109,3 +111,30 @@ def test_a_checkpoint_of_other_networks_is_refused_before_anything_is_changed(
     with pytest.raises(ValueError, match="of the configured networks, its actor has"):
         check_resumable(run, wider, Learning(20, 10.0))
     check_resumable(run, plan, Learning(20, 10.0))
+
+
+@pytest.mark.parametrize("named", ["its own", "another"])
+def test_replay_files_of_another_directory_are_said_and_not_restored(
+    named: str, plan: RunPlan, tmp_path: Path
+) -> None:
+    """Files at the run's path that the checkpoint does not know: an older disk, or another host's."""
+    run, lines = RunDirectory(tmp_path), list[str]()
+    run.create()
+    own = give_identity(run.replay).name
+    Shard(0, plan.replay, run.replay, identity=own).close()
+    state = {"env_steps": 140, "replay": own if named == "its own" else named}
+    write_checkpoint(tmp_path, learner_at(20, plan), "toy:2", state, keep_last=2)
+    start = find_start(run, plan, lines.append)
+    now = read_identity(run.replay)
+    assert now is not None and start.env_steps == 140
+    if named == "its own":
+        assert now.name == own and any("every acknowledged transition" in line for line in lines)
+        return
+    assert any(
+        f"not restored: the replay files in {run.replay}, which are of another" in line for line in lines
+    )
+    assert any(line.startswith("not restored: the replay, which is refilled") for line in lines)
+    assert (
+        now.name != own and now.follows == "another"
+    )  # so that a start before the next checkpoint knows them
+    assert [path.name for path in run.replay.glob("*/shard-0/layout.json")] == ["layout.json"]
