@@ -16,17 +16,16 @@ from replay_service.priority import effective_sample_size
 from replay_service.priority_updates import PriorityUpdates
 from replay_service.row_feed import ShardRows
 from replay_service.service_view import ServiceView
+from replay_service.shard_calls import ShardCalls
 from replay_service.table import TableEmpty
 from replay_service.task_priority import task_probability, task_quotas
-from replay_service.transport import Pending, ShardUnavailable, Transport
+from replay_service.transport import Transport
 from replay_service.types import SampledBatch, ShardSample, ShardStats
 from replay_service.wait import Wait
 
 logger = logging.getLogger(__name__)
 
 SHORTEST_POLL_S, LONGEST_POLL_S = 0.005, 0.2  # a long wait must not cost the cores that it waits for
-SHORTEST_CALL_S = 0.5  # a poll takes a round trip, also at the deadline
-RETRY_PERIOD_S = 0.2  # after a shard did not answer
 
 
 class SampleTimeout(TimeoutError):  # noqa: N818 - names what happened, as queue.Empty does
@@ -51,11 +50,11 @@ class ReplaySampler:
     def __init__(self, plan: ReplayPlan, transport: Transport) -> None:
         self._plan = plan
         self._transport = transport
+        self._calls = ShardCalls(plan, transport)
         self._limiter = plan.limiter()
         self._view = ServiceView(plan)
         self._updates = PriorityUpdates(plan, transport)
         self._quota, self._quota_rates = np.zeros(plan.num_tasks, np.int64), b""
-        self._down: set[int] = set()
         self._cursor_at_loss: float | None = None  # until what was lost is refilled
         self._lock = threading.Lock()  # of all but the priority updates
         self.newest_group_sizes = np.zeros(plan.num_tasks, np.int64)  # i64[T], of the newest batch
@@ -163,26 +162,14 @@ class ReplaySampler:
 
         `sampled` i64[T] are the rows drawn from the copy since the last call. Sends insert limits as `refresh` does.
         """
-        call = (
-            "rows_since",
-            first_key,
-            count,
-            most_rows,
-            sampled,
-            learner_steps,
-            self._insert_limit_per_task,
-        )
-        pending = [self._transport.submit(shard, *call) for shard in range(self._plan.num_shards)]
-        answers = []
-        for shard, answer in enumerate(pending):
-            try:
-                answers.append(answer.result(self._plan.replay.call_timeout_s))
-            except (ShardUnavailable, TimeoutError):
-                self._down.add(shard)
-                continue
+        limit = self._insert_limit_per_task
+        answers: list[ShardRows] = []
+        for shard, rows in self._calls.ask(
+            "rows_since", first_key, count, most_rows, sampled, learner_steps, limit
+        ):
             with self._lock:
-                self._down.discard(shard)
-                self._record(shard, answers[-1].stats)
+                self._record(shard, rows.stats)
+            answers.append(rows)
         return answers
 
     def send_priorities(
@@ -199,7 +186,7 @@ class ReplaySampler:
             f"it is {limiter.cursor:g} (inserts {limiter.inserts}, samples {limiter.samples}, "
             f"warm-up {limiter.min_size}); "
             f"tasks below the warm-up: {self._view.cold_tasks or 'none'}; "
-            f"shards that do not answer: {sorted(self._down) or 'none'}"
+            f"shards that do not answer: {sorted(self._calls.down) or 'none'}"
         )
 
     def update_priorities(self, batches: Sequence[SampledBatch], priority: Sequence[NDArray]) -> None:
@@ -212,14 +199,7 @@ class ReplaySampler:
 
     def flush(self) -> None:
         """Have every shard bring to the disk what it holds by now, so that a checkpoint knows nothing that is lost."""
-        if self._plan.replay.storage == "memory":
-            return
-        pending = [self._transport.submit(shard, "flush") for shard in range(self._plan.num_shards)]
-        for shard, answer in enumerate(pending):
-            try:
-                answer.result(self._plan.replay.call_timeout_s)
-            except (ShardUnavailable, TimeoutError, OSError) as error:
-                logger.warning("the checkpoint is written without shard %d on the disk: %s", shard, error)
+        self._calls.flush()
 
     def state_dict(self, learner_steps: int) -> SamplerState:
         """Return the counters; only the batches of `learner_steps` updates count as drawn, not prefetched ones."""
@@ -260,7 +240,7 @@ class ReplaySampler:
     def _wait_until_ready(self, num_batches: int, learner_steps: int, wait: Wait) -> None:
         poll_s = SHORTEST_POLL_S
         while not self.can_sample(num_batches):
-            self._refresh(learner_steps, self._call_timeout_s(wait))
+            self._refresh(learner_steps, self._calls.timeout_s(wait))
             if self.can_sample(num_batches):
                 return
             self._check_not_finished()
@@ -277,39 +257,22 @@ class ReplaySampler:
     def _draw(self, quota: NDArray[np.int64], learner_steps: int, wait: Wait) -> list[ShardSample] | None:
         """Return the answers of all shards; None if one has lost its transitions meanwhile."""
         call = ("sample", quota, learner_steps, self._insert_limit_per_task)
-        pending = [self._transport.submit(shard, *call) for shard in range(self._plan.num_shards)]
-        answers = []
-        for shard, first_try in enumerate(pending):
-            answer = self._answer(shard, first_try, call, wait)
-            if answer is None or self._record(shard, answer.stats):
+        answers: list[ShardSample] = []
+        for shard, first_try in enumerate(self._calls.submit(*call)):
+            try:
+                answer = self._calls.insist(shard, first_try, call, wait)
+            except TableEmpty:
+                self._refresh(learner_steps, self._calls.timeout_s(wait))
+                return None
+            if self._record(shard, answer.stats):
                 return None
             answers.append(answer)
         return answers
 
-    def _answer(self, shard: int, pending: Pending, call: tuple, wait: Wait) -> ShardSample | None:
-        while True:
-            try:
-                return pending.result(self._call_timeout_s(wait))
-            except TableEmpty:
-                self._refresh(call[2], self._call_timeout_s(wait))
-                return None
-            except (ShardUnavailable, TimeoutError) as error:
-                wait.check(f"sampling waits: {error}")
-            wait.sleep(RETRY_PERIOD_S)
-            pending = self._transport.submit(shard, *call)
-
-    def _call_timeout_s(self, wait: Wait) -> float:
-        return min(max(wait.remaining_s, SHORTEST_CALL_S), self._plan.replay.call_timeout_s)
-
     def _refresh(self, learner_steps: int, timeout_s: float) -> None:
         call = ("set_insert_limit", learner_steps, self._insert_limit_per_task)
-        pending = [self._transport.submit(shard, *call) for shard in range(self._plan.num_shards)]
-        for shard, answer in enumerate(pending):
-            try:
-                self._record(shard, answer.result(timeout_s))
-                self._down.discard(shard)
-            except (ShardUnavailable, TimeoutError):
-                self._down.add(shard)
+        for shard, stats in self._calls.ask(*call, timeout_s=timeout_s):
+            self._record(shard, stats)
 
     def _record(self, shard: int, stats: ShardStats) -> bool:
         """Record a shard's counters; return whether it has lost transitions, which it is then told to count."""

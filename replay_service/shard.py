@@ -12,18 +12,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from replay_service.admission import Admission
 from replay_service.atomic_directory import sha256
 from replay_service.content import ShardContent
 from replay_service.identity import check_identity
 from replay_service.insert_gate import InsertGate
+from replay_service.opening import opening_report, restore_unused
 from replay_service.plan import ReplayPlan
 from replay_service.priority import check_priorities
 from replay_service.row_feed import ShardRows, rows_since
 from replay_service.shard_files import shard_directory, shard_layout
-from replay_service.snapshot import SnapshotError, SnapshotStore
+from replay_service.snapshot import SnapshotStore
 from replay_service.storage import Storage
 from replay_service.table import Tables
-from replay_service.table_copy import copy_table, restore_table
+from replay_service.table_copy import copy_table
 from replay_service.types import Chunk, InsertAck, InsertStatus, ShardSample, ShardStats
 from replay_service.validation import check_chunk
 from replay_service.wait import Wait
@@ -39,12 +41,8 @@ SHARD_DTYPE = np.dtype(
 class Shard:
     """One process's share of the replay service; every method may be called from any thread.
 
-    A chunk of n rows of task tau is admitted iff
-
-        min(inserted_tau + n, step budget) <= insert limit    or    the table holds less than the warm-up,
-
-    where the insert limit is the newest one that the sampler has sent. With a directory everything that was
-    acknowledged is there again after a kill; see Journal for how.
+    Which chunks it takes is Admission's. With a directory everything that was acknowledged is there again after a kill;
+    see Journal for how.
     """
 
     def __init__(
@@ -72,13 +70,13 @@ class Shard:
         # i64[T + 1], -1 for the tasks of other shards and, at the end, for numbers that are no task
         self._table_lookup = np.full(plan.num_tasks + 1, -1)
         self._table_lookup[self._task_id] = np.arange(len(self._task_id))
-        self._insert_limit = plan.limiter().allowed_inserts() // plan.num_tasks
         self._learner_steps = 0
         self._lags: deque[int] = deque(maxlen=LAG_WINDOW)
         self._changed = InsertGate()
         self._is_closed = False
         self._storage = Storage(shard_directory(index, plan, directory), shard_layout(index, plan))
         self._content = ShardContent(self._task_id, plan, self._storage)
+        self._admission = Admission(plan, self._content)
         self._counter = self._storage.array("shard", (), SHARD_DTYPE)
         self._counter["incarnation"] += 1
         self._counter["priority_exponent"] = plan.sampling.priority_exponent
@@ -88,7 +86,8 @@ class Shard:
         if self.opening_report is not None:
             logger.warning("shard %d: %s", index, self.opening_report)
         if snapshots is not None:
-            self._restore(SnapshotStore(Path(snapshots), keep_last=1))
+            store = SnapshotStore(Path(snapshots), keep_last=1)
+            restore_unused(self._content, self.task_ids, store, plan.spec, index)
 
     def begin_incarnation(self, actor: int, task_id: int, at_least: int, writer: str = "") -> int:
         """Return the number under which a new process of an actor sends its chunks of a task.
@@ -111,8 +110,8 @@ class Shard:
         table = self._table_of(task, chunk.id.actor)
         wait = Wait(logger, timeout_s)
         with self._changed:
-            while (status := self._admission(chunk, table)) is InsertStatus.WAIT and not wait.is_over:
-                self._changed.wait(self._count_after(chunk, table), wait.remaining_s)
+            while (status := self._status(chunk, table)) is InsertStatus.WAIT and not wait.is_over:
+                self._changed.wait(self._admission.count_after(chunk, table), wait.remaining_s)
             if status is InsertStatus.STORED:
                 self._content.store(table, chunk)
                 self._lags.append(max(self._learner_steps - chunk.weights_version, 0))
@@ -213,12 +212,7 @@ class Shard:
     @property
     def opening_report(self) -> str | None:
         """What the files were found to be if they may be torn, or are; None if there was nothing to tell."""
-        findings, doubt = self._content.findings, self._storage.doubt
-        expected, whole = (sum(numbers) for numbers in zip(*findings, strict=True)) if findings else (0, 0)
-        if whole < expected:
-            why = doubt or "its files are damaged"
-            return f"{why}; {whole:,} of {expected:,} transitions are whole and stay, the others are lost"
-        return f"{doubt}; all of its {expected:,} transitions were checked and are whole" if doubt else None
+        return opening_report(self._content, self._storage.doubt)
 
     @property
     def task_ids(self) -> list[int]:
@@ -269,16 +263,6 @@ class Shard:
                 )
             self._storage.close()
 
-    def _restore(self, store: SnapshotStore) -> None:
-        for table, task in enumerate(self._task_id.tolist()):
-            for snapshot in store.newest_first(self._plan.spec):
-                if self._content.tables.count[table]:
-                    break
-                try:
-                    restore_table(self._content, table, snapshot.task(task))
-                except SnapshotError as error:
-                    logger.warning("shard %d skips a snapshot of task %d: %s", self.index, task, error)
-
     def _table_of(self, task: int, actor: int) -> int:
         if task not in self._table_of_task:
             raise ValueError(
@@ -287,31 +271,13 @@ class Shard:
             )
         return self._table_of_task[task]
 
-    def _admission(self, chunk: Chunk, table: int) -> InsertStatus:
-        tables, dedup = self._content.tables, self._content.dedup
-        if self._is_closed:
-            return InsertStatus.WAIT
-        if dedup.is_stored(table, chunk.id):
-            return InsertStatus.DUPLICATE
-        inserted = int(tables.inserted[table])
-        if inserted >= self._plan.steps_per_task or dedup.is_superseded(table, chunk.id):
-            return InsertStatus.CLOSED
-        if (
-            self._count_after(chunk, table) <= self._insert_limit
-            or tables.size[table] < self._plan.warmup_steps
-        ):
-            return InsertStatus.STORED
-        return InsertStatus.WAIT
-
-    def _count_after(self, chunk: Chunk, table: int) -> int:
-        """Return what a table will have stored once it has the chunk too: the insert limit that admits it."""
-        inserted = int(self._content.tables.inserted[table])
-        return min(inserted + len(chunk.transitions.reward), self._plan.steps_per_task)
+    def _status(self, chunk: Chunk, table: int) -> InsertStatus:
+        return InsertStatus.WAIT if self._is_closed else self._admission.status(chunk, table)
 
     def _set_insert_limit(self, learner_steps: int, insert_limit_per_task: int) -> None:
         self._learner_steps = learner_steps
-        if insert_limit_per_task != self._insert_limit:
-            self._insert_limit = insert_limit_per_task
+        if insert_limit_per_task != self._admission.insert_limit:
+            self._admission.insert_limit = insert_limit_per_task
             self._changed.open(insert_limit_per_task)
 
     def _stats(self) -> ShardStats:

@@ -22,6 +22,7 @@ from stars_dist.errors import RunFailedError, checking_input
 from stars_dist.interruption import Interruption, RunInterruptedError
 from stars_dist.monitor.console import Console
 from stars_dist.monitor.metrics import recorded_learning
+from stars_dist.run_files import ending
 from stars_dist.run_files.directory import RunDirectory
 from stars_dist.run_files.provenance import provenance, this_start
 
@@ -80,6 +81,7 @@ def resume(run: RunDirectory, plan: RunPlan) -> None:
         run.write_config(plan.config)
         record = run.read_provenance()
         record["resumes"].append(this_start())
+        record.pop(ending.KEY, None)
         run.write_provenance(record)
         with checking_input():
             return find_start(run, plan, console.line)
@@ -183,8 +185,10 @@ def _conclude_interrupted(run: RunDirectory, console: Console, learner_steps: in
     saved = _saved_steps(run, console)
     go_on = f"go on with: {run.resume_command}"
     if saved is None and learner_steps == 0:
+        ending.note_interrupted(run)
         console.line(f"interrupted before the first update, there was nothing to save; {go_on}")
     elif saved is not None and saved >= learner_steps:
+        ending.note_interrupted(run)
         console.line(f"interrupted; the run is saved, {go_on}")
     else:
         console.line(f"interrupted; NOT saved: {_lost(saved, learner_steps)}; {go_on}")

@@ -81,9 +81,9 @@ class ChaosRun:
         for directory in (self._acknowledgements, copies):
             directory.mkdir()
         nodes = Nodes(options.nodes, disk.path, self._base / "ray")
-        training = Training(
-            run.path, self._base / "output.log", self._launch_options(nodes.address), nodes.environment
-        )
+        launch, address = self._launch_options(), ["--address", nodes.address]
+        log_file = self._base / "output.log"
+        training = Training(run.path, log_file, [*launch, *address], nodes.environment, address)
         seen = Observations(run, self._acknowledgements)
         self._scene = Scene(training, run, RunProcesses(), seen, disk, nodes, copies)
         self._injection = Injection(self._scene, log)
@@ -214,7 +214,7 @@ class ChaosRun:
                 f"kept in {wanted or self._base}: the run, its output, what its actors noted, the result"
             )
 
-    def _launch_options(self, address: str) -> list[str]:
+    def _launch_options(self) -> list[str]:
         num_tasks = len(parse_suite(self._options.suite).tasks)
         settings = SETTINGS | {
             "replay.acknowledgement_log": str(self._acknowledgements),
@@ -223,6 +223,6 @@ class ChaosRun:
         }
         options = ["--suite", self._options.suite, "--seed", str(self._options.seed)]
         options += [part for name in self._options.presets for part in ("--preset", name)]
-        options += ["--address", address, "--steps", str(STEPS)]
+        options += ["--steps", str(STEPS)]
         assignments = [f"{key}={value}" for key, value in settings.items()] + list(self._options.assignments)
         return options + [part for text in assignments for part in ("--set", text)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from itertools import zip_longest
 
 import psutil
 
@@ -16,6 +17,7 @@ from stars_dist.chaos.strike import NoVictimError, Strike
 
 POLL_S = 0.25
 SURVIVAL_S = 300.0  # to the first progress after a fault, once it is undone
+CATCH_UP = 0.5  # of the rest that was drawn, between faults that are late
 MOST_UNEXPECTED_ENDS = 3
 
 Log = Callable[[str], None]
@@ -25,8 +27,8 @@ class Injection:
     """The faults that were struck, and what went wrong meanwhile.
 
     A process is not struck again before it has survived, nothing is struck while the driver is dead, a node lost or
-    the run stopped, and none of these again before the run goes on: the next fault is then late, and so are those
-    after it. Otherwise faults overlap as they are drawn.
+    the run stopped, and none of these again before the run goes on: the next fault is then late, and those after it
+    follow with shorter rests until they are in time again. Otherwise faults overlap as they are drawn.
     """
 
     def __init__(self, scene: Scene, log: Log) -> None:
@@ -50,20 +52,21 @@ class Injection:
 
         One of which there is no victim is tried again later, beside the others.
         """
-        began, late_s = time.monotonic(), 0.0
+        began, soonest = time.monotonic(), 0.0
         postponed: dict[Fault, str] = {}
-        for fault in schedule:
-            while time.monotonic() < began + fault.at_s + late_s:
+        for fault, following in zip_longest(schedule, schedule[1:]):
+            while time.monotonic() < max(began + fault.at_s, soonest):
                 self.poll()
                 postponed = self._try_again(postponed)
-            due = time.monotonic()
             while self._is_held(fault) and not self.has_given_up:
                 self.poll()
             if self.has_given_up or time.monotonic() - began + fault.hold_s > seconds:
                 break
             if (why := self._try(fault)) is not None:
                 postponed[fault] = why
-            late_s += time.monotonic() - due
+            elif following is not None:
+                rest_s = following.at_s - fault.at_s - fault.hold_s
+                soonest = time.monotonic() + fault.hold_s + CATCH_UP * rest_s
         self.left_out = [
             f"fault {f.number}, {f.kind.name}, was left out: {why}" for f, why in postponed.items()
         ]

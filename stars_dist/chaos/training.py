@@ -17,13 +17,19 @@ _PROGRESS = re.compile(r"^\[ *\d+\.\d s\]|^\s*$")  # lines that repeat what is g
 
 
 class Training:
-    """One run over all of its drivers. `launch` options come from the caller; `resume` needs none."""
+    """One run over all of its drivers, with the options of `launch` and of `resume`."""
 
     def __init__(
-        self, run_dir: Path, log: Path, options: Sequence[str], environment: Mapping[str, str]
+        self,
+        run_dir: Path,
+        log: Path,
+        options: Sequence[str],
+        environment: Mapping[str, str],
+        resume_options: Sequence[str] = (),
     ) -> None:
         self.run_dir = run_dir
         self._log, self._options, self._environment = log, options, environment
+        self._resume_options = resume_options
         self._read_to = 0
         self._driver: psutil.Popen | None = None
 
@@ -44,7 +50,7 @@ class Training:
 
     def resume(self) -> psutil.Popen:
         """Go on with it."""
-        return self._start("resume", str(self.run_dir))
+        return self._start("resume", str(self.run_dir), *self._resume_options)
 
     def kill(self) -> None:
         """End the driver at once, without a word to it."""

@@ -14,6 +14,7 @@ from typing import Any
 
 import psutil
 import ray
+import ray._private.ray_constants
 import ray._private.utils
 from ray._private.utils import read_ray_address
 
@@ -21,10 +22,12 @@ from actors.blas_threads import single_threaded_children
 from actors.cores import num_cores
 from stars_dist.cluster.auth_token import prepare_token, use_token_if_there
 from stars_dist.cluster.greeting import refusal, silence_of
+from stars_dist.cluster.process_group import children_end_with_this_program
 
 LONGEST_TEMP_DIR = 35
 START_TRIES = 3
 START_TIMEOUT_TEXT = "timed out during startup"  # of Ray's error, which is a bare Exception
+LOOPBACK = "127.0.0.1"
 PACKAGES = Path(__file__).resolve().parent.parent.parent
 
 
@@ -73,13 +76,14 @@ def _start_local(num_actors: int, options: dict[str, Any]) -> None:
     # starts Python twice: half a second of a core per process, and three times as long until fifty are up.
     try:
         prepare_token()
-        with single_threaded_children(), _children_apart():
+        with single_threaded_children(), children_end_with_this_program(), _on_loopback():
             _init_patiently(
                 address="local",
                 num_cpus=num_cores(),
                 include_dashboard=False,
                 _system_config={"worker_maximum_startup_concurrency": _started_at_a_time(num_actors)},
                 _temp_dir=_temp_dir(),
+                _node_ip_address=LOOPBACK,
                 **options,
             )
     except OSError as error:
@@ -87,6 +91,20 @@ def _start_local(num_actors: int, options: dict[str, Any]) -> None:
             f"Ray must be able to write its files, it cannot ({error}); set HOME and TMPDIR to directories "
             "that can be written to"
         ) from None
+
+
+@contextmanager
+def _on_loopback() -> Iterator[None]:
+    """Let a new cluster listen on this machine's loopback alone, as Ray itself does on Windows and macOS.
+
+    Elsewhere it puts the address of the machine in the place of 127.0.0.1, and listens on every interface.
+    """
+    enabled = ray._private.ray_constants.ENABLE_RAY_CLUSTER
+    ray._private.ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        ray._private.ray_constants.ENABLE_RAY_CLUSTER = enabled
 
 
 def resources_here() -> dict[str, float]:
@@ -142,32 +160,6 @@ def _own_signals() -> Iterator[None]:
         ray._private.utils.set_sigterm_handler = put
         signal.signal(signal.SIGTERM, handler)
         signal.alarm(0)  # of a SIGTERM while the C++ library's handler was in place
-
-
-_new_group = False
-
-
-@contextmanager
-def _children_apart() -> Iterator[None]:
-    """Put the processes that Ray starts within in a process group of their own.
-
-    A terminal that closes and `timeout` signal the whole group of this program. Ray's processes would end before the
-    run is saved; they end with this program in any case.
-    """
-    global _new_group
-    _new_group = True
-    try:
-        yield
-    finally:
-        _new_group = False
-
-
-def _leave_group() -> None:
-    if _new_group:
-        os.setpgid(0, 0)
-
-
-os.register_at_fork(after_in_child=_leave_group)
 
 
 def _temp_dir() -> str | None:

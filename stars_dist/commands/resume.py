@@ -29,12 +29,13 @@ def resume(
         None, help="Replay shards; the replay is resharded.  [default: as before]"
     ),
     address: str | None = typer.Option(
-        None, help="Ray cluster: auto, local or ADDRESS.  [default: as before]"
+        None, help="Ray cluster: auto, local or ADDRESS, which must be given again.  [default: as before]"
     ),
 ) -> None:
     """Go on with a run that was interrupted, died, or is to have more steps."""
     from stars_dist.config.run_plan import plan_resumed
     from stars_dist.run_files.directory import RunDirectory
+    from stars_dist.run_files.foreign_cluster import check_address
 
     with checking_input():
         directory = RunDirectory.existing(run)
@@ -44,6 +45,8 @@ def resume(
         if shards is not None and shards < 1:
             raise ValueError(f"--shards must be at least 1, got {shards}; give the new number of shards")
         plan = plan_resumed(before, total, shards, address)
+        if address is None and not plan.config.serial:
+            check_address(plan.config.address, directory.config_file)
         directory.lock()
     from stars_dist.training import resume as resume_run
 

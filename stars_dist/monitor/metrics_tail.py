@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from stars_dist.monitor.metrics import Clocks, parse_line
 
-# Each kind of line by a name that it alone has: of an evaluation, of the run's processes, of the learner.
-_KINDS = (b'"eval/mean_success"', b'"perf/env_steps_per_s"', b'"perf/updates_per_s"')
+# Each kind of line by how a name begins that it alone has: of an evaluation, of the run's processes, of the learner.
+_KINDS = (b'"eval/', b'"perf/env_steps_per_s"', b'"perf/updates_per_s"')
 _EVALUATION, _PROCESSES, _LEARNER = _KINDS
 
 

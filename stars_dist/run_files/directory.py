@@ -23,6 +23,7 @@ from stars_dist import __version__
 from stars_dist.config.older_config import complete
 from stars_dist.config.run_config import RunConfig
 from stars_dist.config.run_plan import RunPlan, plan_run
+from stars_dist.run_files.foreign_cluster import address_option
 from stars_dist.run_files.foreign_code import check_imports, permission
 
 LOOK_S = 0.05  # longer than a look at a lock takes
@@ -166,14 +167,19 @@ class RunDirectory:
     @property
     def resume_command(self) -> str:
         """The command that goes on with the run."""
-        return f"{self._permission}stars-dist resume {self.argument}"
+        suite, address = self._named
+        return f"{permission(suite)}stars-dist resume {self.argument}{address_option(address)}"
 
     @property
-    def _permission(self) -> str:
+    def _named(self) -> tuple[str, str]:
+        """The suite and the cluster that the configuration names, as far as it can be read."""
         try:
-            return permission(str(yaml.safe_load(self.config_file.read_text())["suite"]))
-        except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
-            return ""
+            config = yaml.safe_load(self.config_file.read_text())
+            return str(config["suite"]), "local" if config.get("serial") else str(
+                config.get("address", "auto")
+            )
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError):
+            return "", "auto"
 
     def read_config(self) -> RunConfig:
         """Read what `write_config` wrote, of this version or an older one; ValueError for any other file."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from stars_dist.status.run_status import RunStatus, State, read_status
@@ -42,9 +42,15 @@ def runs_table(statuses: Sequence[RunStatus]) -> str:
     rows = [header, *(_row(status) for status in statuses)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
     lines = ["  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows]
-    died = next((status for status in statuses if status.state is State.DIED), None)
-    hints = [f"go on with one that died: {died.resume_command}"] if died else []
+    hints = [f"go on with one that {words}: {command}" for words, command in _stopped(statuses)]
     return "\n".join([*(line.rstrip() for line in lines), *hints])
+
+
+def _stopped(statuses: Sequence[RunStatus]) -> Iterator[tuple[str, str | None]]:
+    for state, words in ((State.INTERRUPTED, "was interrupted"), (State.DIED, "died")):
+        newest = next((status for status in statuses if status.state is state), None)
+        if newest is not None:
+            yield words, newest.resume_command
 
 
 def _row(status: RunStatus) -> tuple[str, ...]:
@@ -52,7 +58,7 @@ def _row(status: RunStatus) -> tuple[str, ...]:
         return (status.state.value, "-", "-", "-", "-", duration(status.age_s), "-", "-", status.run)
     return (
         status.state.value,
-        rate(status.success) + ("" if status.eval_success is not None or status.success is None else "~"),
+        _achieved(status),
         f"{status.env_steps:,}",
         percent(status.env_steps, status.total_steps),
         duration(status.eta_s),
@@ -61,3 +67,13 @@ def _row(status: RunStatus) -> tuple[str, ...]:
         str(status.seed),
         status.run,
     )
+
+
+def _achieved(status: RunStatus) -> str:
+    """Say the success, or the return of a suite without a flag; ~ marks one of rollouts."""
+    if status.has_success_flag:
+        value, evaluated = rate(status.success), status.eval_success
+    else:
+        value, evaluated = f"return {status.mean_return:.1f}", status.eval_return
+    is_known = status.success is not None or status.mean_return is not None
+    return f"{value}~" if is_known and evaluated is None else value

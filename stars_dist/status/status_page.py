@@ -70,25 +70,41 @@ def _processes(status: RunStatus) -> Iterator[str]:
 
 
 def _success(status: RunStatus, all_tasks: bool) -> Iterator[str]:
-    if status.eval_success is not None:
-        yield f"  evaluation at {status.evaluated_at:,} steps: mean success {rate(status.eval_success)}"
-    if status.rollout_success is not None:
-        yield f"  rollouts, newest episodes: mean success {rate(status.rollout_success)}"
-    known = [task for task in status.tasks if task.success is not None or task.rollout_return is not None]
-    worst = sorted(known, key=lambda task: (task.success or 0.0, task.rollout_return or 0.0))
+    evaluated, rolled_out, what = status.eval_success, status.rollout_success, "success"
+    if not status.has_success_flag:
+        evaluated, rolled_out, what = status.eval_return, status.rollout_return, "return"
+    if evaluated is not None:
+        yield f"  evaluation at {status.evaluated_at:,} steps: mean {what} {evaluated:.2f}"
+    if rolled_out is not None:
+        yield f"  rollouts, newest episodes: mean {what} {rolled_out:.2f}"
+    known = [task for task in status.tasks if (task.success, task.mean_return) != (None, None)]
+    worst = sorted(known, key=lambda task: (task.success or 0.0, task.mean_return or 0.0))
     shown = worst if all_tasks else worst[:WORST]
     if shown:
         width = max(len(task.name) for task in shown)
         yield f"  {'worst tasks' if len(shown) < len(status.tasks) else 'tasks':{width}}   evaluation  rollouts"
-        yield from (_task(task, width) for task in shown)
+        words = _task if status.has_success_flag else _task_without_flag
+        yield from (words(task, width) for task in shown)
 
 
 def _task(task: TaskStatus, width: int) -> str:
-    quota = "" if task.quota is None else f"  {task.quota} rows per batch"
     return (
         f"  {task.name:{width}}   {bar(task.success)} {rate(task.eval_success):>5} "
-        f"{rate(task.rollout_success):>5}{quota}"
+        f"{rate(task.rollout_success):>5}{_quota(task)}"
     )
+
+
+def _task_without_flag(task: TaskStatus, width: int) -> str:
+    returns = (_short(value) for value in (task.eval_return, task.rollout_return))
+    return f"  {task.name:{width}}   return {'  '.join(f'{words:>9}' for words in returns)}{_quota(task)}"
+
+
+def _short(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
+
+
+def _quota(task: TaskStatus) -> str:
+    return "" if task.quota is None else f"  {task.quota} rows per batch"
 
 
 def _files(status: RunStatus) -> Iterator[str]:

@@ -40,9 +40,14 @@ class Trial(NamedTuple):
         """Choose the command: `launch` for a new run, `resume` for one that has begun."""
         program = [sys.executable, "-m", "stars_dist"]
         if RunDirectory(self.run_dir).config_file.is_file():
-            return [*program, "resume", str(self.run_dir)]
+            return [*program, "resume", str(self.run_dir), *self._address]
         place = ["--seed", str(self.seed), "--run-dir", str(self.run_dir)]
         return [*program, "launch", *self.arguments, *place]
+
+    @property
+    def _address(self) -> Sequence[str]:
+        at = self.arguments.index("--address") if "--address" in self.arguments else len(self.arguments)
+        return self.arguments[at : at + 2]
 
 
 def check_same_run(trial: Trial, plan: RunPlan) -> None:

@@ -53,7 +53,7 @@ def test_a_whole_service_of_threads_keeps_the_ratio_and_stores_every_chunk_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Three actors on four tasks, a learner, shards that fail under calls; the limiter's bounds hold."""
-    monkeypatch.setattr("replay_service.sampler.RETRY_PERIOD_S", 0.001)
+    monkeypatch.setattr("replay_service.shard_calls.RETRY_PERIOD_S", 0.001)
     monkeypatch.setattr("replay_service.writer.RETRY_PERIOD_S", 0.001)
     plan = make_plan(4, {"num_shards": 2, "capacity_per_task": 500}, total_steps=4 * 400)
     shards = [Shard(index, plan) for index in range(2)]

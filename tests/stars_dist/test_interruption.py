@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from stars_dist.interruption import SIGNALS, Interruption, RunInterruptedError
+from stars_dist.status.run_status import State, read_status
 
 COMMAND = [sys.executable, "-u", "-c", "from stars_dist.cli import main; main()"]
 RUN = ["launch", "--suite", "toy:4", "--preset", "small", "--eval-episodes", "2", "--steps", "400000"]
@@ -96,6 +97,7 @@ def test_a_serial_run_stops_in_every_phase(tmp_path: Path, phase: str, number: i
     assert STOPPING in text
     assert f"stars-dist resume {run}" in text
     assert ("the run is saved" in text) == bool(checkpoints(run))
+    assert read_status(run).state is State.INTERRUPTED
 
 
 def test_a_serial_run_stops_within_its_evaluation(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from stars_dist.run_files.directory import RunDirectory
+from stars_dist.run_files.ending import note_interrupted
 from stars_dist.status.run_status import State, read_status
 from tests.stars_dist.commands.conftest import Command
 
@@ -54,6 +55,31 @@ def test_a_run_without_a_process_died_and_says_how_it_goes_on(run: Path, stars_d
     out = stars_dist("status", run).out
     assert out.startswith("died  ") and "last failure: learner: killed" in out
     assert f"go on with: stars-dist resume '{run}'" in out
+
+
+def test_a_run_that_was_saved_after_a_signal_was_interrupted(run: Path, stars_dist: Command) -> None:
+    (run / "evaluation.json").unlink()
+    note_interrupted(RunDirectory(run))
+    out = stars_dist("status", run).out
+    assert out.startswith("interrupted  ") and f"go on with: stars-dist resume '{run}'" in out
+    listed = stars_dist("runs", run.parent).out
+    assert listed.splitlines()[1].startswith("interrupted ")
+    assert f"go on with one that was interrupted: stars-dist resume '{run}'" in listed
+
+
+def test_a_suite_without_flags_leads_with_its_return(tmp_path: Path, stars_dist: Command) -> None:
+    run = tmp_path / "run"
+    short = ("--preset", "small", "--serial", "--steps", "400", "--eval-episodes", "1")
+    assert stars_dist("launch", "--suite", "gym:Pendulum-v1", *short, "--run-dir", run).code == 0
+    [task] = json.loads((run / "evaluation.json").read_text())["tasks"]
+    status = json.loads(stars_dist("status", run, "--json").out)
+    assert status["success"] is None and status["evaluated_at"] == 400
+    assert status["eval_return"] == pytest.approx(task["mean_return"]) and status["eval_return"] < 0
+    page = stars_dist("status", run).out
+    assert f"evaluation at 400 steps: mean return {status['eval_return']:.2f}" in page
+    assert "success" not in page
+    row = stars_dist("runs", tmp_path).out.splitlines()[1]
+    assert f"return {status['eval_return']:.1f} " in row
 
 
 def test_a_configuration_of_a_newer_version_is_said(run: Path, stars_dist: Command) -> None:
