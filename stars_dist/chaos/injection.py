@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from itertools import zip_longest
 
 import psutil
 
 from stars_dist.chaos.file_strikes import fill_disk, roll_back, tear_checkpoint
+from stars_dist.chaos.pace import Pace
 from stars_dist.chaos.process_strikes import strike_process
 from stars_dist.chaos.run_strikes import kill_driver, kill_node, pause
 from stars_dist.chaos.scene import Scene
@@ -17,7 +17,6 @@ from stars_dist.chaos.strike import NoVictimError, Strike
 
 POLL_S = 0.25
 SURVIVAL_S = 300.0  # to the first progress after a fault, once it is undone
-CATCH_UP = 0.5  # of the rest that was drawn, between faults that are late
 MOST_UNEXPECTED_ENDS = 3
 
 Log = Callable[[str], None]
@@ -27,8 +26,8 @@ class Injection:
     """The faults that were struck, and what went wrong meanwhile.
 
     A process is not struck again before it has survived, nothing is struck while the driver is dead, a node lost or
-    the run stopped, and none of these again before the run goes on: the next fault is then late, and those after it
-    follow with shorter rests until they are in time again. Otherwise faults overlap as they are drawn.
+    the run stopped, and none of these again before the run goes on. Otherwise faults overlap as they are drawn; what
+    cannot be struck now is tried again later, beside the others.
     """
 
     def __init__(self, scene: Scene, log: Log) -> None:
@@ -36,6 +35,7 @@ class Injection:
         self.left_out: list[str] = []
         self.failures: list[str] = []
         self._scene, self._log = scene, log
+        self._end = float("inf")  # of the faults, by the monotonic clock
 
     @property
     def has_given_up(self) -> bool:
@@ -48,25 +48,22 @@ class Injection:
         return [s for s in self.strikes if s.survived_at is None and not _is_given_up(s)]
 
     def strike_all(self, schedule: Sequence[Fault], seconds: float) -> None:
-        """Strike the faults of a schedule, as far as they fit into so many seconds.
-
-        One of which there is no victim is tried again later, beside the others.
-        """
-        began, soonest = time.monotonic(), 0.0
+        """Strike the faults of a schedule, as far as they fit into so many seconds."""
+        began, pace = time.monotonic(), Pace()
+        self._end = began + seconds
         postponed: dict[Fault, str] = {}
-        for fault, following in zip_longest(schedule, schedule[1:]):
-            while time.monotonic() < max(began + fault.at_s, soonest):
+        for fault in schedule:
+            while time.monotonic() - began < pace.due_s(fault):
                 self.poll()
                 postponed = self._try_again(postponed)
-            while self._is_held(fault) and not self.has_given_up:
+            while self._is_run_down and not self.has_given_up:
                 self.poll()
-            if self.has_given_up or time.monotonic() - began + fault.hold_s > seconds:
+            if self.has_given_up or time.monotonic() > self._end:
                 break
             if (why := self._try(fault)) is not None:
                 postponed[fault] = why
-            elif following is not None:
-                rest_s = following.at_s - fault.at_s - fault.hold_s
-                soonest = time.monotonic() + fault.hold_s + CATCH_UP * rest_s
+            else:
+                pace.record(fault, time.monotonic() - began)
         self.left_out = [
             f"fault {f.number}, {f.kind.name}, was left out: {why}" for f, why in postponed.items()
         ]
@@ -85,30 +82,39 @@ class Injection:
                 self._log(_survival(strike))
         self._resume_after_unexpected_end()
 
-    def _is_held(self, fault: Fault) -> bool:
-        """Return whether a fault has to wait for one that was struck before."""
-        coming = Strike(fault, "", 0.0)
-        return any(
-            other.holds_everything and (other.is_undo_due or coming.holds_everything) for other in self.open
-        )
+    @property
+    def _is_run_down(self) -> bool:
+        """Whether the driver is dead, the run paused or a node gone until a strike is undone."""
+        return any(strike.holds_everything and strike.is_undo_due for strike in self.open)
 
     def _try_again(self, postponed: dict[Fault, str]) -> dict[Fault, str]:
         """Strike what was postponed, where that is possible now; return what still is not."""
         for fault in postponed:
-            if not self._is_held(fault) and self._try(fault) is None:
+            if not self._is_run_down and self._try(fault) is None:
                 return {other: why for other, why in postponed.items() if other != fault}
         return postponed
 
     def _try(self, fault: Fault) -> str | None:
         """Strike; return what it was that could not be struck, None if it was."""
         self.poll()
+        if (why := self._hindrance(fault)) is not None:
+            return why
         self._scene.struck = {(_struck(strike.fault), strike.number) for strike in self.open}
-        if _struck(fault) in ("learner", "disk") and (_struck(fault), None) in self._scene.struck:
-            return "it has not survived the fault before"
         try:
             self._note(self._do(fault))
         except (NoVictimError, OSError, psutil.Error) as error:  # or it ended at that moment
             return str(error)
+        return None
+
+    def _hindrance(self, fault: Fault) -> str | None:
+        """Tell why a fault is not to be struck now; None if it may be."""
+        if time.monotonic() + fault.hold_s > self._end:
+            return "it would last longer than the faults are to"
+        struck = {_struck(strike.fault) for strike in self.open}
+        if _struck(fault) in struck and _struck(fault) in ("learner", "disk"):
+            return "it has not survived the fault before"
+        if Strike(fault, "", 0.0).holds_everything and any(strike.holds_everything for strike in self.open):
+            return "the run has not survived the last one that stopped all of it"
         return None
 
     def _do(self, fault: Fault) -> Strike:

@@ -82,5 +82,24 @@ def _page(result: ChaosResult, start: Mapping[str, Any], load: tuple[float, ...]
             "",
             *(f"- {note}" for note in result.notes),
             "",
+            "## Every fault",
+            "",
+            "Beside others where `alone` is no.",
+            "",
+            *_fault_table(result),
+            "",
         ]
     )
+
+
+def _fault_table(result: ChaosResult) -> list[str]:
+    rows = [
+        f"| {fault['number']} | {fault['at_s']:.1f} | {fault['fault']} | {fault['hold_s'] or '-'} "
+        f"| {'-' if fault['recovery_s'] is None else fault['recovery_s']} | {'yes' if fault['alone'] else 'no'} |"
+        for fault in _faults(result)
+    ]
+    return [
+        "| | at s | fault | held s | recovery s | alone |",
+        "| ---: | ---: | --- | ---: | ---: | --- |",
+        *rows,
+    ]

@@ -65,12 +65,16 @@ print(os.getcwd() == where, signal.getsignal(signal.SIGTERM) is kept, ray.cluste
 
 @pytest.mark.cluster
 def test_an_odd_environment_is_none_of_rays_business(tmp_path: Path) -> None:
-    """A learner.py where the user is, one core by affinity, a long TMPDIR, RAY_ADDRESS=auto, own signal handlers."""
-    (tmp_path / "learner.py").write_text("raise SystemExit('not this one')")
+    """A learner.py and actors/ where the user is, one core, a long TMPDIR, RAY_ADDRESS=auto, own signals, no HOME."""
+    (tmp_path / "actors").mkdir()
+    for file in ("learner.py", "actors/__init__.py"):
+        (tmp_path / file).write_text("raise SystemExit('not this one')")
     long = tmp_path / ("x" * 100)
     long.mkdir()
-    environment = WITHOUT_TOKEN | {
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_AUTH")}
+    environment |= {
         "TMPDIR": str(long),
+        "HOME": "/dev/null/home",  # cannot be written to
         "RAY_ADDRESS": "auto",
         "PYTHONPATH": str(ROOT),
         "PYTHONSAFEPATH": "1",  # as for an installed program: the directory of the user is not searched
