@@ -92,7 +92,7 @@ def test_a_serial_run_stops_in_every_phase(tmp_path: Path, phase: str, number: i
     with started(output, *RUN, "--serial", "--run-dir", run) as process:
         wait_for_text(output, phase)
         process.send_signal(number)
-        assert process.wait(30) == 130
+        assert process.wait(90) == 130
     text = output.read_text()
     assert STOPPING in text
     assert f"stars-dist resume {run}" in text
@@ -107,7 +107,7 @@ def test_a_serial_run_stops_within_its_evaluation(tmp_path: Path) -> None:
         wait_for_text(output, "training 1,2..|evaluating")
         time.sleep(3)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 130
+        assert process.wait(90) == 130
     assert "the run is saved" in output.read_text()
 
 
@@ -119,7 +119,7 @@ def test_a_second_signal_names_what_is_not_saved(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         process.send_signal(signal.SIGINT)
         process.send_signal(signal.SIGCONT)
-        assert process.wait(30) == 130
+        assert process.wait(90) == 130
     assert re.search(r"quit; not saved: all [\d,]+ updates, there is no whole checkpoint", output.read_text())
     assert "the run is saved" not in output.read_text()
 
