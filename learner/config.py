@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, PositiveInt, model_validator
+from pydantic import BeforeValidator, Field, PositiveInt, field_validator, model_validator
 
 from learner.network_config import StrictModel
 
@@ -200,3 +200,17 @@ class CheckpointConfig(StrictModel):
         description="environment steps after which a checkpoint is due in any case; none: by time alone",
     )
     keep_last: PositiveInt = Field(default=3, description="number of newest checkpoints that are kept")
+    directory: str | None = Field(
+        default=None,
+        description="absolute directory or fsspec URL, as s3://bucket/run, on storage that outlives the machine: each "
+        "checkpoint is copied there, and launch goes on from it; of one run alone; none: no copies",
+    )
+
+    @field_validator("directory")
+    @classmethod
+    def _is_one_place(cls, value: str | None) -> str | None:
+        if value is None or "://" in value or value.startswith("/"):
+            return value
+        raise ValueError(
+            f"checkpoint.directory must be a URL or an absolute path, got '{value}'; use \"$PWD/{value}\""
+        )

@@ -22,6 +22,12 @@ class ReplayConfig(BaseModel):
         default="mapped",
         description="mapped: in files of the run directory, survives a killed process; memory: does not",
     )
+    directory: str | None = Field(
+        default=None,
+        min_length=1,
+        description="where the mapped files have a directory of their own, such as a fast disk of the node that the "
+        "program runs on; none: in the run directory",
+    )
     num_shards: int | None = Field(
         default=None, ge=1, description="shard processes; none: one per ten tasks, rounded up"
     )

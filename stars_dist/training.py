@@ -14,7 +14,6 @@ from actors.evaluation_result import EvaluationResult
 from replay_service.atomic_file import write_text
 from replay_service.full_disk import DiskPause, disk_of, is_full_disk
 from replay_service.identity import give_identity
-from replay_service.room import check_room
 from stars_dist import __version__
 from stars_dist.config.merge import ResolvedRun
 from stars_dist.config.run_plan import RunPlan
@@ -25,6 +24,8 @@ from stars_dist.monitor.metrics import recorded_learning
 from stars_dist.run_files import ending
 from stars_dist.run_files.directory import RunDirectory
 from stars_dist.run_files.provenance import provenance, this_start
+from stars_dist.run_files.remote_copy import RemoteCopy
+from stars_dist.run_files.replay_place import check_replay_room, take_replay_place
 
 if TYPE_CHECKING:  # it imports torch, which takes seconds
     from stars_dist.run_files.resume_point import Start
@@ -53,12 +54,20 @@ def start_new(run: RunDirectory, resolved: ResolvedRun, presets: str) -> None:
         from stars_dist.run_files.resume_point import Start
         from stars_dist.run_files.snapshot_place import take_place
 
+        plan = resolved.plan
+        copy = RemoteCopy.of(plan.config.checkpoint.directory)
         with checking_input():
-            check_room(run.replay, resolved.plan.replay)
+            check_replay_room(run, plan)
+            if copy is not None:
+                copy.check_unused()
             run.create()
-        take_place(run, resolved.plan)
-        run.write_provenance(provenance(resolved.plan.config.seed, presets, resolved.origins))
-        run.write_config(resolved.plan.config)  # it makes the directory a run
+        take_place(run, plan)
+        run.write_provenance(provenance(plan.config.seed, presets, resolved.origins))
+        with checking_input():
+            if copy is not None:
+                copy.begin(run)
+            take_replay_place(run, plan, console.line)
+        run.write_config(plan.config)  # it makes the directory a run
         give_identity(run.replay)
         return Start(None, 0)
 
@@ -77,13 +86,17 @@ def resume(run: RunDirectory, plan: RunPlan) -> None:
 
         with checking_input():
             check_resumable(run, plan, recorded_learning(run.metrics_file))
-            check_room(run.replay, plan.replay)
+            check_replay_room(run, plan)
         run.write_config(plan.config)
         record = run.read_provenance()
         record["resumes"].append(this_start())
         record.pop(ending.KEY, None)
         run.write_provenance(record)
+        copy = RemoteCopy.of(plan.config.checkpoint.directory)
         with checking_input():
+            if copy is not None:
+                copy.begin(run)
+            take_replay_place(run, plan, console.line)
             return find_start(run, plan, console.line)
 
     _train(run, plan, begin)
@@ -163,6 +176,8 @@ def _conclude(
     console.line(f"\n{closing_words(run, plan.suite, result)}\n")
     text = json.dumps(result.to_json(), indent=2) + "\n"
     _when_there_is_room(run, console, interruption, lambda: write_text(run.evaluation_file, text))
+    if (copy := RemoteCopy.of(plan.config.checkpoint.directory)) is not None:
+        copy.finish(run, console.line)
     _when_there_is_room(run, console, interruption, lambda: console.line(f"picture:   {draw_run_curve(run)}"))
     console.line(f"curves:    tensorboard --logdir {shlex.quote(str(run.path.parent))}")
     console.line(f"evaluate:  stars-dist evaluate {run.argument} --episodes 50")

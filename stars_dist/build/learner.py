@@ -29,6 +29,7 @@ from stars_dist.build.device import DeviceUse, choose_device, device_use
 from stars_dist.config.run_config import RunConfig
 from stars_dist.config.run_plan import RunPlan
 from stars_dist.run_files.directory import RunDirectory
+from stars_dist.run_files.remote_copy import RemoteCopy
 from stars_dist.run_files.replay_files import replay_state
 from stars_dist.schedule import checkpoint_period_updates
 
@@ -141,7 +142,8 @@ def _checkpoint_writer(
     sampler: ReplaySampler,
     tell: Callable[[str], None],
 ) -> CheckpointWriter:
-    pause = checkpoint_pause(run, tell)
+    pause, remote = checkpoint_pause(run, tell), RemoteCopy.of(config.checkpoint.directory)
+    keep_last = config.checkpoint.keep_last
 
     def copy() -> LearnerCopy:
         steps = learner.learner_steps
@@ -150,6 +152,9 @@ def _checkpoint_writer(
 
     def write(copied: LearnerCopy) -> bool:
         sampler.flush()
-        return pause.attempt(lambda: write_copy(run.path, copied, config.checkpoint.keep_last))
+        took = pause.attempt(lambda: write_copy(run.path, copied, keep_last))
+        if took and remote is not None:
+            remote.save(run, run.checkpoint(copied.learner_steps), keep_last, tell)
+        return took
 
     return CheckpointWriter(copy, write)

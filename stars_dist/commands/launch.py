@@ -4,30 +4,18 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
-from actors.suites import SUITE_GRAMMAR
-from stars_dist.commands.completion import preset_names, suite_names
+from stars_dist.commands import launch_options as options
 from stars_dist.errors import checking_input
 from stars_dist.help_page import examples
 
 if TYPE_CHECKING:
     from stars_dist.config.merge import Flags, ResolvedRun
     from stars_dist.config.run_plan import RunPlan
-    from stars_dist.run_files.directory import RunDirectory
+    from stars_dist.run_files.same_run import Repeated
     from stars_dist.sweep.trial import Trial
-
-
-class Device(StrEnum):
-    """Where the learner computes."""
-
-    AUTO = "auto"
-    CPU = "cpu"
-    CUDA = "cuda"
 
 
 SMALL_PRESETS = frozenset({"laptop", "small"})  # made for a machine without a GPU
@@ -36,80 +24,6 @@ WORTH_SAYING_S = 3_600.0
 INSTEAD = (
     "stars-dist launch --suite starter --preset laptop --steps 140000 --set replay.samples_per_insert=32"
 )
-
-# The options in the order of `launch --help`, in its groups. Numbers arrive as text: the configuration checks them and
-# names rule, value and remedy.
-TASKS = "What to train"
-SUITE = typer.Option(
-    None,
-    help=f"{SUITE_GRAMMAR}.  [default: that of the presets, else mt10]",
-    rich_help_panel=TASKS,
-    autocompletion=suite_names,
-)
-PRESET = typer.Option(
-    ["stars"],
-    help="A method, ablations and mixins by name (`stars-dist presets`), or FILE.yaml, the config.yaml of a run too; "
-    "a later one wins.",
-    rich_help_panel=TASKS,
-    autocompletion=preset_names,
-)
-SET = typer.Option([], "--set", help="key.subkey=value for any field; repeatable.", rich_help_panel=TASKS)
-STEPS = typer.Option(
-    None,
-    metavar="N",
-    help="Environment steps over all tasks.  [default: the suite's standard budget]",
-    rich_help_panel=TASKS,
-)
-SEED = typer.Option(
-    None, metavar="N", help="Root of every random stream.  [default: 1]", rich_help_panel=TASKS
-)
-SEEDS = typer.Option(
-    None,
-    metavar="N,N,...",
-    help="Runs with these seeds, one after the other, in DIR/seed-N; also as 1-5.",
-    rich_help_panel=TASKS,
-)
-MACHINE = "Where it runs"
-ACTORS = typer.Option(
-    None, metavar="N", help="Rollout actors, 1 or more.  [default: one per task]", rich_help_panel=MACHINE
-)
-DEVICE = typer.Option(None, help="Where the learner computes.  [default: auto]", rich_help_panel=MACHINE)
-SHARDS = typer.Option(
-    None, help="auto or a number of replay shards.  [default: auto]", rich_help_panel=MACHINE
-)
-ADDRESS = typer.Option(
-    None,
-    help="auto (a running Ray cluster, else a new local one), local, or ADDRESS.  [default: auto]",
-    rich_help_panel=MACHINE,
-)
-SERIAL = typer.Option(
-    False, help="One process without Ray, in lock-step, bit-reproducible.", rich_help_panel=MACHINE
-)
-FILES = "What it writes, and when"
-RUN_DIR = typer.Option(
-    None,
-    help="Run directory.  [default: runs/<suite>-<preset>-s<seed>-<time>-<4 digits>]",
-    rich_help_panel=FILES,
-)
-CHECKPOINT_EVERY = typer.Option(
-    None,
-    metavar="N",
-    help="Environment steps between checkpoints.  [default: every five minutes]",
-    rich_help_panel=FILES,
-)
-REPLAY_SNAPSHOT_EVERY = typer.Option(
-    None,
-    metavar="N",
-    help="Environment steps between snapshots of the replay, against lost hosts.  [default: none]",
-    rich_help_panel=FILES,
-)
-EVAL_EVERY = typer.Option(
-    None, metavar="N", help="Environment steps between evaluations.", rich_help_panel=FILES
-)
-EVAL_EPISODES = typer.Option(
-    None, metavar="N", help="Episodes per task in each evaluation.", rich_help_panel=FILES
-)
-DRY_RUN = typer.Option(False, help="Show the plan and the resolved configuration, start nothing.")
 
 
 @examples(
@@ -120,23 +34,25 @@ DRY_RUN = typer.Option(False, help="Show the plan and the resolved configuration
     "stars-dist launch --suite mt10 --dry-run                                      # the plan, nothing starts",
 )
 def launch(
-    suite: str | None = SUITE,
-    preset: list[str] = PRESET,
-    set_: list[str] = SET,
-    steps: str | None = STEPS,
-    seed: str | None = SEED,
-    seeds: str | None = SEEDS,
-    actors: str | None = ACTORS,
-    device: Device | None = DEVICE,
-    shards: str | None = SHARDS,
-    address: str | None = ADDRESS,
-    serial: bool = SERIAL,
-    run_dir: str | None = RUN_DIR,
-    checkpoint_every: str | None = CHECKPOINT_EVERY,
-    replay_snapshot_every: str | None = REPLAY_SNAPSHOT_EVERY,
-    eval_every: str | None = EVAL_EVERY,
-    eval_episodes: str | None = EVAL_EPISODES,
-    dry_run: bool = DRY_RUN,
+    suite: str | None = options.SUITE,
+    preset: list[str] = options.PRESET,
+    set_: list[str] = options.SET,
+    steps: str | None = options.STEPS,
+    seed: str | None = options.SEED,
+    seeds: str | None = options.SEEDS,
+    actors: str | None = options.ACTORS,
+    device: options.Device | None = options.DEVICE,
+    shards: str | None = options.SHARDS,
+    address: str | None = options.ADDRESS,
+    serial: bool = options.SERIAL,
+    run_dir: str | None = options.RUN_DIR,
+    resume: options.Resume = options.RESUME,
+    checkpoint_dir: str | None = options.CHECKPOINT_DIR,
+    checkpoint_every: str | None = options.CHECKPOINT_EVERY,
+    replay_snapshot_every: str | None = options.REPLAY_SNAPSHOT_EVERY,
+    eval_every: str | None = options.EVAL_EVERY,
+    eval_episodes: str | None = options.EVAL_EPISODES,
+    dry_run: bool = options.DRY_RUN,
 ) -> None:
     """Train on a suite of tasks."""
     flags = {
@@ -147,6 +63,7 @@ def launch(
         ("--device", "device"): device and device.value,
         ("--shards", "replay.num_shards"): None if shards == "auto" else shards,
         ("--address", "address"): address,
+        ("--checkpoint-dir", "checkpoint.directory"): checkpoint_dir and _absolute(checkpoint_dir),
         ("--checkpoint-every", "checkpoint.every_env_steps"): checkpoint_every,
         ("--replay-snapshot-every", "replay.snapshot_every_env_steps"): replay_snapshot_every,
         ("--eval-every", "evaluation.every_env_steps"): eval_every,
@@ -155,18 +72,43 @@ def launch(
         ("--serial", "serial"): serial or None,
     }
     label = "+".join(map(_label, preset))
+    from stars_dist.run_files.directory import RunDirectory
+    from stars_dist.run_files.same_run import find_repeated
+
     if seeds is not None:
         trials = _launch_seeds(seeds, preset, set_, flags, run_dir, label)
         _run_or_show(trials, dry_run)
         return
-    resolved, run = _check(preset, set_, flags, run_dir, label)
+    with checking_input():
+        resolved = _resolve(preset, set_, flags)
+        config, path = resolved.plan.config, _path(run_dir)
+        repeated = find_repeated(path, config, label) if resume is options.Resume.AUTO else None
+        run = RunDirectory.unused(path, config, label) if repeated is None else repeated.run
     if dry_run:
-        _show(resolved, run.path)
+        _show(resolved, run.path, is_new=repeated is None)
         return
     _say_how_long(resolved.plan, preset)
+    if repeated is not None:
+        _go_on(repeated, resolved.plan)
+        return
     from stars_dist.training import start_new
 
     start_new(run, resolved, label)
+
+
+def _go_on(repeated: Repeated, plan: RunPlan) -> None:
+    """Go on with a run by the command that began it, as a scheduler does that starts it again."""
+    from stars_dist.run_files.same_run import take
+
+    with checking_input():
+        run = take(repeated, print)
+    if run.has_finished(plan):
+        print(f"{run.path} has made its {plan.total_steps:,} steps and is evaluated; there is nothing to do")
+        return
+    from stars_dist.training import resume as resume_run
+
+    print(f"{run.path} holds this run, which goes on; a new one needs another --run-dir")
+    resume_run(run, plan)
 
 
 def _run_or_show(trials: Sequence[Trial], dry_run: bool) -> None:
@@ -178,16 +120,15 @@ def _run_or_show(trials: Sequence[Trial], dry_run: bool) -> None:
         print(f"# {trial.name}: {shlex.join(['stars-dist', *trial.command()[3:]])}")
 
 
-def _check(
-    presets: Sequence[str], assignments: Sequence[str], flags: Flags, run_dir: str | None, label: str
-) -> tuple[ResolvedRun, RunDirectory]:
+def _resolve(presets: Sequence[str], assignments: Sequence[str], flags: Flags) -> ResolvedRun:
     from stars_dist.config.merge import command_layers, resolve
-    from stars_dist.run_files.directory import RunDirectory
 
-    with checking_input():
-        resolved = resolve(command_layers(presets, assignments, flags))
-        run = RunDirectory.unused(_path(run_dir), resolved.plan.config, label)
-    return resolved, run
+    return resolve(command_layers(presets, assignments, flags))
+
+
+def _absolute(place: str) -> str:
+    """Make a directory absolute: processes of a run start elsewhere; a URL stays as it is."""
+    return place if "://" in place else str(Path(place).expanduser().absolute())
 
 
 def _say_how_long(plan: RunPlan, presets: Sequence[str]) -> None:
@@ -236,6 +177,10 @@ def _launch_seeds(
     with checking_input():
         if flags["--seed", "seed"] is not None:
             raise ValueError("--seeds takes the place of --seed, got both; leave out one")
+        if flags["--checkpoint-dir", "checkpoint.directory"] is not None:
+            raise ValueError(
+                "--checkpoint-dir is of one run, got it with --seeds; launch each seed by itself"
+            )
         seeds = parse_seeds(text)
         plans = [
             resolve(command_layers(presets, assignments, {**flags, ("--seed", "seed"): seed})).plan
@@ -258,10 +203,11 @@ def _path(run_dir: str | None) -> Path | None:
         raise ValueError(f"--run-dir must name a directory, got {run_dir!r} ({error})") from None
 
 
-def _show(resolved: ResolvedRun, path: Path) -> None:
+def _show(resolved: ResolvedRun, path: Path, is_new: bool) -> None:
     import yaml
 
-    print(f"# dry run: nothing is started, nothing is written; the run would be {path}")
+    what = "the run would be" if is_new else "this would go on with the run in"
+    print(f"# dry run: nothing is started, nothing is written; {what} {path}")
     print("\n".join(f"# {line}" for line in resolved.plan.lines()))
     for key, origin in sorted(resolved.origins.items()):
         print(f"# {key}: from {origin}")

@@ -86,7 +86,8 @@ class RunDirectory:
                 f"use `{self.resume_command}` or another --run-dir"
             )
         too_soon = {self._lock_file.name, self.snapshot_place_file.name, self.provenance_file.name}
-        names = {path.name for path in self.path.iterdir()} if self.path.is_dir() else set()
+        found = list(self.path.iterdir()) if self.path.is_dir() else []
+        names = {path.name for path in found if not (path == self.replay and path.is_symlink())}
         foreign = sorted(name for name in names - too_soon if not is_temporary(name))
         if foreign:
             raise ValueError(

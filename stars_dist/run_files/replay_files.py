@@ -55,7 +55,9 @@ def _bring_up(run: RunDirectory, plan: RunPlan, log: Log) -> int | None:
     keep_place(run, plan, log)
     num_shards, store = plan.replay.num_shards, snapshot_store(run, plan)
     doubtful_steps = _open_once(run, plan, store, log)
-    if (resharded := reshard(run.replay, plan.replay, store)) is not None:
+    place = run.replay.resolve()  # it may be a link to another disk
+    if (resharded := reshard(place, plan.replay, store)) is not None:
+        place.mkdir(exist_ok=True)
         log(f"the replay is resharded to {num_shards} shards, from {resharded.path}")
         return None
     missing = [i for i in range(num_shards) if not (run.replay / f"shard-{i}" / LAYOUT_FILE).is_file()]

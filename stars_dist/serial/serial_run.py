@@ -39,6 +39,7 @@ from stars_dist.monitor.recorder import Recorder
 from stars_dist.monitor.run_monitor import RunMonitor
 from stars_dist.run_files.directory import RunDirectory
 from stars_dist.run_files.recorded import METRICS_SIZE
+from stars_dist.run_files.remote_copy import RemoteCopy
 from stars_dist.run_files.replay_files import PeriodicSnapshots, replay_state
 from stars_dist.run_files.resume_point import Start
 from stars_dist.run_files.snapshot_place import snapshot_store
@@ -74,6 +75,7 @@ class SerialRun:
         self._state = SerialState(self._shards, self._learner, self._worker, monitor)
         self._checkpoints = checkpoint_period(plan)
         self._pause, self._tried_at = checkpoint_pause(run, monitor.log), 0.0
+        self._remote = RemoteCopy.of(plan.config.checkpoint.directory)
         self._is_learning = False
         if start.is_exact and start.checkpoint is not None:
             self._published, self._is_learning = self._state.read(start.checkpoint)
@@ -189,7 +191,9 @@ class SerialRun:
 
         for shard in self._shards:
             shard.flush()
-        self._pause.attempt(write)
+        if self._pause.attempt(write) and self._remote is not None:
+            keep_last = self._plan.config.checkpoint.keep_last
+            self._remote.save(self._run, self._run.checkpoint(steps), keep_last, self._monitor.log)
         self._tried_at = time.monotonic()
         self._checkpoints.restart(steps)
 

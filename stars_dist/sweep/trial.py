@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from stars_dist.config.run_plan import RunPlan
 from stars_dist.interruption import SIGNALS
+from stars_dist.run_files import same_run
 from stars_dist.run_files.directory import RunDirectory
 
 _PR_SET_PDEATHSIG = 1  # of Linux's prctl
@@ -56,13 +57,7 @@ def check_same_run(trial: Trial, plan: RunPlan) -> None:
     if not run.config_file.is_file():
         RunDirectory.unused(trial.run_dir, plan.config, trial.name)
         return
-    there, wanted = run.read_config().model_dump(mode="json"), plan.config.model_dump(mode="json")
-    differing = [key for key in wanted if there[key] != wanted[key] and key != "address"]
-    if differing:
-        raise ValueError(
-            f"{trial.name} must be the run that is to be made, {trial.run_dir} holds another "
-            f"({', '.join(differing)} differ); use another directory"
-        )
+    same_run.check_same_run(run.read_config(), plan.config, trial.run_dir)
 
 
 def launch_arguments(

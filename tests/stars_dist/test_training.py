@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -77,12 +78,53 @@ def test_serial_runs_with_one_seed_are_identical_and_resumable(tmp_path: Path) -
     assert hashes[0] == hashes[1]
     assert untimed(tmp_path / "a") == untimed(tmp_path / "b")
     again = stars_dist("launch", *SHORT, "--serial", "--steps", "2800", "--run-dir", tmp_path / "a")
-    assert again.returncode == 2
-    assert "holds a run" in again.stderr
+    assert again.returncode == 0
+    assert "has made its 2,800 steps and is evaluated; there is nothing to do" in again.stdout
+    new = ("launch", *SHORT, "--serial", "--steps", "2800", "--resume", "never", "--run-dir", tmp_path / "a")
+    refused = stars_dist(*new)
+    assert refused.returncode == 2
+    assert "holds a run" in refused.stderr
     resumed = stars_dist("resume", tmp_path / "a", "--steps", "3600")
     assert resumed.returncode == 0, resumed.stderr
     last = metrics(tmp_path / "a")[-1]
     assert (last["env_steps"], last["learner_steps"]) == (3600, 200)
+
+
+def test_a_launch_repeated_goes_on_also_on_another_machine_and_ends_as_if_never_interrupted(
+    tmp_path: Path,
+) -> None:
+    """Twice the machine goes with its disks; the copy of the checkpoints alone outlives it."""
+    command = ["launch", *SHORT, "--serial", "--steps", "4000", "--checkpoint-every", "300", "--run-dir"]
+    plain = stars_dist(*command, tmp_path / "plain")
+    outliving = ["--checkpoint-dir", f"file://{tmp_path}/copy", "--set", f"replay.directory={tmp_path}/fast"]
+    run = tmp_path / "run"
+    for kept in range(2):
+        process = subprocess.Popen([*COMMAND, *command, str(run), *outliving])
+        try:
+            wait_for(lambda kept=kept: newest_copied(tmp_path / "copy") > kept, 90)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 130
+        finally:
+            process.kill()
+        shutil.rmtree(run)
+        shutil.rmtree(tmp_path / "fast")
+    other = stars_dist(*command, run, *outliving, "--set", "sac.gamma=0.9")
+    assert (other.returncode, run.exists()) == (2, False)
+    assert "sac.gamma is 0.98 there and 0.9 here" in other.stderr
+    done = stars_dist(*command, run, *outliving)
+    assert done.returncode == 0, done.stderr
+    hashes = [re.search(r"sha256 of the weights: (\w{64})", each.stdout) for each in (plain, done)]
+    assert hashes[0] and hashes[1] and hashes[0][1] == hashes[1][1]
+    assert untimed(run) == untimed(tmp_path / "plain")
+    shutil.rmtree(run)
+    again = stars_dist(*command, run, *outliving)
+    assert again.returncode == 0 and "there is nothing to do" in again.stdout
+
+
+def newest_copied(copy: Path) -> int:
+    """The updates of the newest whole checkpoint in a copy, counted in hundreds."""
+    steps = [int(path.parent.name.removeprefix("step-")) for path in copy.glob("checkpoints/*/manifest.json")]
+    return max(steps, default=0) // 100
 
 
 def test_interrupted_serial_run_saves_and_goes_on(tmp_path: Path) -> None:

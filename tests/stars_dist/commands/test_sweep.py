@@ -70,7 +70,7 @@ def test_a_sweep_by_ray_tune_ends_in_a_report_and_goes_on(tmp_path: Path, stars_
     assert json.loads(again.out)["done"] == result["done"]
     file.write_text(file.read_text().replace("steps: 600", "steps: 800"))
     changed = stars_dist("sweep", file, "--json")
-    assert changed.code == 2 and "holds another (steps" in changed.err
+    assert changed.code == 2 and "holds another run (steps is 600 there and 800 here" in changed.err
 
 
 @pytest.mark.timeout(600)
@@ -84,7 +84,7 @@ def test_seeds_run_in_turn_and_a_second_call_finds_them_done(tmp_path: Path, sta
     again = stars_dist(*command)
     assert again.code == 0 and "training" not in again.out
     other = stars_dist(*command, "--set", "sac.gamma=0.5")
-    assert other.code == 2 and "holds another (sac differ)" in other.err
+    assert other.code == 2 and "holds another run (sac." in other.err
 
 
 def test_seeds_are_numbers_or_a_range() -> None:
