@@ -11,7 +11,3 @@ export RAY_JOB_STOP_WAIT_TIME_S=120
 # `ray up` exports OMP_NUM_THREADS=1 in front of every command, and all Ray workers would inherit it: the learner
 # would compute on one thread. Unset, Ray gives each worker as many threads as it reserved CPUs.
 unset OMP_NUM_THREADS
-
-# Ray keeps work without a GPU off machines that have one: it would put the replay shards on the spot workers.
-# Like this it fills half of the head's CPUs, which the shards come first to, before it turns to the workers.
-export RAY_scheduler_avoid_gpu_nodes=0

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Sets up one node: the pinned Python, and in its own venv this checkout with the locked packages.
-# Usage: setup_node.sh cpu|gpu      Safe to run again; it needs no root, no compiler and no system package.
+# Usage: setup_node.sh cpu|gpu|auto     auto: gpu where nvidia-smi lists one. With cpu torch comes without CUDA.
+# Safe to run again; it needs no root, no compiler and no system package.
 set -euo pipefail
 
 # Ray compares the Python of all nodes to the patch, and no Linux image promises a patch version. This build
@@ -13,9 +14,11 @@ SOURCE="$HOME/stars-dist"
 PYTHON="$HOME/stars-dist-python-$PYTHON_VERSION"
 VENV="$HOME/stars-dist-venv"
 
-case "${1:-}" in
+KIND="${1:-}"
+case "$KIND" in
     cpu | gpu) ;;
-    *) echo "setup_node.sh takes cpu or gpu, got '${1:-}'" >&2; exit 2 ;;
+    auto) if nvidia-smi --list-gpus 2>/dev/null | grep -q GPU; then KIND=gpu; else KIND=cpu; fi ;;
+    *) echo "setup_node.sh takes cpu, gpu or auto, got '$KIND'" >&2; exit 2 ;;
 esac
 if [ "$(uname -sm)" != "Linux x86_64" ]; then
     echo "the pinned Python is built for Linux x86_64, got $(uname -sm); use an x86_64 instance type" >&2
@@ -43,6 +46,11 @@ fi
 # setuptools would pack modules that have been deleted since the last installation out of its build directory.
 rm -rf "$SOURCE/build"
 PIP_INSTALL=("$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --constraint "$SOURCE/constraints.txt")
+if [ "$KIND" = cpu ]; then
+    # Of the same version, 200 MB instead of several gigabytes of CUDA libraries, which no actor loads.
+    TORCH="$(grep '^torch==' "$SOURCE/constraints.txt")"
+    "${PIP_INSTALL[@]}" --index-url https://download.pytorch.org/whl/cpu --no-deps "$TORCH+cpu"
+fi
 "${PIP_INSTALL[@]}" "$SOURCE"
 
 LINE="source $SOURCE/deploy/node_env.sh"
@@ -52,7 +60,7 @@ if [ -f "$HOME/.ray/auth_token" ]; then
 fi
 
 # Fail here, with the reason on the screen, and not in the middle of a run.
-"$VENV/bin/python" - "$1" <<'PYTHON'
+"$VENV/bin/python" - "$KIND" <<'PYTHON'
 import sys
 
 import metaworld

@@ -1,9 +1,11 @@
 """The cluster files: accepted by Ray, known to AWS, and in step with the project's pins."""
 
+import json
 import re
 import shlex
 import subprocess
 import tomllib
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,8 @@ ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 SETUP_NODE = (DEPLOY / "setup_node.sh").read_text()
-FILES = ["cluster.yaml", "machines.yaml"]
+CLOUDS = ["cluster.yaml", "cluster-gcp.yaml"]
+FILES = [*CLOUDS, "machines.yaml"]
 COMMAND_KEYS = [
     "setup_commands",
     "head_setup_commands",
@@ -81,9 +84,39 @@ def test_ray_refuses_a_misspelt_key() -> None:
         check(config)
 
 
-@pytest.mark.parametrize("node_type", ["gpu_head", "cpu_worker"])
+@pytest.mark.parametrize("node_type", load("cluster.yaml")["available_node_types"])
 def test_aws_knows_every_key_of_node_config(node_type: str) -> None:
     assert aws_complaints(load("cluster.yaml")["available_node_types"][node_type]["node_config"]) == ""
+
+
+def gcp_complaints(node_config: dict[str, Any]) -> list[str]:
+    """The keys and enumerated values of a node_config that Google's own description of an Instance does not have."""
+    place = resources.files("googleapiclient.discovery_cache") / "documents" / "compute.v1.json"
+    schemas = json.loads(place.read_text())["schemas"]
+
+    def complaints(value: Any, schema: dict[str, Any], path: str) -> list[str]:
+        schema = schemas[schema["$ref"]] if "$ref" in schema else schema
+        if isinstance(value, list):
+            return [found for each in value for found in complaints(each, schema["items"], path)]
+        if not isinstance(value, dict):
+            return [] if value in schema.get("enum", [value]) else [f"{path}={value}"]
+        known = schema["properties"]
+        unknown = [f"{path}.{key}" for key in value if key not in known]
+        below = [complaints(value[key], known[key], f"{path}.{key}") for key in value if key in known]
+        return unknown + [found for each in below for found in each]
+
+    return complaints(node_config, {"$ref": "Instance"}, "Instance")
+
+
+@pytest.mark.parametrize("node_type", load("cluster-gcp.yaml")["available_node_types"])
+def test_google_knows_every_key_of_node_config(node_type: str) -> None:
+    assert gcp_complaints(load("cluster-gcp.yaml")["available_node_types"][node_type]["node_config"]) == []
+
+
+def test_a_typo_for_google_is_found() -> None:
+    config = {"machineTyp": "n1", "scheduling": {"provisioningModel": "SPOTTY"}, "disks": [{"bot": True}]}
+    found = {"Instance.machineTyp", "Instance.scheduling.provisioningModel=SPOTTY", "Instance.disks.bot"}
+    assert set(gcp_complaints(config)) == found
 
 
 @pytest.mark.parametrize(
@@ -99,29 +132,60 @@ def test_a_typo_in_node_config_is_found(typo: dict[str, Any], complaint: str) ->
     assert complaint in aws_complaints(typo)
 
 
-def test_the_head_alone_has_the_gpu_and_only_workers_are_spot() -> None:
-    config = check(load("cluster.yaml"))
+def is_spot(node_config: dict[str, Any]) -> bool:
+    on_aws = node_config.get("InstanceMarketOptions", {}).get("MarketType") == "spot"
+    return on_aws or node_config.get("scheduling", {}).get("provisioningModel") == "SPOT"
+
+
+@pytest.mark.parametrize("name", CLOUDS)
+def test_the_head_alone_has_the_gpu_and_is_never_spot(name: str) -> None:
+    config = check(load(name))
     types = config["available_node_types"]
     head = types.pop(config["head_node_type"])
+    machine = head["node_config"].get("InstanceType") or head["node_config"]["machineType"]
     assert head["resources"]["GPU"] == 1
-    assert re.match(r"[gp]\d", head["node_config"]["InstanceType"]), "a GPU family of AWS is named g.. or p.."
-    assert head["max_workers"] == 0 and "InstanceMarketOptions" not in head["node_config"]
-    for worker in types.values():
-        assert "GPU" not in worker["resources"]
-        assert worker["node_config"]["InstanceMarketOptions"]["MarketType"] == "spot"
+    assert re.match(r"[gp]\d", machine), "a GPU family of AWS is named g.. or p.., Google's with an L4 g2"
+    assert head["max_workers"] == 0 and not is_spot(head["node_config"])
+    assert all("GPU" not in worker["resources"] for worker in types.values())
 
 
-def test_the_smallest_cluster_carries_fifty_actors_beside_the_head_and_stays_in_its_bounds() -> None:
-    config = check(load("cluster.yaml"))
-    worker = config["available_node_types"]["cpu_worker"]
-    assert worker["min_workers"] * worker["resources"]["CPU"] >= 50
-    assert worker["min_workers"] <= worker["max_workers"] <= config["max_workers"]
+@pytest.mark.parametrize("name", CLOUDS)
+def test_workers_are_spot_of_several_types_first_and_on_demand_when_there_are_none(name: str) -> None:
+    """Ray ranks types by how full a demand makes them, then by whether they failed lately, then by priority."""
+    types = load(name)["available_node_types"]
+    workers = [worker for key, worker in types.items() if key != "gpu_head"]
+    assert len({str(worker["resources"]) for worker in workers}) == 1, "or the larger one comes first"
+    by_priority = sorted(workers, key=lambda worker: -worker["priority"])
+    assert [is_spot(worker["node_config"]) for worker in by_priority] == [True] * (len(workers) - 1) + [False]
+    assert len({worker["priority"] for worker in workers}) == len(workers)
+    machines = {
+        str(w["node_config"].get("InstanceType", w["node_config"].get("machineType")))
+        for w in by_priority[:-1]
+    }
+    assert len(machines) == len(workers) - 1 >= 2
+
+
+@pytest.mark.parametrize("name", CLOUDS)
+def test_the_cluster_grows_to_fifty_actors_beside_the_head_and_to_nothing_without_a_run(name: str) -> None:
+    config = check(load(name))
+    workers = {key: worker for key, worker in config["available_node_types"].items() if key != "gpu_head"}
+    assert all(worker["min_workers"] == 0 for worker in workers.values())
+    for worker in workers.values():
+        assert worker["max_workers"] * worker["resources"]["CPU"] >= 50
+        assert worker["max_workers"] <= config["max_workers"]
     assert 0 < config["idle_timeout_minutes"] <= 30
 
 
-def test_the_shards_of_mt50_fit_into_the_half_of_the_head_that_ray_fills_first() -> None:
-    head = load("cluster.yaml")["available_node_types"]["gpu_head"]
-    assert 2 * ReplayConfig().shards_for(num_tasks=50) <= head["resources"]["CPU"]
+@pytest.mark.parametrize("name", CLOUDS)
+def test_shards_and_learner_of_mt50_have_a_core_each_on_the_head(name: str) -> None:
+    head = load(name)["available_node_types"]["gpu_head"]
+    assert ReplayConfig().shards_for(num_tasks=50) + 1 <= head["resources"]["CPU"]
+
+
+def test_machines_of_your_own_run_the_autoscaler_that_starts_their_workers() -> None:
+    (start,) = [c for c in load("machines.yaml")["head_start_ray_commands"] if "ray start" in c]
+    assert start.index("export RAY_enable_autoscaler_v2=0;") < start.index("ray start")
+    assert "setup_node.sh auto" in str(load("machines.yaml")["head_setup_commands"])
 
 
 def test_no_node_type_runs_on_the_default_image_of_ray() -> None:
@@ -150,7 +214,6 @@ def test_every_process_of_ray_gets_the_environment_with_the_token(name: str) -> 
     environment = dict(line.split("=", 1) for line in shell.stdout.decode().splitlines())
     assert environment["RAY_AUTH_MODE"] == "token"
     assert environment["RAY_JOB_STOP_SIGNAL"] == "SIGINT"
-    assert environment["RAY_scheduler_avoid_gpu_nodes"] == "0"
     assert environment["PATH"].startswith("/h/stars-dist-venv/bin:")
     assert "OMP_NUM_THREADS" not in environment
 
@@ -184,7 +247,7 @@ def test_every_command_is_written_out_and_is_bash(name: str) -> None:
         assert subprocess.run(["bash", "-n", "-c", command]).returncode == 0, command
 
 
-@pytest.mark.parametrize("script", ["setup_node.sh", "node_env.sh"])
+@pytest.mark.parametrize("script", ["setup_node.sh", "node_env.sh", "clean_machines.sh"])
 def test_the_scripts_are_bash(script: str) -> None:
     assert subprocess.run(["bash", "-n", DEPLOY / script]).returncode == 0
 
@@ -194,7 +257,7 @@ def test_setup_refuses_what_it_does_not_know(argument: str, tmp_path: Path) -> N
     command = ["bash", DEPLOY / "setup_node.sh", argument]
     shell = subprocess.run(command, env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}, capture_output=True)
     assert shell.returncode == 2
-    assert shell.stderr.decode() == f"setup_node.sh takes cpu or gpu, got '{argument}'\n"
+    assert shell.stderr.decode() == f"setup_node.sh takes cpu, gpu or auto, got '{argument}'\n"
 
 
 def test_ray_and_torch_are_pinned_once_and_alike() -> None:
@@ -215,7 +278,8 @@ def test_every_installation_goes_through_the_constraints() -> None:
             command for key in COMMAND_KEYS for command in load(name)[key] if "pip install" in command
         ]
         assert all("--constraint ~/stars-dist/constraints.txt" in command for command in commands), commands
-    assert "boto3" in pins(), "the autoscaler on the head installs it"
+    clouds = {"boto3", "google-api-python-client", "google-auth-httplib2"}
+    assert clouds <= pins().keys(), "the autoscaler on the head installs them"
 
 
 @pytest.mark.parametrize("name", [*FILES, "setup_node.sh", "README.md"])

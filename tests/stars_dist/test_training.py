@@ -90,27 +90,28 @@ def test_serial_runs_with_one_seed_are_identical_and_resumable(tmp_path: Path) -
     assert (last["env_steps"], last["learner_steps"]) == (3600, 200)
 
 
+@pytest.mark.slow
 def test_a_launch_repeated_goes_on_also_on_another_machine_and_ends_as_if_never_interrupted(
     tmp_path: Path,
 ) -> None:
-    """Twice the machine goes with its disks; the copy of the checkpoints alone outlives it."""
-    command = ["launch", *SHORT, "--serial", "--steps", "4000", "--checkpoint-every", "300", "--run-dir"]
+    """The machine goes with its disks; the copy of the checkpoints alone outlives it."""
+    small = ["--suite", "toy:2", "--preset", "small", "--eval-episodes", "2", "--serial", "--steps", "2000"]
+    command = ["launch", *small, "--checkpoint-every", "200", "--run-dir"]
     plain = stars_dist(*command, tmp_path / "plain")
     outliving = ["--checkpoint-dir", f"file://{tmp_path}/copy", "--set", f"replay.directory={tmp_path}/fast"]
     run = tmp_path / "run"
-    for kept in range(2):
-        process = subprocess.Popen([*COMMAND, *command, str(run), *outliving])
-        try:
-            wait_for(lambda kept=kept: newest_copied(tmp_path / "copy") > kept, 90)
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(30) == 130
-        finally:
-            process.kill()
-        shutil.rmtree(run)
-        shutil.rmtree(tmp_path / "fast")
+    process = subprocess.Popen([*COMMAND, *command, str(run), *outliving])
+    try:
+        wait_for(lambda: newest_copied(tmp_path / "copy") > 0, 120)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 130
+    finally:
+        process.kill()
+    shutil.rmtree(run)
+    shutil.rmtree(tmp_path / "fast")
     other = stars_dist(*command, run, *outliving, "--set", "sac.gamma=0.9")
     assert (other.returncode, run.exists()) == (2, False)
-    assert "sac.gamma is 0.98 there and 0.9 here" in other.stderr
+    assert "sac.gamma is 0.99 there and 0.9 here" in other.stderr
     done = stars_dist(*command, run, *outliving)
     assert done.returncode == 0, done.stderr
     hashes = [re.search(r"sha256 of the weights: (\w{64})", each.stdout) for each in (plain, done)]
@@ -122,9 +123,9 @@ def test_a_launch_repeated_goes_on_also_on_another_machine_and_ends_as_if_never_
 
 
 def newest_copied(copy: Path) -> int:
-    """The updates of the newest whole checkpoint in a copy, counted in hundreds."""
+    """The updates of the newest whole checkpoint in a copy."""
     steps = [int(path.parent.name.removeprefix("step-")) for path in copy.glob("checkpoints/*/manifest.json")]
-    return max(steps, default=0) // 100
+    return max(steps, default=0)
 
 
 def test_interrupted_serial_run_saves_and_goes_on(tmp_path: Path) -> None:
