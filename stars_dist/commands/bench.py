@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 AS_JSON = typer.Option(False, "--json", help="Print JSON and nothing else on standard output.")
 PRESET = typer.Option(["stars"], help="As in launch; repeatable, a later one wins.")
+SCALE_PRESET = typer.Option(["stars", "small"], "--preset", help="As in launch; repeatable.")
 SET = typer.Option([], "--set", help="key.subkey=value for any field; repeatable.")
 
 bench = typer.Typer(help="Measure a part of the system; ratios come from one run.", rich_markup_mode=None)
@@ -202,6 +203,39 @@ def system(
     arguments += [text for assignment in set_ for text in ("--set", assignment)]
     figures = measure(arguments, minutes)
     print(json.dumps(figures.to_json()) if as_json else report(figures, f"{suite}, {'+'.join(preset)}"))
+
+
+@bench.command(cls=CommandWithExamples)
+@examples(
+    "stars-dist bench scale --actors 10,30,100",
+)
+def scale(
+    preset: list[str] = SCALE_PRESET,
+    suite: str = typer.Option("toy:10", help="As in launch."),
+    actors: str = typer.Option("10,30,100", metavar="N,N,...", help="Sizes of the runs, two or more."),
+    seconds: float = typer.Option(60.0, min=1.0, help="How long each run is counted once all of it acts."),
+    as_json: bool = AS_JSON,
+) -> None:
+    """Count the CPU time of each part in runs of several sizes; the two smallest predict the others."""
+    with checking_input():
+        sizes = sorted({int(size) for size in actors.split(",") if size.strip().isdigit()})
+        if len(sizes) < 2 or len(sizes) != len(actors.split(",")) or sizes[0] < 1:
+            raise ValueError(f"--actors must be two sizes or more, got {actors}; use 10,30,100")
+    _plan(preset, (), {("--suite", "suite"): suite})
+    from stars_dist.bench.part_costs import measure as measure_parts
+    from stars_dist.bench.scale import report, summary
+    from stars_dist.bench.scale_run import measure
+
+    arguments = ["--suite", suite, "--device", "cpu", "--address", "local", "--steps", "1000000000"]
+    arguments += [text for name in preset for text in ("--preset", name)]
+    parts = measure_parts(sizes[-1])
+    _log(str(parts))
+    runs = []
+    for size in sizes:
+        _log(f"a run with {size} actors")
+        runs.append(measure(arguments, size, seconds))
+    figures = summary(runs) | {"parts": parts._asdict()}
+    print(json.dumps(figures) if as_json else f"{parts}\n{report(runs)}")
 
 
 def _plan(presets: Sequence[str], assignments: Sequence[str], flags: Flags) -> RunPlan:
