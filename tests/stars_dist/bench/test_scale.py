@@ -59,7 +59,7 @@ def test_a_cost_is_never_negative() -> None:
     ("change", "first"),
     [
         ({}, "learner"),
-        ({"update_s": 1e-4}, "shards"),
+        ({"update_s": 1e-4, "shard_step_s": 1e-4}, "shards"),
         ({"update_s": 1e-4, "shard_step_s": 1e-6}, "actors"),
         ({"actors": 6000}, "coordinator"),
     ],
