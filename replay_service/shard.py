@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from replay_service.admission import Admission
-from replay_service.atomic_directory import sha256
 from replay_service.content import ShardContent
 from replay_service.identity import check_identity
 from replay_service.insert_gate import InsertGate
@@ -25,7 +24,7 @@ from replay_service.shard_files import shard_directory, shard_layout
 from replay_service.snapshot import SnapshotStore
 from replay_service.storage import Storage
 from replay_service.table import Tables
-from replay_service.table_copy import copy_table
+from replay_service.table_copy import copy_tables
 from replay_service.types import Chunk, InsertAck, InsertStatus, ShardSample, ShardStats
 from replay_service.validation import check_chunk
 from replay_service.wait import Wait
@@ -199,15 +198,9 @@ class Shard:
     def write_snapshot(self, directory: Path | str) -> dict[str, str]:
         """Copy each task's table to task-<id>/ in a directory; inserts and samples go on.
 
-        Returns the sha256 of each file by its path from the directory. Each table is copied as it is at one
-        instant of its own: nothing of a chunk concerns two tables.
+        Returns the sha256 of each file by its path from the directory.
         """
-        digests: dict[str, str] = {}
-        for table, task in enumerate(self._task_id.tolist()):
-            path = Path(directory) / f"task-{task}"
-            copy_table(self._content, table, path, self._changed)
-            digests |= {f"task-{task}/{file.name}": sha256(file) for file in path.iterdir()}
-        return digests
+        return copy_tables(self._content, self.task_ids, Path(directory), self._changed)
 
     @property
     def opening_report(self) -> str | None:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -13,6 +14,7 @@ from typing import IO, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from replay_service.atomic_directory import sha256
 from replay_service.atomic_file import atomic_file
 from replay_service.content import ShardContent
 
@@ -30,6 +32,21 @@ class TableState(NamedTuple):
     ledger: NDArray  # ENTRY_DTYPE[MAX_ACTORS], the dedup window; older snapshots must stay readable
     duplicates: NDArray[np.int64]  # i64[]
     capacity: NDArray[np.int64]  # i64[]
+
+
+def copy_tables(
+    content: ShardContent, task_ids: Sequence[int], directory: Path, lock: AbstractContextManager
+) -> dict[str, str]:
+    """Copy each table to task-<id>/ in a directory; return the sha256 of each file by its path from there.
+
+    Each is copied as it is at one instant of its own: nothing of a chunk concerns two tables.
+    """
+    digests: dict[str, str] = {}
+    for table, task in enumerate(task_ids):
+        path = directory / f"task-{task}"
+        copy_table(content, table, path, lock)
+        digests |= {f"task-{task}/{file.name}": sha256(file) for file in path.iterdir()}
+    return digests
 
 
 def copy_table(content: ShardContent, table: int, directory: Path, lock: AbstractContextManager) -> None:
