@@ -69,11 +69,21 @@ def transition_failures(audit: TransitionAudit, unlogged_at_most: int) -> Iterat
 
 
 def learner_failures(lines: Sequence[MetricLine], floors: Sequence[tuple[float, int]]) -> Iterator[str]:
-    """Tell where the learner went back behind the newest whole checkpoint of the moment of a fault."""
+    """Tell where the learner went back behind the newest whole checkpoint of the moment of a fault.
+
+    A line tells of up to seconds ago, so one below a checkpoint is a step back only if an earlier line was further.
+    """
+    falls = [
+        (after.seen_at, after.learner_steps) for before, after in pairwise(lines) if _falls(before, after)
+    ]
     for (at, floor), (until, _) in pairwise([*floors, (float("inf"), 0)]):
-        least = min((line.learner_steps for line in lines if at < line.seen_at < until), default=floor)
+        least = min((steps for seen_at, steps in falls if at < seen_at < until), default=floor)
         if least < floor:
             yield f"the learner went back to update {least:,}, behind its whole checkpoint at {floor:,}"
+
+
+def _falls(before: MetricLine, after: MetricLine) -> bool:
+    return after.learner_steps < before.learner_steps
 
 
 def metrics_failures(path: Path, excused: Sequence[Span], explained_s: float) -> Iterator[str]:

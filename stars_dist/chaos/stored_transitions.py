@@ -84,33 +84,27 @@ def _audit_task(
 ) -> TransitionAudit:
     if table is None:
         table = StoredTable(np.zeros(0, np.uint64), 0, 0)
-    acknowledged = Counter({})
-    at: dict[int, float] = {}
+    # Times of each: after a lost provenance.json an actor's random stream repeats, and with it a chunk.
+    at: dict[int, list[float]] = {}
     for entry in logged:
         for digest in entry.digest.tolist():
-            acknowledged[digest] += 1
-            at[digest] = entry.at
+            at.setdefault(digest, []).append(entry.at)
+    acknowledged = Counter({digest: len(times) for digest, times in at.items()})
     stored = Counter(table.digest.tolist())
     missing = acknowledged - stored
     surplus = stored - acknowledged
     duplicates = sum(count - (digest not in acknowledged) for digest, count in surplus.items())
-    rolled_back = sum(
-        n for digest, n in missing.items() if any(_is_within(r, at[digest]) for r in roll_backs)
-    )
+    gone = {digest: min(n, _number_within(roll_backs, at[digest])) for digest, n in missing.items()}
+    rolled_back = sum(gone.values())
     # The oldest row of a full ring tells until when rows are gone.
-    until = next((at[digest] for digest in table.digest.tolist() if digest in at), 0.0) + OVERWRITE_MARGIN_S
-    others = [
-        n
-        for digest, n in missing.items()
-        if table.overwritten
-        and at[digest] <= until
-        and not any(_is_within(r, at[digest]) for r in roll_backs)
-    ]
-    overwritten = min(sum(others), table.overwritten)
-    total = acknowledged.total()
+    until = next((max(at[digest]) for digest in table.digest.tolist() if digest in at), 0.0)
+    others = sum(
+        n - gone[digest] for digest, n in missing.items() if min(at[digest]) <= until + OVERWRITE_MARGIN_S
+    )
+    overwritten = min(others, table.overwritten)
     lost = missing.total() - rolled_back - overwritten
-    return TransitionAudit(total, lost, duplicates, rolled_back, overwritten, table.inserted)
+    return TransitionAudit(acknowledged.total(), lost, duplicates, rolled_back, overwritten, table.inserted)
 
 
-def _is_within(roll_back: RollBack, at: float) -> bool:
-    return roll_back.copied_at < at < roll_back.restored_at
+def _number_within(roll_backs: Sequence[RollBack], times: Sequence[float]) -> int:
+    return sum(any(r.copied_at < at < r.restored_at for r in roll_backs) for at in times)

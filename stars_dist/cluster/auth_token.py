@@ -37,6 +37,16 @@ def use_token_if_there() -> None:
         authentication_token_setup._enable_token_auth()
 
 
+def open_cluster_warning() -> str | None:
+    """Return what the user of the cluster that was joined should know if it asks for no token."""
+    if asks_for_token():
+        return None
+    return (
+        "warning: this Ray cluster asks for no token: whoever reaches its ports can run code on it; start it with "
+        "RAY_AUTH_MODE=token (deploy/README.md)"
+    )
+
+
 def asks_for_token() -> bool:
     """Return whether this process sends a token, and so the cluster that it has joined asks for one."""
     library: Any = ray._raylet

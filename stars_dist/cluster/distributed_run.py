@@ -13,7 +13,7 @@ from actors.evaluation_result import EvaluationResult
 from actors.suites import prepare_suite
 from replay_service.transport import RayTransport
 from stars_dist.build.device import check_device
-from stars_dist.cluster.auth_token import asks_for_token
+from stars_dist.cluster.auth_token import open_cluster_warning
 from stars_dist.cluster.cluster import Cluster
 from stars_dist.cluster.connection import connect, resources_here
 from stars_dist.cluster.evaluation import PeriodicEvaluation, evaluate_at_end
@@ -61,11 +61,8 @@ def train_distributed(
         except RunInterruptedError:
             begin(console)
             raise
-        if not is_own_cluster and not asks_for_token():
-            console.line(
-                "warning: this Ray cluster asks for no token: whoever reaches its ports can run code on it; start it "
-                "with RAY_AUTH_MODE=token (deploy/README.md)"
-            )
+        if not is_own_cluster and (warning := open_cluster_warning()) is not None:
+            console.line(warning)
         console.phase("computing the tasks' goals")
         _wait_for(goals, interruption)
         with checking_input():
@@ -82,7 +79,7 @@ def train_distributed(
         start = begin(console)
         interruption.check()  # after the first entries, so that `resume` can go on
         with closing(Recorder(run, console.line, start.metrics_end)) as recorder:
-            monitor = RunMonitor(plan, recorder, console, start.learner_steps)
+            monitor = RunMonitor(plan, recorder, console, start.learner_steps, start.env_steps)
             interruption.learner_steps = lambda: monitor.learner_steps
             return _train(run, plan, console, start, placement, monitor, interruption)
     finally:

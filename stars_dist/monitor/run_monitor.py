@@ -31,11 +31,19 @@ RECORD_PERIOD_S = 5.0
 class RunMonitor:
     """Holds the newest report of every process. `tick` writes metrics by the clock; a serial run writes by itself."""
 
-    def __init__(self, plan: RunPlan, recorder: Recorder, console: Console, learner_steps: int = 0) -> None:
-        """`learner_steps` is where the run goes on."""
+    def __init__(
+        self,
+        plan: RunPlan,
+        recorder: Recorder,
+        console: Console,
+        learner_steps: int = 0,
+        env_steps: int = 0,
+    ) -> None:
+        """`learner_steps` and `env_steps` are where the run goes on."""
         self.actors_alive = 0
         self.peak_memory_gib = 0.0
         self.learner_steps = learner_steps
+        self._least_env_steps = env_steps  # a shard that has lost rows counts less, until it is told
         self._plan, self._recorder, self._console = plan, recorder, console
         self._health = Health.of(plan)
         self._board = Board(recorder.run, plan, recorder.tensorboard, recorder.resumed_at)
@@ -66,7 +74,7 @@ class RunMonitor:
     @property
     def env_steps(self) -> int:
         """Transitions ever stored, by the newest counters."""
-        return replay_metrics.env_steps(list(self._shards.values()))
+        return max(replay_metrics.env_steps(list(self._shards.values())), self._least_env_steps)
 
     def log(self, text: str) -> None:
         """Print a line for the person who watches."""
@@ -79,6 +87,7 @@ class RunMonitor:
     def record_shard(self, index: int, stats: ShardStats) -> None:
         """Keep the newest counters of a shard; log when all tasks have their first transitions."""
         self._shards[index] = stats
+        self._least_env_steps = self.env_steps
         if not self._all_tasks_have_data and self._tasks_with_data == self._plan.num_tasks:
             self._all_tasks_have_data = True
             seconds = self._console.elapsed_s

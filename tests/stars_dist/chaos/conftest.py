@@ -47,14 +47,16 @@ class Filler:
 
     def write(self, task: int, chunks: int) -> None:
         for _ in range(chunks):
-            self.writer.write(self._transitions(task), (), 0)
+            self.writer.write(self.transitions(task), (), 0)
 
     def close(self) -> LeftReplay:
         for shard in self.shards:
             shard.close()
         return self.left
 
-    def _transitions(self, task: int) -> TransitionBatch:
+    def transitions(self, task: int) -> TransitionBatch:
+        """Rows that no other call has made."""
+
         def normal(*shape: int) -> np.ndarray:
             return self._rng.normal(size=(ROWS, *shape)).astype(np.float32)
 

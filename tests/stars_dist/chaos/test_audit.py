@@ -100,7 +100,13 @@ def test_a_learner_may_go_back_to_its_whole_checkpoint_and_no_further() -> None:
     assert list(learner_failures(lines, [(3.0, 201)])) == [
         "the learner went back to update 200, behind its whole checkpoint at 201"
     ]
-    assert list(learner_failures(lines, [(0.5, 300), (3.0, 200)])), "before the fault at 3.0 it was at 250"
+    assert list(learner_failures(lines, [(0.5, 300), (3.0, 200)])) == [], "the next fault allows it"
+    assert list(learner_failures(lines, [(3.0, 201), (4.5, 0)])), "before the fault at 4.5 it was at 200"
+
+
+def test_a_line_that_tells_of_before_the_checkpoint_is_no_step_back() -> None:
+    lines = [MetricLine(at, 0, steps, 0.0) for at, steps in ((1.0, 630), (6.0, 641), (11.0, 655))]
+    assert list(learner_failures(lines, [(5.9, 650)])) == []
 
 
 def test_the_ratio_is_held_within_the_limiters_buffer_and_not_beyond() -> None:

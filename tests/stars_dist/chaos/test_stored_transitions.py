@@ -87,6 +87,25 @@ def test_what_was_acknowledged_between_a_copy_and_its_return_is_not_lost_but_rol
     assert audit_transitions(*left, [roll_back]).lost == ROWS, "it was there before the copy"
 
 
+def test_a_chunk_that_is_made_again_after_a_roll_back_is_stored_once_and_rolled_back_once(
+    filler: Filler,
+) -> None:
+    filler.write(0, 2)
+    time.sleep(0.01)
+    copied_at, chunk = time.time(), filler.transitions(0)
+    count = opened(filler.left, 0, "tables")["count"]
+    older = count.copy()
+    time.sleep(0.01)
+    filler.writer.write(chunk, (), 0)
+    assert filler.writer.flush(10.0)  # it is noted as acknowledged
+    count[:] = older
+    roll_back = RollBack(frozenset({0, 2}), copied_at, time.time())
+    time.sleep(0.01)
+    filler.writer.write(chunk, (), 0)
+    audit = audit_transitions(*filler.close(), [roll_back])
+    assert (audit.acknowledged, audit.lost, audit.rolled_back, audit.duplicates) == (4 * ROWS, 0, ROWS, 0)
+
+
 def test_a_full_ring_has_overwritten_its_oldest_rows_and_lost_none(tmp_path: Path) -> None:
     filler = Filler(tmp_path, capacity=16)
     filler.write(0, 6)

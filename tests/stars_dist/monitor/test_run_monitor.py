@@ -5,13 +5,32 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
+
 from learner.loop import LearnerReport
+from replay_service.shard import Shard
 from stars_dist.config.merge import resolve, set_layer
 from stars_dist.monitor.console import Console
 from stars_dist.monitor.metrics import read_metrics
 from stars_dist.monitor.recorder import Recorder
 from stars_dist.monitor.run_monitor import RunMonitor
 from stars_dist.run_files.directory import RunDirectory
+
+
+def test_env_steps_go_on_where_a_shard_has_lost_rows_and_is_not_told_yet(tmp_path: Path) -> None:
+    layers = [set_layer(text) for text in ("suite=toy:2", "steps=100000", "replay.storage=memory")]
+    plan, run = resolve(layers).plan, RunDirectory(tmp_path)
+    run.write_config(plan.config)
+    console = Console()
+    counters = Shard(0, plan.replay).stats()
+    with closing(Recorder(run, console.line)) as recorder:
+        monitor = RunMonitor(plan, recorder, console, 150, 5000)
+        seen = []
+        for inserted in (0, 2600, 2000, 2700):  # of each task
+            monitor.record_shard(0, counters._replace(inserted=np.full(2, inserted)))
+            seen.append(monitor.env_steps)
+    console.close()
+    assert seen == [5000, 5200, 5200, 5400]
 
 
 def reports(*learner_steps: int) -> tuple[LearnerReport, ...]:
