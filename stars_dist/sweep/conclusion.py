@@ -9,8 +9,8 @@ from pathlib import Path
 
 import typer
 
-from stars_dist.report.finished_run import read_finished_runs
-from stars_dist.report.page import write_report
+from stars_dist.report.methods import read_finished_runs
+from stars_dist.report.report_files import write_report
 from stars_dist.sweep.seeds import INTERRUPTED
 from stars_dist.sweep.sweep_file import SweepFile
 from stars_dist.sweep.tune_trials import OUTPUT, SweepResult
@@ -22,11 +22,16 @@ def conclude(result: SweepResult, wanted: SweepFile, directory: Path, as_json: b
     Raises:
         typer.Exit: with 130 after an interruption, with 1 where a run failed.
     """
-    pages = _report(result, wanted, directory) if result.done and not result.was_interrupted else []
+    pages, problem = [], None
+    if result.done and not result.was_interrupted:
+        try:
+            pages = _report(result, wanted, directory)
+        except ValueError as error:  # such as overrides that give runs other budgets
+            problem = str(error)
     if as_json:
-        print(json.dumps(_to_json(result, pages)))
+        print(json.dumps(_to_json(result, pages) | {"no_report": problem}))
     else:
-        print("\n".join(_lines(result, pages)))
+        print("\n".join([*_lines(result, pages), *([f"no report: {problem}"] if problem else [])]))
     if result.was_interrupted:
         raise typer.Exit(INTERRUPTED)
     if result.failed:
@@ -38,7 +43,7 @@ def _report(result: SweepResult, wanted: SweepFile, directory: Path) -> list[Pat
     runs = sorted(result.done, key=lambda trial: not trial.name.startswith(f"{first}-"))
     finished = read_finished_runs([trial.run_dir for trial in runs])
     command = shlex.join(["stars-dist", *sys.argv[1:]])
-    return list(write_report(directory / "report.md", f"Sweep {directory.name}", finished, command))
+    return write_report(directory / "report.html", f"Sweep {directory.name}", finished, command)[1]
 
 
 def _to_json(result: SweepResult, pages: list[Path]) -> dict[str, object]:

@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from stars_dist.monitor.metrics import read_metrics
-from stars_dist.report.curves import curves_figure, interval
-from stars_dist.report.finished_run import (
-    Curve,
+from stars_dist.report.comparison import Comparison, compare
+from stars_dist.report.curves import interval
+from stars_dist.report.figures import FIGURES, drawn
+from stars_dist.report.finished_run import Curve, read_finished_run
+from stars_dist.report.markdown_page import markdown_page
+from stars_dist.report.methods import (
+    check_one_budget,
     common_changes,
     group_by_method,
-    read_finished_run,
     read_finished_runs,
+    with_baseline,
 )
-from stars_dist.report.page import report_page
 from stars_dist.report.statistics import mean
+from stars_dist.report.words import setting, summary_header
+from stars_dist.run_files.directory import RunDirectory
+from tests.stars_dist.commands.conftest import Command, run_command
 
 MEAN = "eval/mean_success"
-COMMAND = [sys.executable, "-c", "from stars_dist.cli import main; main()"]
-
-
-def stars_dist(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=200)
 
 
 @pytest.fixture(scope="module")
@@ -40,19 +42,24 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     for presets, seed in ((("stars", "laptop"), 1), (("stars", "laptop"), 2), (("mtsac", "laptop"), 1)):
         paths.append(directory / f"{presets[0]}-{seed}")
         flags = [flag for preset in presets for flag in ("--preset", preset)]
-        done = stars_dist(*short, *flags, "--seed", str(seed), "--run-dir", paths[-1])
-        assert done.returncode == 0, done.stderr
+        assert run_command(*short, *flags, "--seed", str(seed), "--run-dir", paths[-1]) == 0
     return paths
 
 
-def test_a_report_groups_seeds_by_method_and_keeps_the_raw_figures(runs: list[Path], tmp_path: Path) -> None:
-    page = tmp_path / "docs" / "toy.md"
-    done = stars_dist("report", *runs, "--out", page, "--title", "Toy")
-    assert done.returncode == 0, done.stderr
-    text = page.read_text()
-    assert "| stars+laptop | 2 |" in text and "| mtsac+laptop | 1 |" in text
-    assert text.count("`stars-dist launch --suite toy:2") + text.count("launch --suite toy:2") >= 3
-    assert page.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+def test_a_report_has_every_form_side_by_side(runs: list[Path], tmp_path: Path, stars_dist: Command) -> None:
+    page = tmp_path / "docs" / "toy.html"
+    done = stars_dist("report", *runs, "--out", page, "--title", "Toy <1>", "--json")
+    assert done.code == 0, done.err
+    printed = json.loads(done.out)
+    assert [(m["method"], m["seeds"]) for m in printed["methods"]] == [
+        ("stars+laptop", [1, 2]),
+        ("mtsac+laptop", [1]),
+    ]
+    names = ["toy.html", "toy.md", "toy.png", "toy-scores.png", "toy-profile.png", "toy-tasks.png"]
+    names += ["toy-task-curves.png", "toy.csv", "toy-evaluations.csv", "toy.json"]
+    assert printed["files"] == [str(page.with_name(name)) for name in names]
+    assert sorted(path.name for path in page.parent.iterdir()) == sorted(names)
+    assert all(Path(f).read_bytes().startswith(b"\x89PNG") for f in printed["files"] if f.endswith(".png"))
     raw = json.loads(page.with_suffix(".json").read_text())
     assert [(run["method"], run["seed"]) for run in raw] == [
         ("stars+laptop", 1),
@@ -60,6 +67,85 @@ def test_a_report_groups_seeds_by_method_and_keeps_the_raw_figures(runs: list[Pa
         ("mtsac+laptop", 1),
     ]
     assert all(run["evaluation"]["tasks"][0]["n"] == 2 for run in raw)
+    _check_markdown(page.with_suffix(".md").read_text())
+    _check_html(page.read_text())
+    _check_tables(page, runs)
+
+
+def _check_markdown(text: str) -> None:
+    assert "| stars+laptop | 2 |" in text and "| mtsac+laptop | 1 |" in text
+    assert text.count("launch --suite toy:2") >= 3
+    assert "| task | stars+laptop, seed 1 | stars+laptop, seed 2 | mtsac+laptop, seed 1 |" in text
+    assert "Few seeds: a method has one seed." in text
+
+
+def _check_html(text: str) -> None:
+    """One file that loads nothing, with pictures in it and what a user wrote as text."""
+    assert "<h1>Toy &lt;1&gt;</h1>" in text
+    assert text.count("<svg") == text.count("</svg>") == 5
+    assert not re.findall(r"""(?:src|href)=["'](?!#|data:)""", text), "nothing is loaded from elsewhere"
+    assert text.count('class="score') == 2 * (3 + 1), "each task: three runs and the mean of the two seeds"
+
+
+def _check_tables(page: Path, runs: list[Path]) -> None:
+    with page.with_suffix(".csv").open() as file:
+        final = list(csv.DictReader(file))
+    assert [(row["method"], row["seed"], row["run"]) for row in final[::2]] == [
+        ("stars+laptop", "1", str(runs[0])),
+        ("stars+laptop", "2", str(runs[1])),
+        ("mtsac+laptop", "1", str(runs[2])),
+    ]
+    evaluation = json.loads((runs[0] / "evaluation.json").read_text())
+    assert float(final[0]["success_rate"]) == evaluation["tasks"][0]["success_rate"]
+    with page.with_name("toy-evaluations.csv").open() as file:
+        evaluated = [row for row in csv.DictReader(file) if row["method"] == "mtsac+laptop"]
+    expected = [line for line in read_metrics(runs[2] / "metrics.jsonl") if MEAN in line]
+    assert len(evaluated) == 2 * len(expected)
+    assert {int(row["env_steps"]) for row in evaluated} == {line["env_steps"] for line in expected}
+
+
+def test_a_report_of_one_run_lies_in_the_run_and_says_what_it_reached(
+    runs: list[Path], stars_dist: Command
+) -> None:
+    done = stars_dist("report", runs[2])
+    assert done.code == 0, done.err
+    assert done.out.startswith("mtsac+laptop: success rate ")
+    assert f"wrote {runs[2]}/report/report.html, {runs[2]}/report/report.md" in done.out
+    assert stars_dist("status", runs[2], "--json").code == 0, "the run is as it was"
+
+
+def test_the_baseline_leads_by_name_presets_or_run(runs: list[Path]) -> None:
+    methods = group_by_method([read_finished_run(path) for path in runs])
+    assert list(methods) == ["stars+laptop", "mtsac+laptop"]
+    for baseline in ("mtsac+laptop", str(runs[2])):
+        assert list(with_baseline(methods, baseline)) == ["mtsac+laptop", "stars+laptop"]
+    with pytest.raises(ValueError, match=r"got 'mtsac'; use 'stars\+laptop', 'mtsac\+laptop', did you mean"):
+        with_baseline(methods, "mtsac")
+
+
+def test_runs_of_different_budgets_are_refused_with_the_command_that_evens_them(runs: list[Path]) -> None:
+    first, second, _ = (read_finished_run(path) for path in runs)
+    assert first.budget == 600
+    message = (
+        r"got 600 environment steps \(.*1\) and 900 \(.*2\); .*: stars-dist resume .*1 --steps 900, or leave"
+    )
+    with pytest.raises(ValueError, match=message):
+        check_one_budget([first, second._replace(budget=900)])
+
+
+def test_tasks_without_success_flags_are_compared_by_their_returns(runs: list[Path]) -> None:
+    finished = []
+    for run in map(read_finished_run, runs):
+        tasks = tuple(
+            task._replace(has_success_flag=False, mean_return=50.0) for task in run.evaluation.tasks
+        )
+        curve = run.evaluations._replace(scores=run.evaluations.scores * 100)
+        finished.append(run._replace(evaluation=run.evaluation._replace(tasks=tasks), evaluations=curve))
+    comparison = compare(group_by_method(finished))
+    assert comparison.measure.name == "return" and comparison.methods[0].estimates["mean"].value == 50.0
+    assert "No task says what success is" in setting(comparison)
+    assert "tasks at zero" not in summary_header(comparison)
+    assert curves_figure(comparison).axes[0].get_ylabel() == "return"
 
 
 def test_a_method_is_named_by_what_tells_it_apart_in_this_report(runs: list[Path]) -> None:
@@ -85,31 +171,38 @@ def test_what_was_set_in_all_runs_is_listed_once(runs: list[Path]) -> None:
     assert group_by_method(alike) == {"stars+laptop": alike[:2], "mtsac+laptop": alike[2:]}
 
 
-def test_a_run_that_was_resumed_names_both_commands(runs: list[Path], tmp_path: Path) -> None:
+def test_a_run_that_was_resumed_names_both_commands(
+    runs: list[Path], tmp_path: Path, stars_dist: Command
+) -> None:
     longer = tmp_path / "longer"
     shutil.copytree(runs[0], longer)
     done = stars_dist("resume", longer, "--steps", "800")
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.err
     launch, resume = read_finished_run(longer).command.split(" && ")
     assert "launch --suite toy:2" in launch and launch == read_finished_run(runs[0]).command
     assert resume.endswith(f"resume {longer} --steps 800")
 
 
+def curves_figure(comparison: Comparison) -> Figure:
+    return drawn(FIGURES[0], comparison)
+
+
 def test_a_legend_of_long_names_stays_within_the_picture(runs: list[Path]) -> None:
     run = read_finished_run(runs[0])
-    figure = curves_figure({f"stars {'long ' * length}{i}": [run] for length in (30, 50) for i in range(3)})
+    names = [f"stars {'long ' * length}{i}" for length in (30, 50) for i in range(3)]
+    figure = curves_figure(compare({name: [run] for name in names}))
     figure.draw_without_rendering()
     (legend,) = figure.legends
     box, whole = legend.get_window_extent(), figure.bbox
     assert whole.x0 <= box.x0 and box.x1 <= whole.x1 and whole.y0 <= box.y0
 
 
-def test_the_picture_draws_evaluations_over_faint_rollouts_and_an_interval_only_of_several_seeds(
+def test_the_picture_draws_every_seed_over_faint_rollouts_and_an_interval_only_of_several_seeds(
     runs: list[Path],
 ) -> None:
-    methods = group_by_method([read_finished_run(path) for path in runs])
-    axes = curves_figure(methods).axes[0]
-    faint = [line for line in axes.lines if line.get_alpha() == 0.25]
+    comparison = compare(group_by_method([read_finished_run(path) for path in runs]))
+    axes = curves_figure(comparison).axes[0]
+    faint = [line for line in axes.lines if line.get_alpha() == 0.18]
     dotted = [line for line in axes.lines if line.get_marker() == "o"]
     assert len(faint) == len(dotted) == 3
     evaluated = [line[MEAN] for line in read_metrics(runs[0] / "metrics.jsonl") if MEAN in line]
@@ -122,14 +215,20 @@ def test_the_interval_holds_the_mean_and_spans_what_all_seeds_cover() -> None:
     zero, half = np.zeros((2, 2)), np.full((3, 2), 0.5)
     first = Curve(np.array([100, 300]), np.array([1.0, 3.0]), zero)
     second = Curve(np.array([200, 300, 400]), np.array([2.0, 3.0, 4.0]), half)
-    moments, low, high = interval([first, second], "env_steps", mean)
+    moments, estimate = interval([first, second], "env_steps", mean)
     np.testing.assert_array_equal(moments, [200, 300])
-    assert (low <= 0.25).all() and (high >= 0.25).all() and (low < high).all()
+    np.testing.assert_allclose(estimate.value, 0.25)
+    assert (
+        (estimate.low <= 0.25).all()
+        and (estimate.high >= 0.25).all()
+        and (estimate.low < estimate.high).all()
+    )
     assert not len(interval([first], "env_steps", mean)[0])
 
 
 def test_one_seed_has_neither_interval_nor_p(runs: list[Path]) -> None:
-    text = report_page("One", group_by_method(read_finished_runs([runs[0], runs[2]])), "x.png", "report")
+    comparison = compare(group_by_method(read_finished_runs([runs[0], runs[2]])))
+    text = markdown_page("One", comparison, Path("x.md"), "report")
     assert "| p |" not in text and "Intervals" not in text and " to " not in text.split("| method |")[1]
     assert "no intervals and no test" in text
 
@@ -143,12 +242,35 @@ def test_a_run_and_its_copy_are_not_two_seeds(runs: list[Path], tmp_path: Path) 
             read_finished_runs([runs[0], runs[1], again])
 
 
-def test_unfinished_runs_and_wrong_names_are_refused(runs: list[Path], tmp_path: Path) -> None:
+def test_what_cannot_be_reported_is_refused_in_one_line(
+    runs: list[Path], tmp_path: Path, stars_dist: Command
+) -> None:
+    unfinished, live = tmp_path / "unfinished", tmp_path / "live"
+    for path in (unfinished, live):
+        shutil.copytree(runs[0], path)
+        (path / "evaluation.json").unlink()
+    writer = RunDirectory(live)
+    writer.lock()
     cases = [
-        (["report", tmp_path, "--out", "x.md"], "must hold config.yaml"),
-        (["report", runs[0], "--out", "x.txt"], "--out must name a .md file"),
+        (["report", tmp_path], "must hold config.yaml"),
+        (["report", tmp_path / "none"], "must hold config.yaml"),
+        (["report", runs[0], "--out", "x.txt"], "--out must name a .html or .md file, got x.txt; use x.html"),
+        (
+            ["report", unfinished],
+            f"{unfinished} has no evaluation.json; go on with: stars-dist resume {unfinished}",
+        ),
+        (["report", live], f"{live} is still training; look at it with: stars-dist status {live}"),
+        (
+            ["report", *runs, "--baseline", "paco"],
+            "--baseline must name one method of the report, got 'paco'",
+        ),
+        (
+            ["report", runs[0], "--out", "/proc/x.html"],
+            "needs a directory that can be written to, /proc is none",
+        ),
     ]
     for arguments, message in cases:
         done = stars_dist(*arguments)
-        assert done.returncode == 2
-        assert message in done.stderr
+        assert done.code == 2, done.err
+        assert message in done.err and done.err.count("\n") == 1
+    writer.release()
