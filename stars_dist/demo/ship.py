@@ -1,6 +1,7 @@
 """How the starter policy came into the package: `python -m stars_dist.demo.ship RUN` takes that of a run.
 
-The run: `stars-dist launch --suite starter --preset laptop --serial --steps 480000 --set replay.samples_per_insert=32`.
+The run: `stars-dist launch --suite starter --preset stars --preset laptop --serial --steps 300000 --seed 2`, with
+`--set evaluation.final_episodes_per_task=50`: 0.995 over its goals (docs/results/starter-demo.md).
 """
 
 from __future__ import annotations
