@@ -49,8 +49,7 @@ class Cluster:
 
     def _start_shards(self, run: RunDirectory) -> list[Any]:
         plan = self._plan.replay
-        waiting = plan.num_tasks * plan.replay.max_unacknowledged_chunks * self._actors_per_task
-        shard_class = ray_shard_class(waiting + RESERVED_SERVICE_CALLS)
+        shard_class = ray_shard_class(waiting_inserts(self._plan) + RESERVED_SERVICE_CALLS)
         options = {"num_cpus": self._placement.service_cpus, "max_restarts": -1}
         options["scheduling_strategy"] = self._here
         identity = give_identity(run.replay).name
@@ -67,11 +66,6 @@ class Cluster:
     def max_starting_actors(self) -> int:
         """How many actors may be starting at the same time."""
         return max(1, int(STARTING_ACTORS_PER_CORE * self._placement.cluster_cpus))
-
-    @property
-    def _actors_per_task(self) -> int:
-        tasks = self._plan.num_tasks
-        return -(-max(self._plan.num_actors, tasks) // tasks)
 
     def start_actor(self, actor: int, incarnation: int) -> RunningProcess:
         """Start a rollout actor."""
@@ -92,6 +86,16 @@ class Cluster:
         plan = self._plan.override(learner=learner)
         handle = remote.remote(self._run_dir, plan, self.shards, self.coordinator, checkpoint)
         return RunningProcess(handle, handle.run.remote())
+
+
+def waiting_inserts(plan: RunPlan) -> int:
+    """Count the chunks that may wait in one shard at most: those of its own tasks, and of an actor before each actor.
+
+    A chunk of an actor that was killed waits on until its call times out, beside those of its successor.
+    """
+    tasks, shards = plan.num_tasks, plan.replay.num_shards
+    actors_per_task = -(-max(plan.num_actors, tasks) // tasks)
+    return 2 * -(-tasks // shards) * actors_per_task * plan.replay.replay.max_unacknowledged_chunks
 
 
 def _remote(plain_class: type) -> Any:

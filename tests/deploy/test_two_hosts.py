@@ -30,7 +30,7 @@ further() {{ # SECONDS: until the run is 200 steps further
     tail -5 $FOLDER/launch.log
     exit 1
 }}
-actors() {{ on $1 'pgrep -f -c ray::RolloutProcess || true'; }}
+actors() {{ on $1 'pgrep -f -c [r]ay::RolloutProcess || true'; }}
 start_worker() {{
     on {worker} "ray start --address={head}:6379 --num-cpus=4 --disable-usage-stats > /dev/null"
 }}
@@ -45,10 +45,10 @@ further 600
 until ls $RUN/checkpoints/step-* > /dev/null 2>&1; do sleep 0.5; done
 echo "ACTORS $(actors {worker})"
 WHAT="a shard killed"
-on {head} 'kill -9 $(pgrep -f ray::Shard | head -1)'
+on {head} 'kill -9 $(pgrep -f [r]ay::Shard | head -1)'
 further 300
 WHAT="the learner killed"
-on {head} 'kill -9 $(pgrep -f ray::LearnerProcess | head -1)'
+on {head} 'kill -9 $(pgrep -f [r]ay::LearnerProcess | head -1)'
 further 300
 WHAT="the worker lost"
 on {worker} 'ray stop --force > /dev/null 2>&1' || true
