@@ -120,19 +120,21 @@ class RemoteCopy:
     def fetch(self, run: RunDirectory, log: Log) -> None:
         """Bring the records and the newest whole checkpoint into a run directory that this process has locked.
 
+        The checkpoint comes last: where that is cut short, the copy is still ahead and is fetched again.
+
         Raises:
             ValueError: the place cannot be read.
         """
         try:
-            for steps in reversed(self._whole_steps()):
-                if self._fetch_checkpoint(run, steps):
-                    break
-                log(f"{PREFIX}{steps} of {self} is damaged, an older one is fetched")
-            for file in reversed(_records(run)):  # config.yaml last: it makes the directory a run
+            for file in _records(run):
                 if self._files.exists(self._path(file.name)):
                     part = file.with_name(f".{file.name}.fetched.tmp")
                     self._files.get_file(self._path(file.name), str(part))
                     part.rename(file)
+            for steps in reversed(self._whole_steps()):
+                if self._fetch_checkpoint(run, steps):
+                    break
+                log(f"{PREFIX}{steps} of {self} is damaged, an older one is fetched")
         except Exception as error:
             raise self._unusable(error) from None
         log(f"fetched from {self}: configuration, metrics and the newest checkpoint")

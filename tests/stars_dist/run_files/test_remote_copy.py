@@ -114,6 +114,23 @@ def test_a_damaged_copy_is_passed_over(run: RunDirectory, url: str, tmp_path: Pa
     assert "step-20" in lines[0] and "damaged" in lines[0]
 
 
+def test_a_fetch_that_is_cut_short_is_made_again(run: RunDirectory, url: str, tmp_path: Path) -> None:
+    copy = RemoteCopy(url)
+    copy.begin(run)
+    copy.save(run, checkpoint(run, 10), keep_last=3, tell=told_nothing)
+    files, root = fsspec.core.url_to_fs(url)
+    whole = files.cat_file(f"{root}/checkpoints/step-10/learner.pt")
+    files.rm_file(f"{root}/checkpoints/step-10/learner.pt")
+    there = elsewhere(tmp_path)
+    with pytest.raises(ValueError, match="must be a place that can be read"):
+        copy.fetch(there, print)
+    files.pipe_file(f"{root}/checkpoints/step-10/learner.pt", whole)
+    assert RunDirectory.existing(there.path).path == there.path and copy.is_ahead_of(there)
+    copy.fetch(there, print)
+    assert not copy.is_ahead_of(there)
+    assert there.checkpoint(10).is_dir()
+
+
 def test_the_same_step_is_copied_again(run: RunDirectory, url: str) -> None:
     copy = RemoteCopy(url)
     copy.begin(run)
