@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 PARTS = ("actor", "shard", "learner", "coordinator", "ray", "program")
+OF_STEPS_ALONE = frozenset({"learner"})  # a step calls for the same updates, whoever made it
 
 
 class RunCosts(NamedTuple):
@@ -45,7 +46,10 @@ class Limit(NamedTuple):
 
 
 def fit(few: RunCosts, many: RunCosts) -> dict[str, PartModel]:
-    """Solve for the two costs of each part from two runs of different size; neither is negative."""
+    """Solve for the two costs of each part from two runs of different size; neither is negative.
+
+    The learner has none for an actor, so what two runs differ by in it is no cost but noise.
+    """
     return {part: _fit_part(few, many, part) for part in PARTS}
 
 
@@ -56,6 +60,8 @@ def _fit_part(few: RunCosts, many: RunCosts, part: str) -> PartModel:
     per_step = (spent_1 * held_2 - spent_2 * held_1) / determinant if determinant else -1.0
     per_actor = (steps_1 * spent_2 - steps_2 * spent_1) / determinant if determinant else -1.0
     total = spent_1 + spent_2
+    if part in OF_STEPS_ALONE:
+        return PartModel(total / (steps_1 + steps_2), 0.0)
     if per_step < 0:
         return PartModel(0.0, total / (held_1 + held_2))
     if per_actor < 0:

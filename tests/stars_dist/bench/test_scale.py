@@ -21,7 +21,10 @@ from stars_dist.bench.scale import (
 )
 from stars_dist.bench.scale_run import measure
 
-TRUE = {part: PartModel(1e-4 * (index + 1), 1e-3 * index) for index, part in enumerate(PARTS)}
+TRUE = {
+    part: PartModel(1e-4 * (index + 1), 0.0 if part == "learner" else 1e-3 * index)
+    for index, part in enumerate(PARTS)
+}
 MT50 = Cluster(
     actors=50,
     shards=5,
