@@ -104,6 +104,7 @@ def test_on_the_toy_suite(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_on_meta_world(tmp_path: Path) -> None:
     """Kills fall into episodes in progress, whose simulations are brought back."""
     launch = ["--suite", "reach-v3,drawer-open-v3", "--preset", "small", "--serial", "--steps", "1400"]
@@ -111,7 +112,7 @@ def test_on_meta_world(tmp_path: Path) -> None:
     sets = ("actors.chunk_steps=30", "replay.warmup_steps_per_task=100", "environment.horizon=130")
     launch += [argument for value in sets for argument in ("--set", value)]
     kill_at = sorted(random.Random().sample(range(60, 590), 2))
-    outputs = twice(launch, kill_at, tmp_path)
+    outputs = twice(launch, kill_at, tmp_path, timeout_s=1100)
     assert weights_hash(outputs[0]) == weights_hash(outputs[1])
     assert "cannot be repeated" not in "".join(outputs)
     assert_equal(tmp_path / "a", tmp_path / "b")
