@@ -14,7 +14,7 @@ export RAY_AUTH_MODE=token
 ray up -y {file}
 SSH="ssh -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -i {folder}/key"
 nodes() {{ $SSH root@{head} 'bash -ic "python {folder}/nodes.py"' 2> /dev/null | tail -1; }}
-for TRY in $(seq 60); do [ "$(nodes)" = 2 ] && break; sleep 3; done
+for TRY in $(seq 100); do [ "$(nodes)" = 2 ] && break; sleep 3; done
 echo "NODES $(nodes)"
 ray dashboard {file} > {folder}/dashboard.log 2>&1 &
 until (: < /dev/tcp/127.0.0.1/8265) 2> /dev/null; do sleep 0.5; done
