@@ -21,6 +21,7 @@ from stars_dist.errors import RunFailedError, checking_input
 from stars_dist.interruption import Interruption, RunInterruptedError
 from stars_dist.monitor.console import Console
 from stars_dist.monitor.metrics import recorded_learning
+from stars_dist.monitor.trackers import check_installed
 from stars_dist.run_files import ending
 from stars_dist.run_files.directory import RunDirectory
 from stars_dist.run_files.provenance import provenance, this_start
@@ -49,6 +50,8 @@ def start_new(run: RunDirectory, resolved: ResolvedRun, presets: str) -> None:
         UserError: the machine or the cluster cannot carry the run; nothing was written.
         typer.Exit: with 130 after Ctrl-C, with 1 after a failure that restarts did not mend.
     """
+    with checking_input():
+        check_installed(resolved.plan.config.trackers)
 
     def begin(console: Console) -> Start:
         from stars_dist.run_files.resume_point import Start

@@ -26,6 +26,7 @@ from stars_dist.interruption import Interruption, RunInterruptedError
 from stars_dist.monitor.console import Console
 from stars_dist.monitor.recorder import Recorder
 from stars_dist.monitor.run_monitor import RunMonitor
+from stars_dist.monitor.trackers import open_mirrors
 from stars_dist.run_files.directory import RunDirectory
 from stars_dist.run_files.replay_files import PeriodicSnapshots
 from stars_dist.run_files.resume_point import Start
@@ -78,7 +79,8 @@ def train_distributed(
             )
         start = begin(console)
         interruption.check()  # after the first entries, so that `resume` can go on
-        with closing(Recorder(run, console.line, start.metrics_end)) as recorder:
+        mirrors = open_mirrors(run, config, console.line)
+        with closing(Recorder(run, console.line, start.metrics_end, mirrors)) as recorder:
             monitor = RunMonitor(plan, recorder, console, start.learner_steps, start.env_steps)
             interruption.learner_steps = lambda: monitor.learner_steps
             return _train(run, plan, console, start, placement, monitor, interruption)

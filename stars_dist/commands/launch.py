@@ -52,6 +52,7 @@ def launch(
     replay_snapshot_every: str | None = options.REPLAY_SNAPSHOT_EVERY,
     eval_every: str | None = options.EVAL_EVERY,
     eval_episodes: str | None = options.EVAL_EPISODES,
+    tracker: list[str] = options.TRACKER,
     dry_run: bool = options.DRY_RUN,
 ) -> None:
     """Train on a suite of tasks."""
@@ -70,6 +71,7 @@ def launch(
         ("--eval-episodes", "evaluation.episodes_per_task"): eval_episodes,
         ("--eval-episodes", "evaluation.final_episodes_per_task"): eval_episodes,
         ("--serial", "serial"): serial or None,
+        ("--tracker", "trackers"): tuple(tracker) or None,
     }
     label = "+".join(map(_label, preset))
     from stars_dist.run_files.directory import RunDirectory

@@ -109,4 +109,10 @@ EVAL_EVERY = typer.Option(
 EVAL_EPISODES = typer.Option(
     None, metavar="N", help="Episodes per task in each evaluation.", rich_help_panel=FILES
 )
+TRACKER = typer.Option(
+    [],
+    metavar="wandb|mlflow",
+    help="Mirror the metrics there too, beside TensorBoard; repeatable. Needs 'stars-dist[wandb]' or [mlflow].",
+    rich_help_panel=FILES,
+)
 DRY_RUN = typer.Option(False, help="Show the plan and the resolved configuration, start nothing.")

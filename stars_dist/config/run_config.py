@@ -12,6 +12,8 @@ from learner.config import CheckpointConfig, LearnerConfig, SacConfig
 from learner.network_config import NetworkConfig
 from replay_service.config import ReplayConfig, SamplingConfig
 
+TrackerName = Literal["wandb", "mlflow"]
+
 
 class RunConfig(BaseModel):
     """Everything that decides what a run computes. Null means: chosen for the suite when the run is planned."""
@@ -32,6 +34,9 @@ class RunConfig(BaseModel):
         allow_inf_nan=False,
         description="how long shards, coordinator and learner may leave a question open before they count as frozen "
         "and are started again, seconds",
+    )
+    trackers: tuple[TrackerName, ...] = Field(
+        (), description="what mirrors the metrics beside TensorBoard: wandb, mlflow, or both"
     )
     environment: EnvironmentConfig = EnvironmentConfig()
     actors: ActorsConfig = ActorsConfig()

@@ -1,15 +1,16 @@
-"""The recorder: what a run measures goes to metrics.jsonl and to TensorBoard, against total environment steps."""
+"""The recorder: what a run measures goes to metrics.jsonl, TensorBoard and trackers, against environment steps."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from replay_service.full_disk import DiskPause
 from stars_dist.monitor.events_file import EventsFile
 from stars_dist.monitor.metrics import Clocks, MetricsFile, cut_metrics, read_metrics
 from stars_dist.monitor.tensorboard_log import TensorBoardLog
+from stars_dist.monitor.trackers import TrackerMirror
 from stars_dist.run_files.directory import RunDirectory
 from stars_dist.run_files.recorded import MetricsEnd
 
@@ -22,9 +23,11 @@ class Recorder:
         run: RunDirectory,
         tell: Callable[[str], None],
         end: MetricsEnd = MetricsEnd(),  # noqa: B008 - it is frozen
+        mirrors: Sequence[TrackerMirror] = (),
     ) -> None:
         """`tell` takes the lines about a full disk, which pauses both files and breaks none."""
         self.run = run
+        self._mirrors = mirrors
         self.kept = cut_metrics(run.metrics_file, end)
         self._elapsed_before_s = self.kept.wall_time_s
         self._started = time.monotonic()
@@ -47,8 +50,11 @@ class Recorder:
 
     def write(self, env_steps: int, learner_steps: int, values: Mapping[str, float]) -> None:
         """Record one value per name; a value that is not finite has no meaning yet and is left out."""
-        self._metrics.write(Clocks(env_steps, learner_steps, round(self.wall_time_s, 3)), values)
+        clocks = Clocks(env_steps, learner_steps, round(self.wall_time_s, 3))
+        self._metrics.write(clocks, values)
         self._show(env_steps, values)
+        for mirror in self._mirrors:
+            mirror.log(env_steps, clocks.wall_time_s, _finite(values))
 
     @property
     def metrics_size_bytes(self) -> int:
@@ -56,8 +62,7 @@ class Recorder:
         return self._metrics.size_bytes
 
     def _show(self, env_steps: int, values: Mapping[str, float]) -> None:
-        finite = {name: value for name, value in values.items() if math.isfinite(value)}
-        self.tensorboard.scalars(env_steps, finite)
+        self.tensorboard.scalars(env_steps, _finite(values))
 
     def _show_again(self, run: RunDirectory, env_steps: int) -> None:
         """Show what was recorded at the very step where TensorBoard, which cuts whole steps, goes on."""
@@ -65,6 +70,12 @@ class Recorder:
             self._show(env_steps, {name: value for name, value in line.items() if name not in Clocks._fields})
 
     def close(self) -> None:
-        """Close both files."""
+        """Close both files, and the trackers."""
         self._metrics.close()
         self.tensorboard.close()
+        for mirror in self._mirrors:
+            mirror.close()
+
+
+def _finite(values: Mapping[str, float]) -> dict[str, float]:
+    return {name: value for name, value in values.items() if math.isfinite(value)}

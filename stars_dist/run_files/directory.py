@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 
 from actors.checkpoint_path import DIRECTORY, checkpoint_path
 from actors.evaluation_result import EvaluationResult
@@ -45,6 +46,7 @@ class RunDirectory:
         self.replay = path / "replay"  # the mapped files of the shards
         self.snapshots = path / "replay-snapshots"  # unless replay.snapshot_dir names another place
         self.snapshot_place_file = path / "snapshot-place.json"  # with replay.snapshot_dir
+        self.trackers_file = path / "trackers.json"  # with trackers: the names of the run there
         self._lock_file = path / "run.lock"
         self._lock: FileLock | None = None
 
@@ -189,7 +191,7 @@ class RunDirectory:
         except (OSError, ValueError, yaml.YAMLError) as error:
             raise ValueError(
                 f"a run's config.yaml must be as its launch wrote it, {self.config_file} is not "
-                f"({' '.join(str(error).split())}); {self._remedy()}"
+                f"({_reason(error)}); {self._remedy()}"
             ) from None
 
     def _remedy(self) -> str:
@@ -248,6 +250,14 @@ class RunDirectory:
     def num_resumes(self) -> int:
         """How often the run was resumed."""
         return len(self.read_provenance()["resumes"])
+
+
+def _reason(error: Exception) -> str:
+    """Say why a configuration cannot be read; of pydantic's lines the first key and what is wrong with it."""
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc'])) or 'the file'}: {first['msg']}"
+    return " ".join(str(error).split())
 
 
 def _unusable(path: Path, error: OSError) -> ValueError:

@@ -37,6 +37,7 @@ from stars_dist.interruption import Interruption, RunInterruptedError
 from stars_dist.monitor.console import Console
 from stars_dist.monitor.recorder import Recorder
 from stars_dist.monitor.run_monitor import RunMonitor
+from stars_dist.monitor.trackers import open_mirrors
 from stars_dist.run_files.directory import RunDirectory
 from stars_dist.run_files.recorded import METRICS_SIZE
 from stars_dist.run_files.remote_copy import RemoteCopy
@@ -237,7 +238,8 @@ def train_serially(
     with checking_input():
         device_use(plan, choose_device(plan.config.device))
     start = begin(console)
-    with closing(Recorder(run, console.line, start.metrics_end)) as recorder:
+    mirrors = open_mirrors(run, plan.config, console.line)
+    with closing(Recorder(run, console.line, start.metrics_end, mirrors)) as recorder:
         console.phase("computing the tasks' goals")
         with interruption.raising():
             prepare_suite(plan.suite, plan.config.seed, run.goals_file)

@@ -68,8 +68,9 @@ def launch_arguments(
     arguments = [word for name in presets for word in ("--preset", name)]
     arguments += [word for assignment in assignments for word in ("--set", assignment)]
     for flag, value in given:
+        values = value if isinstance(value, tuple) else (value,)
         if flag != "--seed":
-            arguments += [flag] if value is True else [flag, str(value)]
+            arguments += [flag] if value is True else [word for each in values for word in (flag, str(each))]
     return tuple(arguments)
 
 
