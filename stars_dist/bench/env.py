@@ -61,15 +61,15 @@ def measure(
 def summary(timings: Sequence[TaskTiming]) -> dict[str, Any]:
     """Return the figures as plain data, with the suite's geometric means."""
     return {
-        "speedup_geomean": _geomean([timing.speedup for timing in timings]),
+        "speedup_geomean": geomean([timing.speedup for timing in timings]),
         "speedup_min": min(timing.speedup for timing in timings),
-        "floor_ratio_geomean": _geomean([timing.floor_ratio for timing in timings]),
+        "floor_ratio_geomean": geomean([timing.floor_ratio for timing in timings]),
         "tasks": [timing._asdict() for timing in timings],
     }
 
 
 def _measure_task(suite: Suite, task_id: int, steps: int, seed: int, actions: str) -> TaskTiming:
-    stock, fast = (_environment(suite, task_id, seed, fast) for fast in (False, True))
+    stock, fast = (metaworld_environment(suite, task_id, seed, fast) for fast in (False, True))
     try:
         reset_speedup = _reset_speedup(stock, fast)
         obs, _ = stock.reset(options={"goal": 0})
@@ -81,7 +81,7 @@ def _measure_task(suite: Suite, task_id: int, steps: int, seed: int, actions: st
             taken = []
             for _ in range(BLOCK_STEPS):
                 taken.append(act(obs))
-                obs, seconds = _timed_step(stock, taken[-1])
+                obs, seconds = timed_step(stock, taken[-1])
                 durations[0].append(seconds)
             moments = [_fast_step(fast, action, durations[1]) for action in taken]
             durations[2].extend(_floor_step(fast.simulation[0], floor, moment) for moment in moments)
@@ -100,7 +100,8 @@ def _measure_task(suite: Suite, task_id: int, steps: int, seed: int, actions: st
     )
 
 
-def _environment(suite: Suite, task_id: int, seed: int, fast: bool) -> MetaWorldEnvironment:
+def metaworld_environment(suite: Suite, task_id: int, seed: int, fast: bool) -> MetaWorldEnvironment:
+    """Build the library's environment or ours."""
     env = build_environment(suite, task_id, seed, (), EnvironmentConfig(fast=fast))
     assert isinstance(env, MetaWorldEnvironment)
     return env
@@ -113,7 +114,8 @@ def _actor(name: str, actions: str, seed: int) -> Callable[[NDArray[np.float32]]
     return scripted_policy(name)
 
 
-def _timed_step(env: MetaWorldEnvironment, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
+def timed_step(env: MetaWorldEnvironment, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
+    """Step; return the observation and how long it took, in s."""
     started = time.perf_counter()
     obs, *_ = env.step(action)
     return obs, time.perf_counter() - started
@@ -123,7 +125,7 @@ def _fast_step(env: MetaWorldEnvironment, action: NDArray[np.float32], durations
     model, data = env.simulation
     state = np.empty(mujoco.mj_stateSize(model, _STATE))
     mujoco.mj_getState(model, data, state, _STATE)
-    durations.append(_timed_step(env, action)[1])
+    durations.append(timed_step(env, action)[1])
     return Moment(state, data.ctrl.copy(), data.mocap_pos.copy(), data.qpos.copy())
 
 
@@ -150,5 +152,6 @@ def _reset_speedup(stock: MetaWorldEnvironment, fast: MetaWorldEnvironment) -> f
     return float(np.median(seconds[False][RESETS:]) / np.median(seconds[True][RESETS:]))
 
 
-def _geomean(values: Sequence[float]) -> float:
+def geomean(values: Sequence[float]) -> float:
+    """Compute the geometric mean."""
     return math.exp(sum(math.log(value) for value in values) / len(values))

@@ -16,6 +16,7 @@ from stars_dist.help_page import CommandWithExamples, examples
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from actors.tasks import Suite
     from stars_dist.config.merge import Flags
     from stars_dist.config.run_plan import RunPlan
 
@@ -32,6 +33,12 @@ class Actions(StrEnum):
 
     RANDOM = "random"
     SCRIPTED = "scripted"
+
+
+class Peer(StrEnum):
+    """Another project whose environments are timed beside ours."""
+
+    ENVPOOL = "envpool"
 
 
 @bench.callback(invoke_without_command=True)
@@ -77,6 +84,7 @@ def learner(
 @examples(
     "stars-dist bench env --suite mt10",
     "stars-dist bench env --actions scripted --write docs/results",
+    "stars-dist bench env --peer envpool                  # beside EnvPool's port to C++",
 )
 def env(
     suite: str = typer.Option("mt50", help="mt10, mt25, mt50, or Meta-World tasks with commas."),
@@ -85,6 +93,9 @@ def env(
         Actions.RANDOM, help="Uniform actions, or Meta-World's scripted policies."
     ),
     seed: int = typer.Option(1, help="Of the goals and the random actions."),
+    peer: Peer | None = typer.Option(
+        None, help="Time a step of ours beside another project's port instead; random actions."
+    ),
     write: Path | None = typer.Option(
         None, metavar="DIR", help="Also write figures with provenance, and a plot."
     ),
@@ -98,6 +109,9 @@ def env(
         loaded = parse_suite(suite)
         if loaded.tasks[0].family != "metaworld":
             raise ValueError(f"--suite must be of Meta-World, got {suite}; use mt10, mt25 or mt50")
+    if peer is not None:
+        _peer(loaded, steps, seed, actions, write, as_json)
+        return
     from stars_dist.bench.env import measure, summary
     from stars_dist.bench.env_report import table
     from stars_dist.bench.env_report import write as write_report
@@ -106,6 +120,20 @@ def env(
     timings = measure(loaded, steps, seed, actions.value, lambda timing: _log(timing.name))
     if write is not None:
         write_report(write, timings, actions.value, this_start() | {"seed": seed})
+    print(json.dumps(summary(timings)) if as_json else table(timings))
+
+
+def _peer(suite: Suite, steps: int, seed: int, actions: Actions, write: Path | None, as_json: bool) -> None:
+    from stars_dist.bench.env_peer import check_installed, measure, peer_page, summary, table
+    from stars_dist.run_files.provenance import this_start
+
+    with checking_input():
+        if actions is not Actions.RANDOM:
+            raise ValueError(f"--peer compares random actions, got --actions {actions}; leave it out")
+        check_installed()
+    timings = measure(suite, steps, seed, lambda timing: _log(timing.name))
+    if write is not None:
+        peer_page(write, timings, this_start() | {"seed": seed})
     print(json.dumps(summary(timings)) if as_json else table(timings))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,28 @@ def test_json_and_files(actions: str, tmp_path: Path) -> None:
     assert set(written["made_by"]) >= {"command", "commit", "versions", "seed"}
     assert "| door-lock-v3 |" in (tmp_path / f"env-{actions}.md").read_text()
     assert (tmp_path / f"env-{actions}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_peer_is_timed_beside_ours(tmp_path: Path) -> None:
+    pytest.importorskip("envpool")
+    options = ("--suite", "reach-v3", "--steps", "25", "--peer", "envpool")
+    result = CliRunner().invoke(app, ["bench", "env", *options, "--json", "--write", str(tmp_path)])
+    assert result.exit_code == 0
+    figures = json.loads(result.stdout)
+    (task,) = figures["tasks"]
+    assert (
+        task["speedup"] == figures["speedup_geomean"] == pytest.approx(task["envpool_us"] / task["ours_us"])
+    )
+    assert figures["speedup_batch_geomean"] == pytest.approx(task["envpool_batch_us"] / task["ours_us"])
+    assert figures["peer"].startswith("envpool ")
+    assert "| reach-v3 |" in (tmp_path / "env-envpool.md").read_text()
+
+
+def test_a_peer_that_is_not_installed_is_refused_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "envpool.mujoco.metaworld", None)  # as where it is not there
+    result = CliRunner().invoke(app, ["bench", "env", "--suite", "reach-v3", "--peer", "envpool"])
+    assert isinstance(result.exception, UserError)
+    assert "pip install 'stars-dist[bench]'" in str(result.exception)
 
 
 @pytest.mark.parametrize(
