@@ -109,3 +109,8 @@ def _flush() -> bool:
             discard_unwritten(stream)
             is_written = False
     return is_written
+
+
+if __name__ == "__main__":
+    sys.argv[0] = "stars-dist"  # as in `python -m stars_dist`
+    main()

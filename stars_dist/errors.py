@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import typer
 
@@ -29,4 +30,28 @@ def checking_input() -> Iterator[None]:
 
 def one_line(error: typer.TyperException) -> str:
     """Format an error for standard error."""
-    return f"error: {' '.join(error.format_message().split())}"
+    return f"error: {' '.join((_words_of_option(error) or error.format_message()).split())}"
+
+
+def _words_of_option(error: typer.TyperException) -> str | None:
+    """Say rule, value and remedy of an option whose value typer refuses, for which it has the words of its library."""
+    if not isinstance(error, typer.BadParameter) or error.param is None or error.__cause__ is None:
+        return None
+    what = " / ".join(error.param.opts) if error.param.opts[0].startswith("-") else str(error.param.metavar)
+    value = getattr(error.__cause__, "errors", lambda: [{}])()[0].get("input")
+    rule = error.message.removeprefix("Value error, ").rstrip(".")
+    for words in ("Input should be", "is not one of"):
+        before, found, wanted = rule.partition(words)
+        if found:
+            must = wanted.split(", unable")[0] if not before else f" one of{wanted}"
+            return f"{what} must be{must}, got {value!r}; see {_command(error.ctx)} --help"
+    return None
+
+
+def _command(context: Any) -> str:
+    """Name the command of a context as a user types it."""
+    names: list[str] = []
+    while context is not None and context.parent is not None:
+        names.insert(0, str(context.info_name))
+        context = context.parent
+    return " ".join(["stars-dist", *names])

@@ -24,6 +24,7 @@ def features(
     """Draw the shared and the unique features of trained policies in two dimensions, coloured by task."""
     from stars_dist.evaluate import read_checkpoint_policy
     from stars_dist.report.feature_map import draw_feature_maps, policy_features
+    from stars_dist.report.report_files import check_writable
 
     with checking_input():
         for name, value in (("--episodes", episodes), ("--states", states)):
@@ -31,6 +32,7 @@ def features(
                 raise ValueError(f"{name} must be at least 1, got {value}")
         if out.suffix != ".png":
             raise ValueError(f"--out must name a .png file, got {out}; use {out.with_suffix('.png')}")
+        check_writable(out.parent)
         policies = [read_checkpoint_policy(run) for run in runs]
         suites = {policy.plan.suite.name for policy in policies}
         if len(suites) > 1:
@@ -42,6 +44,5 @@ def features(
         drawn[policy.name] = features_of_tasks = policy_features(policy, episodes, states)
         for branch, mapped in features_of_tasks.maps.items():
             print(f"{policy.name}: {branch} features, {mapped.within:.2f} of their variance within tasks")
-    out.parent.mkdir(parents=True, exist_ok=True)
     draw_feature_maps(out, drawn)
     print(f"wrote {out}")

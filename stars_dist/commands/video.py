@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from stars_dist.video.shown_policy import ShownPolicy
 
 DEMO = "demo"
+SHOWN, FILES = "What is shown", "What is written"
 
 
 @examples(
@@ -29,16 +30,24 @@ def video(
         metavar="RUN|CHECKPOINT|demo", help="Whose policy; demo: the package's own."
     ),
     task: list[str] = typer.Option(
-        [], metavar="TASK", help="A task to show; repeatable.  [default: see --worst]"
+        [], metavar="TASK", help="A task to show; repeatable.  [default: see --worst]", rich_help_panel=SHOWN
     ),
     worst: int | None = typer.Option(
-        None, metavar="N", help="The N worst tasks of the run's last evaluation.  [default: 3]"
+        None,
+        metavar="N",
+        help="The N worst tasks of the run's last evaluation.  [default: 3]",
+        rich_help_panel=SHOWN,
     ),
-    goal: int = typer.Option(0, min=0, metavar="N", help="Which of the task's goals."),
-    grid: bool = typer.Option(False, "--grid", help="All tasks side by side in one video."),
-    gif: bool = typer.Option(False, "--gif", help="GIF instead of MP4."),
+    goal: int = typer.Option(0, min=0, metavar="N", help="Which of the task's goals.", rich_help_panel=SHOWN),
+    grid: bool = typer.Option(
+        False, "--grid", help="All tasks side by side in one video.", rich_help_panel=FILES
+    ),
+    gif: bool = typer.Option(False, "--gif", help="GIF instead of MP4.", rich_help_panel=FILES),
     out: Path | None = typer.Option(
-        None, metavar="FILE|DIR", help="A file for one video, else a directory.  [default: RUN/videos]"
+        None,
+        metavar="FILE|DIR",
+        help="A file for one video, else a directory.  [default: RUN/videos]",
+        rich_help_panel=FILES,
     ),
     as_json: bool = typer.Option(False, "--json", help="Print JSON and nothing else on standard output."),
 ) -> None:

@@ -59,7 +59,7 @@ def _draw_method(axes: Axes, panel: Panel, color: str, method: ComparedMethod) -
     for run in method.runs:
         x, y = _of_run(run.rollouts, panel)
         kept = np.linspace(0, max(0, len(x) - 1), min(len(x), ROLLOUT_POINTS)).astype(int)
-        axes.plot(x[kept], y[kept], color=color, linewidth=0.6, alpha=0.18)
+        axes.plot(x[kept], y[kept], color=color, linewidth=0.6, alpha=0.3)
         x, y = _of_run(run.evaluations, panel)
         several = len(method.runs) > 1
         axes.plot(x, y, "o-", color=color, linewidth=0.7 if several else 2, alpha=0.6, markersize=2.5)

@@ -101,8 +101,12 @@ def read_finished_run(path: Path) -> FinishedRun:
 def _what_is_left(run: RunDirectory) -> str:
     if run.is_locked:
         return f"is still training; look at it with: stars-dist status {run.argument}"
-    why = "was given more steps since its" if run.evaluation_file.is_file() else "has no"
-    return f"{why} evaluation.json; go on with: {run.resume_command}"
+    what = (
+        "has an evaluation.json that is not of its end"
+        if run.evaluation_file.is_file()
+        else "has no evaluation.json"
+    )
+    return f"{what}; go on with: {run.resume_command}"
 
 
 def _keys_of_set(origins: Mapping[str, str]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -30,12 +31,18 @@ def check_place(out: Path) -> None:
             f"--out must name a .html or .md file, got {out}; use {out.with_suffix('.html')}, beside which the "
             "others are written"
         )
+    check_writable(out.parent)
+
+
+def check_writable(directory: Path) -> None:
+    """Make a directory and check that it can be written to; ValueError otherwise."""
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        write_text(out.with_suffix(".json"), "[]\n")
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory):
+            pass
     except OSError as error:
         raise ValueError(
-            f"a report needs a directory that can be written to, {out.parent} is none ({error.strerror}); use --out"
+            f"a report needs a directory that can be written to, {directory} is none ({error.strerror}); use --out"
         ) from None
 
 

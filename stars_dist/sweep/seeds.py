@@ -51,7 +51,7 @@ def run_in_turn(trials: Sequence[Trial]) -> None:
         print(f"\n{trial.name}, {number} of {len(trials)}: {trial.run_dir}", flush=True)
         code = run_trial(trial)
         if code == INTERRUPTED:
-            print("go on with the others by the same command with --seeds of those that are not done")
+            print("interrupted; go on by the same command")
             raise typer.Exit(INTERRUPTED)
         failed += [trial.name] if code else []
     done = [str(trial.run_dir) for trial in trials if trial.is_done]

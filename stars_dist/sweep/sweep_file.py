@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stars_dist.config.merge import command_layers, resolve
+from stars_dist.config.yaml_text import read_yaml
 from stars_dist.sweep.trial import Trial, check_same_run, launch_arguments
 
 Values = dict[str, Any]
@@ -74,8 +75,16 @@ class SweepFile(BaseModel):
 def read_sweep_file(path: Path) -> SweepFile:
     """Read a sweep file; ValueError with the key that is wrong."""
     try:
-        values = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        values = read_yaml(path.read_bytes())
+    except FileNotFoundError:
+        raise ValueError(
+            f"a sweep needs a file that exists, got {path}; `stars-dist sweep --help` names an example"
+        ) from None
+    except OSError as error:
+        raise ValueError(
+            f"a sweep must be a YAML file, got {path} ({error.strerror}); name another"
+        ) from None
+    except (ValueError, yaml.YAMLError) as error:
         raise ValueError(
             f"a sweep must be a YAML file, {path} cannot be read ({' '.join(str(error).split())}); mend it"
         ) from None

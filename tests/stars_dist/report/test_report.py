@@ -202,7 +202,7 @@ def test_the_picture_draws_every_seed_over_faint_rollouts_and_an_interval_only_o
 ) -> None:
     comparison = compare(group_by_method([read_finished_run(path) for path in runs]))
     axes = curves_figure(comparison).axes[0]
-    faint = [line for line in axes.lines if line.get_alpha() == 0.18]
+    faint = [line for line in axes.lines if line.get_alpha() == 0.3]
     dotted = [line for line in axes.lines if line.get_marker() == "o"]
     assert len(faint) == len(dotted) == 3
     evaluated = [line[MEAN] for line in read_metrics(runs[0] / "metrics.jsonl") if MEAN in line]
