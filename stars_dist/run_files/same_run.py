@@ -11,8 +11,8 @@ from stars_dist.config.run_config import RunConfig
 from stars_dist.run_files.directory import RunDirectory
 from stars_dist.run_files.remote_copy import RemoteCopy
 
-# Where a run works decides nothing of what it computes, and may be another place at each start.
-PLACES = frozenset({"address", "replay.directory", "checkpoint.directory"})
+# Where a run works and is shown decides nothing of what it computes, and may be another place at each start.
+PLACES = frozenset({"address", "replay.directory", "checkpoint.directory", "trackers"})
 SHOWN_DIFFERENCES = 3
 
 
