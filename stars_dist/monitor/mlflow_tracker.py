@@ -37,7 +37,7 @@ class MlflowTracker:
 
         now_ms = time.time_ns() // 1_000_000
         everything = {**values, "wall_time_s": wall_time_s}
-        metrics = [Metric(name, value, now_ms, env_steps) for name, value in everything.items()]
+        metrics = [Metric(mlflow_name(name), value, now_ms, env_steps) for name, value in everything.items()]
         for some in _batches(metrics, MOST_METRICS):
             self._client.log_batch(self.run_id, metrics=some)
 
@@ -56,6 +56,11 @@ class MlflowTracker:
         values = leaves(config.model_dump(mode="json"))
         for some in _batches([Param(".".join(key), str(value)) for key, value in values], MOST_PARAMETERS):
             self._client.log_batch(self.run_id, params=some)
+
+
+def mlflow_name(name: str) -> str:
+    """Write group/name/task as group/name.task: MLflow's files have no place for a name and for names below it."""
+    return ".".join(["/".join(name.split("/", 2)[:2]), *name.split("/", 2)[2:]])
 
 
 def _batches(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:

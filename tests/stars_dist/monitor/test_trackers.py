@@ -19,14 +19,15 @@ from stars_dist.monitor.trackers import TrackerMirror, check_installed, open_mir
 from stars_dist.run_files.directory import RunDirectory
 
 SUCCESS = "rollout/success/push-v3"
+LOSSES = {"train/loss": 3.0, "train/loss/push-v3": 4.0}  # of all tasks, and of one
 
 
 def record(run: RunDirectory, name: str, steps: int, lines: list[str]) -> None:
     """Record two values at two moments, as a run of that tracker does."""
     config = RunConfig.model_validate({"trackers": [name]})
     with closing(Recorder(run, lines.append, mirrors=open_mirrors(run, config, lines.append))) as recorder:
-        recorder.write(steps, 1, {SUCCESS: 0.25, "train/loss": float("nan")})
-        recorder.write(steps + 10, 2, {SUCCESS: 0.5})
+        recorder.write(steps, 1, {SUCCESS: 0.25, "train/critic_loss": float("nan")})
+        recorder.write(steps + 10, 2, {SUCCESS: 0.5, **LOSSES})
 
 
 @pytest.mark.timeout(600)
@@ -46,9 +47,10 @@ def test_mlflow_has_the_metrics_and_a_second_start_goes_on_with_its_run(
     (found,) = client.search_runs([experiment.experiment_id])
     assert found.info.run_name == "first" and found.info.status == "FINISHED"
     assert found.data.params["sac.gamma"] == "0.99" and found.data.params["trackers"] == "['mlflow']"
-    history = client.get_metric_history(found.info.run_id, SUCCESS)
+    history = client.get_metric_history(found.info.run_id, "rollout/success.push-v3")
     assert sorted((m.step, m.value) for m in history) == [(100, 0.25), (110, 0.5), (200, 0.25), (210, 0.5)]
-    assert "train/loss" not in found.data.metrics, "what is not finite has no meaning yet"
+    assert (found.data.metrics["train/loss"], found.data.metrics["train/loss.push-v3"]) == (3.0, 4.0)
+    assert "train/critic_loss" not in found.data.metrics, "what is not finite has no meaning yet"
     assert json.loads(run.trackers_file.read_text()) == {"mlflow": found.info.run_id}
 
 
