@@ -106,6 +106,7 @@ class RolloutWorker:
             policy_s=seconds["policy"],
             sending_s=seconds["sending"],
             waiting_s=seconds["waiting"],
+            task_ids=self.task_ids,
         )
 
     def state_dict(self) -> dict[str, Any]:

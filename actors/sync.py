@@ -21,6 +21,7 @@ class ActorStats(NamedTuple):
     policy_s: float
     sending_s: float
     waiting_s: float
+    task_ids: tuple[int, ...] = ()  # that it serves
 
     def shares(self) -> dict[str, float]:
         """Compute fractions of the measured time, by the names of `perf/actor/*`."""

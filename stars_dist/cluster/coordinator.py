@@ -6,17 +6,26 @@ threads cost a third of a core (Ray wakes each a hundred times per second).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from actors.sync import ActorStats
 
 
 class PublishedWeights(NamedTuple):
-    """A version of the weights in Ray's object store."""
+    """A version of the weights in Ray's object store, cut by task as in `actors/task_weights.py`."""
 
     version: int
-    reference: list[Any]  # the one reference, boxed: Ray would replace a bare one by what it refers to
+    common: list[Any]  # one reference, boxed: Ray would replace a bare one by what it refers to
+    of_task: dict[
+        int, Any
+    ]  # a reference for each task, or for those that were asked for; empty: tasks have none
+    num_tasks: int  # of the run
+
+    def for_tasks(self, task_ids: Collection[int]) -> PublishedWeights:
+        """Leave out what other tasks need; of no task in particular: leave out nothing."""
+        wanted = {task: ref for task, ref in self.of_task.items() if task in task_ids}
+        return self._replace(of_task=wanted) if task_ids else self
 
 
 class HeartbeatReply(NamedTuple):
@@ -45,21 +54,30 @@ class Coordinator:
         self._received = 0
         self._task_ids: dict[int, tuple[int, ...]] = {}
 
-    def publish(self, version: int, reference: list[Any]) -> None:
-        """Keep the learner's newest weights."""
-        self._weights = PublishedWeights(version, reference)
+    def publish(self, version: int, common: list[Any], of_task: list[Any]) -> None:
+        """Keep the learner's newest weights; `of_task` has a reference for each task, or none."""
+        references = dict(enumerate(of_task))
+        self._weights = PublishedWeights(version, common, references, len(of_task))
 
-    def latest_weights(self, known_version: int | None) -> PublishedWeights | None:
-        """Return the published weights; None when there are none or the caller has them already."""
+    def latest_weights(
+        self, known_version: int | None, task_ids: Collection[int] = ()
+    ) -> PublishedWeights | None:
+        """Return the published weights of some tasks, or of all; None if there are none or the caller has them."""
         if self._weights is None or self._weights.version == known_version:
             return None
-        return self._weights
+        return self._weights.for_tasks(task_ids)
 
     def heartbeat(self, stats: ActorStats) -> HeartbeatReply:
-        """Record an actor's heartbeat and return what is new for it."""
+        """Record an actor's heartbeat and return what is new for it.
+
+        An actor that is to take on tasks gets the weights for them, and for those that it serves until then.
+        """
         self._received += 1
         self._heartbeats[stats.actor] = Heartbeat(stats, self._received)
-        return HeartbeatReply(self.latest_weights(stats.weights_version), self._task_ids.get(stats.actor))
+        task_ids = self._task_ids.get(stats.actor)
+        wanted = {*stats.task_ids, *(task_ids or ())}
+        known_version = None if wanted - {*stats.task_ids} else stats.weights_version
+        return HeartbeatReply(self.latest_weights(known_version, wanted), task_ids)
 
     def collect_heartbeats(self, task_ids: Mapping[int, tuple[int, ...]]) -> tuple[Heartbeat, ...]:
         """Keep what each actor is to serve, and return the newest heartbeat of each: the driver's call."""

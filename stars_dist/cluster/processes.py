@@ -12,11 +12,13 @@ import numpy as np
 import ray
 from numpy.typing import NDArray
 
+from actors.assignment import assign_tasks
 from actors.config import EnvironmentConfig
 from actors.evaluation_result import EpisodeResult
 from actors.goal_environment import GoalEnvironment
 from actors.policy import NumpyPolicy
 from actors.policy_weights import PolicyWeights
+from actors.task_weights import split_weights
 from actors.tasks import Suite
 from replay_service.transport import RayTransport
 from stars_dist.cluster.coordinator_client import CoordinatorClient
@@ -50,7 +52,8 @@ class RolloutProcess:
     ) -> None:
         from stars_dist.build.rollout import build_worker
 
-        client = CoordinatorClient(coordinator, plan.config.actors.weights_poll_s)
+        task_ids = assign_tasks(plan.num_tasks, plan.num_actors)[actor]
+        client = CoordinatorClient(coordinator, plan.config.actors.weights_poll_s, task_ids)
         run, transport = RunDirectory(run_dir), RayTransport(shards)
         self._worker = build_worker(run, plan, transport, actor, incarnation, client.sync)
 
@@ -111,8 +114,10 @@ class LearnerProcess:
         self._learner.loop.stop()
 
     def _publish(self, weights: PolicyWeights) -> None:
-        # One copy in the object store for all actors; boxed, or the coordinator would be sent the arrays themselves.
-        self._coordinator.publish.remote(weights.version, [ray.put(weights)])
+        # Each part once in the object store; boxed, or the coordinator would be sent the arrays themselves.
+        version, common, of_task = split_weights(weights)
+        parts = [ray.put(part) for part in of_task]
+        self._coordinator.publish.remote(version, [ray.put(common)], parts)
 
 
 class EvaluationProcess:

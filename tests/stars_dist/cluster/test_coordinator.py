@@ -11,8 +11,18 @@ from stars_dist.cluster.coordinator import (
 )
 
 
-def stats(actor: int, weights_version: int | None = None, env_steps: int = 0) -> ActorStats:
-    return ActorStats(actor, 0, env_steps, 0, 0, weights_version, 0.0, 0.0, 0.0, 0.0)
+def stats(
+    actor: int, weights_version: int | None = None, env_steps: int = 0, task_ids: tuple[int, ...] = ()
+) -> ActorStats:
+    return ActorStats(actor, 0, env_steps, 0, 0, weights_version, 0.0, 0.0, 0.0, 0.0, task_ids)
+
+
+def published(version: int, *task_ids: int) -> PublishedWeights:
+    return PublishedWeights(version, ["common"], {task: f"task {task}" for task in task_ids}, 3)
+
+
+def publish(coordinator: Coordinator, version: int) -> None:
+    coordinator.publish(version, ["common"], [f"task {task}" for task in range(3)])
 
 
 def test_before_anything_is_known_there_is_no_news() -> None:
@@ -23,20 +33,41 @@ def test_before_anything_is_known_there_is_no_news() -> None:
 
 def test_weights_go_to_those_that_hold_another_version() -> None:
     coordinator = Coordinator()
-    coordinator.publish(5, ["five"])
-    published = PublishedWeights(5, ["five"])
-    assert coordinator.latest_weights(None) == published
-    assert coordinator.heartbeat(stats(0, weights_version=None)).weights == published
-    assert coordinator.heartbeat(stats(0, weights_version=4)).weights == published
+    publish(coordinator, 5)
+    assert coordinator.latest_weights(None) == published(5, 0, 1, 2)
+    assert coordinator.heartbeat(stats(0, weights_version=None)).weights == published(5, 0, 1, 2)
+    assert coordinator.heartbeat(stats(0, weights_version=4)).weights == published(5, 0, 1, 2)
     assert coordinator.heartbeat(stats(0, weights_version=5)).weights is None
+
+
+def test_an_actor_gets_the_weights_of_its_tasks() -> None:
+    coordinator = Coordinator()
+    publish(coordinator, 5)
+    assert coordinator.latest_weights(None, (1,)) == published(5, 1)
+    assert coordinator.heartbeat(stats(0, 4, task_ids=(0, 2))).weights == published(5, 0, 2)
+
+
+def test_an_actor_that_takes_on_a_task_gets_its_weights_though_it_has_the_version() -> None:
+    coordinator = Coordinator()
+    publish(coordinator, 5)
+    coordinator.collect_heartbeats({0: (1, 2)})
+    reply = coordinator.heartbeat(stats(0, 5, task_ids=(0, 1)))
+    assert reply == HeartbeatReply(published(5, 0, 1, 2), (1, 2))
+    assert coordinator.heartbeat(stats(0, 5, task_ids=(1, 2))).weights is None
+
+
+def test_weights_that_all_tasks_share_have_no_parts() -> None:
+    coordinator = Coordinator()
+    coordinator.publish(5, ["common"], [])
+    assert coordinator.latest_weights(None, (1,)) == PublishedWeights(5, ["common"], {}, 0)
 
 
 def test_an_older_version_replaces_a_newer_one() -> None:
     """A learner that restarts from its checkpoint goes back, and its actors with it."""
     coordinator = Coordinator()
-    coordinator.publish(5, ["five"])
-    coordinator.publish(3, ["three"])
-    assert coordinator.heartbeat(stats(0, weights_version=5)).weights == PublishedWeights(3, ["three"])
+    publish(coordinator, 5)
+    publish(coordinator, 3)
+    assert coordinator.heartbeat(stats(0, weights_version=5)).weights == published(3, 0, 1, 2)
 
 
 def test_the_driver_gets_the_newest_heartbeat_of_each_actor_and_sees_which_are_new() -> None:

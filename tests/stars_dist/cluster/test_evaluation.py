@@ -8,8 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from actors.policy import NumpyPolicy
+from actors.task_weights import split_weights
 from stars_dist.cluster.coordinator import Coordinator
 from stars_dist.config.merge import resolve, set_layer
 from stars_dist.run_files.directory import RunDirectory
@@ -67,12 +70,17 @@ def test_weights_are_fetched_without_a_wait(cluster: Path) -> None:
     newest = NewestWeights(coordinator)
     assert newest.advance() is None, "the coordinator has not even started"
     weights = random_weights(version=7)
-    ray.get(coordinator.publish.remote(7, [ray.put(weights)]))
+    _, common, of_task = split_weights(weights)
+    ray.get(coordinator.publish.remote(7, [ray.put(common)], [ray.put(part) for part in of_task]))
     deadline, fetched = time.monotonic() + 60, None
     while fetched is None and time.monotonic() < deadline:
         fetched = newest.advance()
         time.sleep(0.05)
     assert fetched is not None and fetched.version == 7
+    obs = np.ones((1, 6), np.float32)
+    for task in range(4):
+        expected = NumpyPolicy(weights, [task], obs_dim=6).act(obs)
+        np.testing.assert_allclose(NumpyPolicy(fetched, [task], obs_dim=6).act(obs), expected, rtol=1e-5)
     ray.kill(coordinator)
     for _ in range(20):
         newest.advance()  # nothing or the last answer, and never an exception
