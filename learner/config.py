@@ -138,6 +138,12 @@ class SacConfig(StrictModel):
 class LearnerConfig(StrictModel):
     """The learner's loop."""
 
+    num_learners: PositiveInt = Field(
+        default=1,
+        le=64,
+        description="learner processes on the program's node, with a GPU each where there is one for each; every one "
+        "takes its share of each batch, and they sum their gradients",
+    )
     publish_every_updates: PositiveInt = Field(
         default=50, description="updates between two published policies"
     )
@@ -151,7 +157,12 @@ class LearnerConfig(StrictModel):
         default=500, description="updates between two reports of metrics"
     )
     batches_per_call: PositiveInt = Field(default=2, description="batches per sampling call to the replay")
-    prefetch_calls: PositiveInt = Field(default=1, description="sampling calls whose batches are prefetched")
+    prefetch_calls: PositiveInt = Field(
+        default=1,
+        le=64,
+        description="sampling calls in flight or ready ahead of the learner, without a mirror; more hide a slow replay "
+        "behind fast updates, and draw by older priorities",
+    )
     sample_timeout_s: float = Field(
         default=1.0,
         gt=0,

@@ -11,6 +11,7 @@ from learner.config import SacConfig
 from learner.contrastive import ContrastiveObjective, Triplets, contrastive_loss
 from learner.diagnostics import CriticDiagnostics
 from learner.extreme_loss import ExtremeLossRule, Verdict
+from learner.learner_group import LearnerGroup
 from learner.network_step import NetworkStep
 from learner.networks import FeatureNetwork, NetworkInput
 
@@ -26,9 +27,10 @@ class CriticStage:
         sac: SacConfig,
         contrast: ContrastiveObjective | None,
         rule: ExtremeLossRule,
+        group: LearnerGroup,
     ) -> None:
         self._network, self._target, self._step = network, target, step
-        self._sac, self._contrast, self._rule = sac, contrast, rule
+        self._sac, self._contrast, self._rule, self._group = sac, contrast, rule, group
 
     def value(self, inputs: NetworkInput, action: Tensor) -> Tensor:
         """Return Q(s, a) f32[B] of actions f32[B, A]; the critics are constants: a gradient stops at the action."""
@@ -70,12 +72,18 @@ class CriticStage:
         row_losses = losses.critic_row_losses(td_errors, batch.is_weight)
         task_sums = losses.sum_by_task(row_losses, batch.task_id, num_tasks)
         group_sizes = losses.sum_by_task(torch.ones_like(row_losses), batch.task_id, num_tasks)
-        task_losses = (task_sums / group_sizes.clamp(min=1)).detach()
+        whole_sums, num_rows = task_sums.detach().clone(), batch.num_rows * self._group.size
+        self._group.sum_([whole_sums, group_sizes])
+        task_losses = whole_sums / group_sizes.clamp(min=1)
         verdict = self._rule.judge(task_losses, group_sizes)
-        loss = losses.masked_mean(task_sums, ~verdict.masked, batch.num_rows)
-        contrastive = contrastive_loss(self._contrast, output.unique_EBF, triplets, loss)
+        loss = losses.masked_mean(task_sums, ~verdict.masked, num_rows)
+        unique = output.unique_EBF
+        if triplets is not None and unique is not None:
+            unique = self._group.whole_rows(unique)  # triplets are of the whole batch
+        contrastive = contrastive_loss(self._contrast, unique, triplets, loss)
         norm = self._step(weights, loss + contrastive, task_losses, learner_step)
-        parts = (loss.detach(), contrastive.detach(), norm, value.detach())
+        whole_loss = losses.masked_mean(whole_sums, ~verdict.masked, num_rows)
+        parts = (whole_loss, contrastive.detach(), norm, value.detach())
         return CriticDiagnostics(*parts, td_errors.detach().mean(dim=0), task_losses), verdict
 
     @torch.no_grad()

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from learner.config import ExtremeLossConfig
+from learner.learner_group import ALONE, LearnerGroup
 from learner.networks import FeatureNetwork
 
 
@@ -42,9 +43,15 @@ class ExtremeLossRule:
     the one way back where no w can be drawn anew.
     """
 
-    def __init__(self, config: ExtremeLossConfig, gamma: float, action_components: Tensor) -> None:
+    def __init__(
+        self,
+        config: ExtremeLossConfig,
+        gamma: float,
+        action_components: Tensor,
+        group: LearnerGroup = ALONE,
+    ) -> None:
         """`action_components` i64[T]; their device is the learner's."""
-        self._config = config
+        self._config, self._group = config, group
         self._relative_threshold = max(config.relative_threshold / (1 - gamma) ** 2, LEAST_THRESHOLD)
         self._most_entropy = action_components * math.log(2)  # of the uniform distribution on [-1, 1]^A
         self.largest_step = torch.zeros_like(self._most_entropy)  # f32[T]
@@ -62,6 +69,7 @@ class ExtremeLossRule:
         if not self._config.enabled or self._config.scale == "none":
             return  # nothing reads it
         largest = torch.zeros_like(self.largest_step).scatter_reduce(0, task_id, reward.abs(), "amax")
+        self._group.max_(largest)
         torch.maximum(self.largest_step, largest + alpha * self._most_entropy, out=self.largest_step)
 
     def judge(self, task_losses: Tensor, group_sizes: Tensor) -> Verdict:

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from learner.batch import TensorBatch
 from learner.grouped_linear import GroupSizes
+from learner.learner_group import LearnerGroup
 from learner.networks import NetworkInput
 from learner.observation_norm import ObservationNorm
 from learner.row_places import RowPlaces, static_groups
@@ -16,16 +17,21 @@ class NetworkInputs:
     """Makes what actor and critics read of a batch."""
 
     def __init__(
-        self, norm: ObservationNorm | None, normalizes_trunk: bool, spreads_rows: bool, mode: UpdateMode
+        self,
+        norm: ObservationNorm | None,
+        normalizes_trunk: bool,
+        spreads_rows: bool,
+        mode: UpdateMode,
+        group: LearnerGroup,
     ) -> None:
         """`spreads_rows`: every layer has a matrix for each task, so a static update computes all at the places."""
-        self._norm, self._normalizes_trunk = norm, normalizes_trunk
+        self._norm, self._normalizes_trunk, self._group = norm, normalizes_trunk, group
         self._spreads_rows, self._rows_per_task = spreads_rows, mode.rows_per_task
 
     def of(self, batch: TensorBatch) -> tuple[NetworkInput, NetworkInput]:
         """Return the inputs at obs and at next_obs, after taking obs into the running statistics."""
         if self._norm is not None:
-            self._norm.observe(batch.obs)
+            self._norm.observe(batch.obs, self._group)
         groups = batch.group_sizes
         if self._rows_per_task is not None:
             groups = static_groups(batch.task_id, len(batch.group_sizes), self._rows_per_task)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from learner.finite_guard import FiniteGuard, Stage
+from learner.learner_group import LearnerGroup
 from learner.networks import ComposedWeights, FeatureNetwork
 
 
@@ -19,11 +20,12 @@ class NetworkStep:
         optimizer: torch.optim.Adam,
         guard: FiniteGuard,
         clip_norm: float | None,
+        group: LearnerGroup,
     ) -> None:
-        """`clip_norm`: greatest norm of the gradient; None: it is not clipped."""
+        """`clip_norm`: greatest norm of the gradient; None: it is not clipped. `group` sums the gradients."""
         self._stage: Stage = stage
         self._network, self._optimizer = network, optimizer
-        self._guard, self._clip_norm = guard, clip_norm
+        self._guard, self._clip_norm, self._group = guard, clip_norm, group
 
     def __call__(
         self, weights: ComposedWeights, loss: Tensor, task_losses: Tensor, learner_step: Tensor
@@ -32,6 +34,7 @@ class NetworkStep:
         network = self._network
         network.set_gradients(weights.like(torch.autograd.grad(loss, weights.flat())))
         gradient = [p.grad for p in network.parameters() if p.grad is not None]
+        self._group.sum_(gradient)
         norm = torch.nn.utils.get_total_norm(gradient, foreach=True)
         if self._clip_norm is not None:
             parameters = network.parameters()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from learner.learner_group import ALONE, LearnerGroup
+
 _LEAST_VARIANCE = 1e-4  # in squared units of the observation: a component that hardly varies is not blown up
 
 
@@ -25,11 +27,17 @@ class ObservationNorm(nn.Module):
         self.register_buffer("rows", torch.zeros((), dtype=torch.float64))
 
     @torch.no_grad()
-    def observe(self, obs: Tensor) -> None:
-        """Update the statistics with the rows f32[B, O] (Chan's parallel update)."""
+    def observe(self, obs: Tensor, group: LearnerGroup = ALONE) -> None:
+        """Update the statistics with the rows f32[B, O] of every learner (Chan's parallel update)."""
         variance, mean = torch.var_mean(obs.double(), dim=0, correction=0)
-        self.rows += obs.shape[0]
-        share = obs.shape[0] / self.rows
+        if not group.is_alone:  # shares are of one size
+            square = variance + mean.square()
+            group.sum_([mean, square])
+            mean /= group.size
+            variance = square / group.size - mean.square()
+        num_rows = obs.shape[0] * group.size
+        self.rows += num_rows
+        share = num_rows / self.rows
         step = mean - self.mean
         self.mean += share * step
         self.variance += share * (variance - self.variance) + share * (1 - share) * step.square()

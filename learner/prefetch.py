@@ -13,6 +13,7 @@ import torch
 from learner.batch import BatchCopier, TensorBatch, sampled_of, sampled_state
 from learner.config import LearnerConfig
 from replay_service.sampler import ReplaySampler, SampleTimeout
+from replay_service.shared_draws import SharedSampler
 
 
 class BatchSource:
@@ -23,7 +24,7 @@ class BatchSource:
 
     def __init__(
         self,
-        sampler: ReplaySampler,
+        sampler: ReplaySampler | SharedSampler,
         device: torch.device,
         config: LearnerConfig,
         is_exponent: Callable[[float], float],
@@ -70,35 +71,43 @@ class BatchSource:
         """Go on with the batches of a state, and with the sampler's count of what was drawn."""
         self._drawn = state["drawn"]
         self._ready = deque(self._copier(sampled_of(batch)) for batch in state["ready"])
+        assert isinstance(self.sampler, ReplaySampler), "a serial run has one learner"
         self.sampler.load_state_dict(self.sampler.state_dict(self._drawn))
 
     def close(self) -> None:
         """Release what the source holds: nothing here, a thread where it prefetches."""
 
     def _draw(self, timeout_s: float) -> list[TensorBatch]:
-        count = min(self._config.batches_per_call, self._total_updates - self._drawn)
-        if count <= 0:
-            return []
-        exponent = self._is_exponent(self._drawn / self._total_updates)
+        count = self._next_count()
+        batches = self._draw_batches(count, self._drawn, timeout_s) if count else []
+        self._drawn += len(batches)
+        return batches
+
+    def _next_count(self) -> int:
+        """Return how many batches the next call is to draw."""
+        return max(min(self._config.batches_per_call, self._total_updates - self._drawn), 0)
+
+    def _draw_batches(self, count: int, drawn_before: int, timeout_s: float) -> list[TensorBatch]:
+        """Draw batches after those that were drawn before; none if they did not come in time."""
+        exponent = self._is_exponent(drawn_before / self._total_updates)
         try:
             batches = self.sampler.sample(count, self._learner_steps, exponent, timeout_s)
         except SampleTimeout as timeout:
             self.blocker = str(timeout)
             return []
-        self._drawn += len(batches)
         return [self._copier(batch) for batch in batches]
 
 
 class PrefetchSource(BatchSource):
-    """Prefetches in a thread: sampling and copying run while the learner computes.
+    """Prefetches in threads: sampling and copying run while the learner computes.
 
-    At most `prefetch_calls` calls' batches are ready or in flight. What the thread raises is raised by `next` once
-    the batches before it are used.
+    At most `prefetch_calls` calls' batches are ready or in flight, each call in a thread of its own. What a thread
+    raises is raised by `next` once the batches of all calls before are used.
     """
 
     def __init__(
         self,
-        sampler: ReplaySampler,
+        sampler: ReplaySampler | SharedSampler,
         device: torch.device,
         config: LearnerConfig,
         is_exponent: Callable[[float], float],
@@ -107,46 +116,68 @@ class PrefetchSource(BatchSource):
     ) -> None:
         super().__init__(sampler, device, config, is_exponent, total_updates, learner_steps)
         self._changed = threading.Condition()
+        self._in_flight = 0  # batches
         self._error: BaseException | None = None
         self._closing = False
-        self._thread = threading.Thread(target=self._run, name="prefetch", daemon=True)
-        self._thread.start()
+        self._threads = [
+            threading.Thread(target=self._run, name=f"prefetch-{call}", daemon=True)
+            for call in range(config.prefetch_calls)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def next(self, learner_steps: int, timeout_s: float) -> TensorBatch | None:
-        """Return the next batch; raises also what the thread raised."""
+        """Return the next batch; raises also what a thread raised."""
         start = time.monotonic()
         with self._changed:
             self._learner_steps = learner_steps
-            self._changed.wait_for(lambda: self._ready or self._error, timeout_s)
+            self._changed.wait_for(lambda: self._ready or self._is_over, timeout_s)
             self.waited_s += time.monotonic() - start
-            if not self._ready and self._error is not None:
+            if not self._ready and self._error is not None and self._is_over:
                 raise self._error
             batch = self._ready.popleft() if self._ready else None
             self._changed.notify_all()
         return batch
 
     def close(self) -> None:
-        """End the thread after its call in flight."""
+        """End the threads after their calls in flight."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
-        self._thread.join()
+        for thread in self._threads:
+            thread.join()
+
+    @property
+    def _is_over(self) -> bool:
+        """Whether a thread has failed and no batch is on its way any more."""
+        return self._error is not None and self._in_flight == 0
 
     def _run(self) -> None:
-        try:
-            while self._wait_for_room():
-                batches = self._draw(self._config.sample_timeout_s)
-                with self._changed:
-                    self._ready.extend(batches)
-                    self._changed.notify_all()
-        except BaseException as error:
+        while (call := self._begin()) is not None:
+            count, before = call
+            batches: list[TensorBatch] = []
+            error = None
+            try:
+                batches = self._draw_batches(count, before, self._config.sample_timeout_s)
+            except BaseException as raised:
+                error = raised
             with self._changed:
-                self._error = error
+                self._in_flight -= count
+                self._drawn -= count - len(batches)
+                self._ready.extend(batches)
+                self._error = self._error or error
                 self._changed.notify_all()
 
-    def _wait_for_room(self) -> bool:
-        """Block until another call's batches may be drawn; return False when there are no more to draw."""
+    def _begin(self) -> tuple[int, int] | None:
+        """Block until another call may be made and count it; return its batches and those before, None at the end."""
         room = (self._config.prefetch_calls - 1) * self._config.batches_per_call
         with self._changed:
-            self._changed.wait_for(lambda: self._closing or len(self._ready) <= room)
-            return not self._closing and self._drawn < self._total_updates
+            self._changed.wait_for(
+                lambda: self._closing or self._error or len(self._ready) + self._in_flight <= room
+            )
+            count, before = self._next_count(), self._drawn
+            if self._closing or self._error or not count:
+                return None
+            self._in_flight += count
+            self._drawn += count
+            return count, before

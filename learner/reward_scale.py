@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from learner.config import TaskRewardScaleConfig
+from learner.learner_group import ALONE, LearnerGroup
 
 _RATE = 0.01  # of the running mean per update: about a hundred batches count
 _NO_REWARD = 1e-8  # below it a task has shown no reward that a factor could be chosen by
@@ -27,9 +28,14 @@ class RewardScale:
     """
 
     def __init__(
-        self, config: TaskRewardScaleConfig, factor: float, num_tasks: int, device: torch.device
+        self,
+        config: TaskRewardScaleConfig,
+        factor: float,
+        num_tasks: int,
+        device: torch.device,
+        group: LearnerGroup = ALONE,
     ) -> None:
-        self._config, self._factor = config, factor
+        self._config, self._factor, self._group = config, factor, group
         self._mean = torch.zeros(num_tasks, device=device)  # f32[T]
         self._weight = torch.zeros(num_tasks, device=device)  # f32[T], of what the mean holds, towards 1
         self._largest = torch.zeros(num_tasks, device=device)  # f32[T]
@@ -56,7 +62,9 @@ class RewardScale:
         """Move the running mean of every task that has rows in the batch."""
         zeros = torch.zeros_like(self._mean)
         rows = zeros.index_add(0, task_id, torch.ones_like(size))
-        mean = zeros.index_add(0, task_id, size) / rows.clamp(min=1)
+        sums = zeros.index_add(0, task_id, size)
+        self._group.sum_([rows, sums])
+        mean = sums / rows.clamp(min=1)
         rate = _RATE * (rows > 0)
         self._mean.add_(rate * (mean - self._mean))
         self._weight.add_(rate * (1 - self._weight))

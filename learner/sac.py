@@ -18,13 +18,14 @@ from learner.critic_stage import CriticStage
 from learner.diagnostics import ActorDiagnostics, UpdateResult
 from learner.extreme_loss import ExtremeLossRule, ExtremeResets
 from learner.finite_guard import FiniteGuard
+from learner.learner_group import ALONE, LearnerGroup
+from learner.learner_state import LearnerState, RandomStream
 from learner.network_config import NetworkConfig
 from learner.network_inputs import NetworkInputs
 from learner.network_step import NetworkStep
 from learner.networks import ComposedWeights, NetworkInput, actor_network, critic_network
 from learner.observation_norm import ObservationNorm
-from learner.optimizers import anneal, network_adam, place_on_device
-from learner.random_state import restore_generator
+from learner.optimizers import anneal, network_adam
 from learner.reward_scale import RewardScale
 from learner.squashed_gaussian import action_components, action_mask
 from learner.temperatures import Temperatures
@@ -44,10 +45,11 @@ class SacLearner:
         device: torch.device,
         seed: int,
         mode: UpdateMode = EAGER,
+        group: LearnerGroup = ALONE,
     ) -> None:
         assert len(task_names) == spec.num_tasks
         self.network, self.sac, self.spec, self.device, self.mode = network, sac, spec, device, mode
-        self.task_names, self._seed = tuple(task_names), seed
+        self.task_names, self._seed, self.group = tuple(task_names), seed, group
         init_seed, run_seed = (int(s) for s in np.random.SeedSequence(seed).generate_state(2))
         init_generator = torch.Generator().manual_seed(init_seed)
         self.generator = torch.Generator(device).manual_seed(run_seed)
@@ -63,39 +65,57 @@ class SacLearner:
         self.guard = FiniteGuard(self.task_names, device, reads_host=self._reads_host)
         self.actor_optimizer = self.guard.guard(network_adam(self.actor, sac, mode.is_static))
         self.critic_optimizer = self.guard.guard(network_adam(self.critic, sac, mode.is_static))
-        self.temperatures = Temperatures(sac, spec, self.guard, device, mode.is_static)
-        self.extreme_rule = ExtremeLossRule(sac.extreme_loss, sac.gamma, action_components(spec, device))
-        self.reward_scale = RewardScale(sac.task_reward_scale, sac.reward_scale, spec.num_tasks, device)
+        self.temperatures = Temperatures(sac, spec, self.guard, device, mode.is_static, group)
+        components, scale = action_components(spec, device), (sac.task_reward_scale, sac.reward_scale)
+        self.extreme_rule = ExtremeLossRule(sac.extreme_loss, sac.gamma, components, group)
+        self.reward_scale = RewardScale(*scale, spec.num_tasks, device, group)
         self._build_stages()
-        self._actor_diagnostics: ActorDiagnostics | None = None  # of the newest update of the actor
+        self._state = self._saved_state()
+        self.actor_diagnostics: ActorDiagnostics | None = None  # of the newest update of the actor
         self.learner_steps = 0
         self._steps_on_device = torch.zeros((), dtype=torch.int64, device=device)  # for what a graph replays
 
     def _build_stages(self) -> None:
-        clip, guard = self.sac.gradient_clip_norm, self.guard
+        clip, guard, group = self.sac.gradient_clip_norm, self.guard, self.group
         actor, critic = (self.actor, self.actor_optimizer), (self.critic, self.critic_optimizer)
         normalizes_trunk = "shared" in self.network.normalized_branches
         has_mix = self.actor.mix is not None
-        self._inputs = NetworkInputs(self.observation_norm, normalizes_trunk, has_mix, self.mode)
+        self._inputs = NetworkInputs(self.observation_norm, normalizes_trunk, has_mix, self.mode, group)
         self._critic_stage = CriticStage(
             self.critic,
             self.target_critic,
-            NetworkStep("critic", *critic, guard, clip),
+            NetworkStep("critic", *critic, guard, clip, group),
             self.sac,
             self.objective,
             self.extreme_rule,
+            group,
         )
         self._actor_stage = ActorStage(
             self.actor,
-            NetworkStep("actor", *actor, guard, clip),
+            NetworkStep("actor", *actor, guard, clip, group),
             self.sac,
             self.objective,
             action_mask(self.spec, self.device),
             self.generator,
+            group,
         )
         self._resets = ExtremeResets(
             self.extreme_rule, actor, critic, self.target_critic, self.generator, self._reads_host
         )
+
+    def _saved_state(self) -> LearnerState:
+        parts = {
+            "observation_norm": self.observation_norm,
+            "actor": self.actor,
+            "critic": self.critic,
+            "target_critic": self.target_critic,
+            "actor_optimizer": self.actor_optimizer,
+            "critic_optimizer": self.critic_optimizer,
+            "alpha_optimizer": self.alpha_optimizer,
+        }
+        random = RandomStream(self.generator, self._seed)
+        log_alpha, rule, scale = self.log_alpha, self.extreme_rule, self.reward_scale
+        return LearnerState(parts, log_alpha, rule, scale, random, self.mode.is_static)
 
     @property
     def _reads_host(self) -> bool:
@@ -152,13 +172,16 @@ class SacLearner:
         """
         self._steps_on_device += 1
         step = self._steps_on_device
+        batch = batch._replace(is_weight=self.group.mean_one(batch.is_weight))
         inputs, next_inputs = self._inputs.of(batch)
         reward = self.reward_scale(batch.reward, batch.task_id)
         alpha, factors = self.log_alpha.detach().exp(), self.reward_scale.task_factors
         if factors is not None:
             alpha = alpha * factors  # rewards and temperature scaled alike leave the best policy as it was
         self.extreme_rule.observe(reward, batch.task_id, alpha)
-        triplets = None if self.objective is None else self.objective.draw(batch.task_id, self.generator)
+        triplets = None
+        if self.objective is not None:
+            triplets = self.objective.draw(self.group.all_rows(batch.task_id), self.generator)
         composed = self.actor.compose()
         target = self._critic_target(reward, batch, next_inputs, composed, alpha)
         critic, verdict = self._critic_stage.update(batch, inputs, target, triplets, step)
@@ -166,12 +189,12 @@ class SacLearner:
             keep, stage = ~verdict.masked, self._critic_stage
             actor = self._actor_stage.update(batch, inputs, composed, stage, alpha, keep, triplets, step)
             self.temperatures.update(batch, actor.log_prob, keep)
-            self._actor_diagnostics = actor
+            self.actor_diagnostics = actor
         self._critic_stage.follow()
         self._resets.apply(verdict)
         self.count_update()
         priorities, counts = critic.td_error.abs(), self.extreme_rule.counts
-        newest = self._actor_diagnostics
+        newest = self.actor_diagnostics
         return UpdateResult(priorities, batch.group_sizes, critic, newest, alpha, counts, factors)
 
     @torch.no_grad()
@@ -191,46 +214,11 @@ class SacLearner:
         """Return what the networks read at observations f32[B, O] of the batch's tasks, in its own groups."""
         return self._inputs.at(obs, batch, batch.group_sizes)
 
-    def _parts(self) -> dict[str, Any]:
-        parts = {name: getattr(self, name) for name in _PARTS}
-        return {name: part for name, part in parts.items() if part is not None}
-
     def state_dict(self) -> dict[str, Any]:
         """Return everything that the next update depends on: tensors, numbers and containers only."""
-        return {name: part.state_dict() for name, part in self._parts().items()} | {
-            "log_alpha": self.log_alpha.detach(),
-            "extreme_count": self.extreme_rule.counts.resets,
-            "extreme_rule": self.extreme_rule.state_dict(),
-            "reward_scale": self.reward_scale.state_dict(),
-            "generator": self.generator.get_state(),
-            "learner_steps": self.learner_steps,
-        }
+        return self._state.state_dict(self.learner_steps)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue where `state_dict` was taken: bit for bit on the same kind of device and in the same mode.
-
-        On another kind the random numbers begin anew, from the seed and the learner's steps.
-        """
-        for name, part in self._parts().items():
-            part.load_state_dict(state[name])
-        for optimizer in (self.actor_optimizer, self.critic_optimizer, self.alpha_optimizer):
-            place_on_device(optimizer, self.mode.is_static)
-        with torch.no_grad():
-            self.log_alpha.copy_(state["log_alpha"])
-            self.extreme_rule.counts.resets.copy_(state["extreme_count"])
-            self.extreme_rule.load_state_dict(state.get("extreme_rule", {}))
-            self.reward_scale.load_state_dict(state.get("reward_scale", {}))
-        self.learner_steps = state["learner_steps"]
+        """Continue where `state_dict` was taken, see `learner/learner_state.py`."""
+        self.learner_steps = self._state.load_state_dict(state)
         self._steps_on_device.fill_(self.learner_steps)
-        restore_generator(self.generator, state["generator"], (self._seed, self.learner_steps))
-
-
-_PARTS = (  # by their names in a checkpoint
-    "observation_norm",
-    "actor",
-    "critic",
-    "target_critic",
-    "actor_optimizer",
-    "critic_optimizer",
-    "alpha_optimizer",
-)

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from learner.config import SacConfig
+from learner.learner_group import ALONE, LearnerGroup
 from replay_service.types import TransitionSpec
 
 
@@ -30,6 +31,7 @@ def sample_action(
     log_std_bounds: tuple[float, float],
     generator: torch.Generator,
     mask: Tensor | None = None,
+    group: LearnerGroup = ALONE,
 ) -> tuple[Tensor, Tensor]:
     """Draw a = tanh(mean + std * noise) by reparametrisation.
 
@@ -37,13 +39,15 @@ def sample_action(
         output: f32[B, 2 A], mean and log standard deviation.
         mask: f32[B, A], 0 for components that the row's task does not have: the action is 0 there, and they
             count neither in its probability nor in its gradient.
+        group: draws the noise of the whole batch, of which these are the rows of one learner.
 
     Returns:
         Action f32[B, A] and log pi(a | s) f32[B].
     """
     mean, log_std = output.chunk(2, dim=1)
     log_std = log_std.clamp(*log_std_bounds)
-    noise = torch.randn(mean.shape, generator=generator, device=mean.device)
+    shape = (group.size * mean.shape[0], mean.shape[1])
+    noise = group.own_rows(torch.randn(shape, generator=generator, device=mean.device))
     raw = torch.addcmul(mean, log_std.exp(), noise)
     if mask is None:
         return raw.tanh(), squashed_log_prob(raw, noise, log_std)

@@ -31,17 +31,17 @@ class UpdateMode(NamedTuple):
 EAGER = UpdateMode()
 
 
-def static_mode(sampling: SamplingConfig, num_tasks: int) -> UpdateMode:
-    """Return the static mode for the quotas that a configuration allows."""
-    return UpdateMode(largest_quota(sampling, num_tasks), ROW_MULTIPLE)
+def static_mode(sampling: SamplingConfig, num_tasks: int, num_learners: int = 1) -> UpdateMode:
+    """Return the static mode for the quotas that a configuration allows, or a learner's share of them."""
+    return UpdateMode(largest_quota(sampling, num_tasks, num_learners), ROW_MULTIPLE)
 
 
-def largest_quota(sampling: SamplingConfig, num_tasks: int) -> int:
-    """Return a bound on the rows of one task in a batch, a multiple of ROW_MULTIPLE.
+def largest_quota(sampling: SamplingConfig, num_tasks: int, num_learners: int = 1) -> int:
+    """Return a bound on the rows of one task in a learner's share of a batch, a multiple of ROW_MULTIPLE.
 
-    No share is above clip_high / T, and what a floor takes away it takes from the greatest quotas.
+    No share of a task is above clip_high / T, and what a floor takes away it takes from the greatest quotas.
     """
     rows = sampling.batch_size_per_task
     if sampling.task_priority.enabled:
         rows = min(math.ceil(sampling.task_priority.clip_high * rows), rows * num_tasks)
-    return math.ceil(rows / ROW_MULTIPLE) * ROW_MULTIPLE
+    return math.ceil(math.ceil(rows / num_learners) / ROW_MULTIPLE) * ROW_MULTIPLE

@@ -53,7 +53,9 @@ class UpdateProgram:
             self._graphs[kind] = self._captured(self._stream)
         graph, result = self._graphs[kind]
         graph.replay()
-        return result
+        return result._replace(
+            actor=self._learner.actor_diagnostics
+        )  # of an update without it: the one before
 
     def _warm_up(self, stream: torch.cuda.Stream) -> UpdateResult:
         current = torch.cuda.current_stream(self._learner.device)
@@ -86,6 +88,8 @@ class BatchUpdate:
     def __init__(self, learner: SacLearner, total_updates: int, uses_graph: bool) -> None:
         self._learner, self._total_updates = learner, total_updates
         self._place: TensorBatch | None = None
+        self._sizes_on_host: tuple[int, ...] = ()
+        self._sizes = torch.zeros(0)
         self._program = (
             UpdateProgram(learner, self._update_in_place, [learner.generator], uses_graph)
             if learner.mode.is_static
@@ -107,8 +111,7 @@ class BatchUpdate:
         """Copy a batch to where the program reads it."""
         sizes = batch.group_sizes
         if not isinstance(sizes, Tensor):
-            check_quota(sizes, self._learner)
-            sizes = torch.tensor(sizes, device=batch.obs.device)
+            sizes = self._sizes_on_device(sizes)
         columns = [*batch[:7], sizes]
         if self._place is None:
             copies = [column.clone() for column in columns]
@@ -116,6 +119,13 @@ class BatchUpdate:
             return
         for place, column in zip(self._place[:8], columns, strict=True):
             place.copy_(column)  # pyright: ignore[reportAttributeAccessIssue] -- all eight are tensors
+
+    def _sizes_on_device(self, sizes: tuple[int, ...]) -> Tensor:
+        """Copy quotas where they have changed: it waits for the device, and only an episode's end changes them."""
+        if sizes != self._sizes_on_host:
+            check_quota(sizes, self._learner)
+            self._sizes_on_host, self._sizes = sizes, torch.tensor(sizes, device=self._learner.device)
+        return self._sizes
 
     def _update_in_place(self) -> UpdateResult:
         assert self._place is not None, "a batch is brought first"

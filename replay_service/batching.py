@@ -13,9 +13,12 @@ from replay_service.types import SampledBatch, SampleInfo, ShardSample, shard_of
 
 
 def merge_samples(
-    answers: Sequence[ShardSample], quota: NDArray[np.int64], is_exponent: float
+    answers: Sequence[ShardSample], quota: NDArray[np.int64], is_exponent: float, is_scaled: bool = True
 ) -> list[SampledBatch]:
-    """Return one batch for each row of quota, i64[num_batches, T]; answers[s] is shard s's answer to that quota."""
+    """Return one batch for each row of quota, i64[num_batches, T]; answers[s] is shard s's answer to that quota.
+
+    Importance weights are not brought to mean one where `is_scaled` is false: the rows are a share of a batch.
+    """
     home = np.array([shard_of_task(task, len(answers)) for task in range(quota.shape[1])], np.int32)
     shard = np.repeat(np.broadcast_to(home, quota.shape).ravel(), quota.ravel())
     places = [np.flatnonzero(shard == index) for index in range(len(answers))]
@@ -33,7 +36,7 @@ def merge_samples(
         batches.append(
             SampledBatch(
                 unpack(packed[part], task_id[part]),
-                importance_weights(probability[part], table_size[part], is_exponent),
+                importance_weights(probability[part], table_size[part], is_exponent, is_scaled),
                 group_sizes,
                 SampleInfo(shard[part], key[part], probability[part]),
             )

@@ -63,11 +63,14 @@ def is_exponent_at(progress: float, start: float, end: float) -> float:
 
 
 def importance_weights(
-    probability: NDArray[np.float64], table_size: NDArray[np.int64], exponent: float
+    probability: NDArray[np.float64],
+    table_size: NDArray[np.int64],
+    exponent: float,
+    is_scaled: bool = True,
 ) -> NDArray[np.float32]:
-    """Return (N P(i))^-exponent over its mean in the batch, f32[B]; `exponent` is beta."""
+    """Return (N P(i))^-exponent over its mean in the batch, f32[B], or as it is; `exponent` is beta."""
     weight = (table_size * probability) ** -exponent
-    return (weight / weight.mean()).astype(np.float32)
+    return (weight / weight.mean() if is_scaled else weight).astype(np.float32)
 
 
 def effective_sample_size(weight: NDArray[np.float32]) -> float:

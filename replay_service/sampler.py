@@ -45,7 +45,7 @@ class SamplerState(TypedDict):
 
 
 class ReplaySampler:
-    """Draws batches at the configured ratio. `sample` and `update_priorities` may be in different threads."""
+    """Draws batches at the configured ratio. Any method may be called in any thread, `sample` in several at once."""
 
     def __init__(self, plan: ReplayPlan, transport: Transport) -> None:
         self._plan = plan
@@ -101,6 +101,11 @@ class ReplaySampler:
         with self._lock:
             self._refresh(learner_steps, self._plan.replay.call_timeout_s)
 
+    def record(self, shard: int, stats: ShardStats) -> bool:
+        """Record counters that a shard has answered with; return whether it has lost transitions."""
+        with self._lock:
+            return self._record(shard, stats)
+
     def can_sample(self, num_batches: int) -> bool:
         """Return whether warm-up and limiter admit so many batches, by the newest counters of the shards."""
         rows = num_batches * self._plan.batch_size
@@ -122,17 +127,24 @@ class ReplaySampler:
                 f"got {num_batches}; plan the run for as many"
             )
         wait = Wait(logger, timeout_s, SampleTimeout)
-        with self._lock:
-            while True:
+        while True:
+            with self._lock:
                 self._wait_until_ready(num_batches, learner_steps, wait)
                 quota = self._next_quota()[None].repeat(num_batches, axis=0)
-                answers = self._draw(quota, learner_steps, wait)
-                if answers is not None:
-                    self._limiter.samples += int(quota.sum())
-                    batches = merge_samples(answers, quota, is_exponent)
-                    self.newest_group_sizes = batches[-1].group_sizes
-                    self.newest_effective_size = effective_sample_size(batches[-1].is_weight)
-                    return batches
+                call = ("sample", quota, learner_steps, self.insert_limit_per_task)
+                self._limiter.samples += int(quota.sum())  # other calls may be in flight meanwhile
+            answers = None
+            try:
+                answers = self._draw(call, wait)
+            finally:
+                if answers is None:
+                    with self._lock:
+                        self._limiter.samples -= int(quota.sum())
+            if answers is not None:
+                batches = merge_samples(answers, quota, is_exponent)
+                self.newest_group_sizes = batches[-1].group_sizes
+                self.newest_effective_size = effective_sample_size(batches[-1].is_weight)
+                return batches
 
     def admit(self, num_batches: int) -> NDArray[np.int64] | None:
         """Take leave to draw batches from a copy of the tables, and return their quotas, i64[T]; None if not now.
@@ -162,7 +174,7 @@ class ReplaySampler:
 
         `sampled` i64[T] are the rows drawn from the copy since the last call. Sends insert limits as `refresh` does.
         """
-        limit = self._insert_limit_per_task
+        limit = self.insert_limit_per_task
         answers: list[ShardRows] = []
         for shard, rows in self._calls.ask(
             "rows_since", first_key, count, most_rows, sampled, learner_steps, limit
@@ -225,7 +237,8 @@ class ReplaySampler:
         self.newest_effective_size = state["effective_size"]
 
     @property
-    def _insert_limit_per_task(self) -> int:
+    def insert_limit_per_task(self) -> int:
+        """What shards may have stored of each task, by what has been drawn so far."""
         return self._limiter.allowed_inserts() // self._plan.num_tasks
 
     def _next_quota(self) -> NDArray[np.int64]:
@@ -254,23 +267,23 @@ class ReplaySampler:
         if self._view.is_gone:
             raise ReplayFinished("a task has stored its steps and lost them all: there is nothing to draw")
 
-    def _draw(self, quota: NDArray[np.int64], learner_steps: int, wait: Wait) -> list[ShardSample] | None:
+    def _draw(self, call: tuple[Any, ...], wait: Wait) -> list[ShardSample] | None:
         """Return the answers of all shards; None if one has lost its transitions meanwhile."""
-        call = ("sample", quota, learner_steps, self._insert_limit_per_task)
         answers: list[ShardSample] = []
         for shard, first_try in enumerate(self._calls.submit(*call)):
             try:
                 answer = self._calls.insist(shard, first_try, call, wait)
             except TableEmpty:
-                self._refresh(learner_steps, self._calls.timeout_s(wait))
+                with self._lock:
+                    self._refresh(call[2], self._calls.timeout_s(wait))
                 return None
-            if self._record(shard, answer.stats):
+            if self.record(shard, answer.stats):
                 return None
             answers.append(answer)
         return answers
 
     def _refresh(self, learner_steps: int, timeout_s: float) -> None:
-        call = ("set_insert_limit", learner_steps, self._insert_limit_per_task)
+        call = ("set_insert_limit", learner_steps, self.insert_limit_per_task)
         for shard, stats in self._calls.ask(*call, timeout_s=timeout_s):
             self._record(shard, stats)
 

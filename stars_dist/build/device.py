@@ -46,12 +46,13 @@ def device_use(plan: RunPlan, device: torch.device) -> DeviceUse:
         )
     is_static = _is_on(config.static_shapes, device) or "on" in (config.cuda_graph, config.replay_mirror)
     _check_static(config)
-    is_off = config.static_shapes == "off"
+    _check_alone(config)
+    is_off, is_alone = config.static_shapes == "off", config.num_learners == 1
     use = DeviceUse(
         device,
         is_static and not is_off,
-        _is_on(config.cuda_graph, device) and not is_off,
-        _is_on(config.replay_mirror, device) and not is_off,
+        _is_on(config.cuda_graph, device) and not is_off and is_alone,
+        _is_on(config.replay_mirror, device) and not is_off and is_alone,
     )
     if use.uses_mirror:
         _check_memory(plan, device)
@@ -73,6 +74,16 @@ def _check_static(config: LearnerConfig) -> None:
             raise ValueError(
                 f"learner.{name} on needs static shapes, got learner.static_shapes off; use --set "
                 "learner.static_shapes=auto"
+            )
+
+
+def _check_alone(config: LearnerConfig) -> None:
+    """Of several learners each draws from the shards and launches what it computes."""
+    for name in ("cuda_graph", "replay_mirror"):
+        if getattr(config, name) == "on" and config.num_learners > 1:
+            raise ValueError(
+                f"learner.{name} on is for one learner, got learner.num_learners {config.num_learners}; use --set "
+                f"learner.{name}=auto"
             )
 
 

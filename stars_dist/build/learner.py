@@ -13,6 +13,8 @@ from learner.checkpoint import LearnerCopy, copy_learner, restore_learner, write
 from learner.checkpoint_period import CheckpointPeriod
 from learner.checkpoint_writer import CheckpointWriter
 from learner.diagnostics import UpdateResult
+from learner.draw_board import StoreBoard
+from learner.learner_group import ALONE, LearnerGroup
 from learner.loop import LearnerLoop, LearnerReport, LoopOutputs
 from learner.matmul_precision import set_matmul_precision
 from learner.mirror_feed import MirrorFeed
@@ -24,6 +26,7 @@ from learner.update_mode import EAGER, static_mode
 from learner.update_program import BatchUpdate
 from replay_service.full_disk import DiskPause
 from replay_service.sampler import ReplaySampler
+from replay_service.shared_draws import SharedSampler
 from replay_service.transport import Transport
 from stars_dist.build.device import DeviceUse, choose_device, device_use
 from stars_dist.config.run_config import RunConfig
@@ -39,13 +42,13 @@ def fresh_learner(plan: RunPlan) -> SacLearner:
     return learner_on(plan, device_use(plan, choose_device(plan.config.device)))
 
 
-def learner_on(plan: RunPlan, use: DeviceUse) -> SacLearner:
-    """Build the learner of a run for a device."""
+def learner_on(plan: RunPlan, use: DeviceUse, group: LearnerGroup = ALONE) -> SacLearner:
+    """Build the learner of a run for a device, or one of several."""
     config = plan.config
     set_matmul_precision(config.learner.matmul_precision, use.device)
-    mode = static_mode(config.sampling, plan.num_tasks) if use.is_static else EAGER
-    names = plan.suite.task_names
-    return SacLearner(config.network, config.sac, plan.replay.spec, names, use.device, config.seed, mode)
+    mode = static_mode(config.sampling, plan.num_tasks, group.size) if use.is_static else EAGER
+    names, spec = plan.suite.task_names, plan.replay.spec
+    return SacLearner(config.network, config.sac, spec, names, use.device, config.seed, mode, group)
 
 
 class LearnerOutlets(NamedTuple):
@@ -54,6 +57,16 @@ class LearnerOutlets(NamedTuple):
     publish: Callable[[PolicyWeights], None]
     report: Callable[[LearnerReport], None]
     tell: Callable[[str], None]  # lines for the person who watches, from any thread
+
+
+class LearnerSeat(NamedTuple):
+    """A learner's place among those of a run."""
+
+    group: LearnerGroup = ALONE
+    board: StoreBoard | None = None  # of several learners
+
+
+LONE_SEAT = LearnerSeat()
 
 
 class BuiltLearner(NamedTuple):
@@ -83,6 +96,7 @@ def build_learner(
     source_class: type[BatchSource],
     outlets: LearnerOutlets,
     period: CheckpointPeriod,
+    seat: LearnerSeat = LONE_SEAT,
 ) -> BuiltLearner:
     """Build the learner of a run, as it was at a checkpoint if there is one.
 
@@ -90,10 +104,14 @@ def build_learner(
     """
     config = plan.config
     use = device_use(plan, choose_device(config.device))
-    learner, sampler = learner_on(plan, use), ReplaySampler(plan.replay, transport)
+    learner, sampler = learner_on(plan, use, seat.group), ReplaySampler(plan.replay, transport)
     if checkpoint is not None:
         sampler.load_state_dict(restore_learner(learner, checkpoint)["sampler"])
-    source, update = _feeding(plan, use, learner, sampler, source_class)
+    shared = None
+    if seat.board is not None:
+        group = seat.group
+        shared = SharedSampler(plan.replay, transport, sampler, seat.board, group.rank, group.size)
+    source, update = _feeding(plan, use, learner, sampler, source_class, shared)
 
     def report_all(learned: LearnerReport) -> None:
         """Report what the learner does, with what only its sampler knows."""
@@ -103,6 +121,8 @@ def build_learner(
 
     writer = _checkpoint_writer(run, config, learner, sampler, outlets.tell)
     outputs = LoopOutputs(outlets.publish, report_all, writer.save, writer.check, writer.settle)
+    if seat.group.rank > 0:  # the first learner saves, for all
+        outputs = LoopOutputs(outlets.publish, outlets.report, lambda: None)
     # of a distributed run, which need not be reproducible
     is_beside = issubclass(source_class, PrefetchSource)
     loop = LearnerLoop(
@@ -117,12 +137,13 @@ def _feeding(
     learner: SacLearner,
     sampler: ReplaySampler,
     source_class: type[BatchSource],
+    shared: SharedSampler | None,
 ) -> tuple[BatchSource | MirrorSource, Callable[[Any], UpdateResult]]:
     """Build where updates get their batches from, and the update that takes them."""
     config, total, steps = plan.config, plan.total_updates, learner.learner_steps
     if not use.uses_mirror:
         exponent = config.sampling.is_exponent
-        source = source_class(sampler, use.device, config.learner, exponent, total, steps)
+        source = source_class(shared or sampler, use.device, config.learner, exponent, total, steps)
         return source, BatchUpdate(learner, total, use.uses_graph)
     capacity, every = config.replay.capacity_per_task, config.learner.batches_per_call
     # a resumed run does not draw the same again

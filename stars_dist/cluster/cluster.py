@@ -74,17 +74,17 @@ class Cluster:
         return RunningProcess(handle, handle.run.remote())
 
     def start_learner(self, checkpoint: Path | None) -> RunningProcess:
-        """Start the learner where the checkpoint left it."""
-        remote = _remote(LearnerProcess).options(
-            num_cpus=self._placement.service_cpus,
-            num_gpus=self._placement.learner_gpus,
-            max_concurrency=4,
-            scheduling_strategy=self._here,
-        )
+        """Start the learner where the checkpoint left it; it starts the further ones, if there are to be more."""
+        options = {
+            "num_cpus": self._placement.service_cpus,
+            "num_gpus": self._placement.learner_gpus,
+            "scheduling_strategy": self._here,
+        }
+        remote = _remote(LearnerProcess).options(max_concurrency=4, **options)
         threads = learner_threads(self._plan, self._placement, num_cores())
         learner = self._plan.config.learner.model_copy(update={"torch_threads": threads})
         plan = self._plan.override(learner=learner)
-        handle = remote.remote(self._run_dir, plan, self.shards, self.coordinator, checkpoint)
+        handle = remote.remote(self._run_dir, plan, self.shards, self.coordinator, checkpoint, options)
         return RunningProcess(handle, handle.run.remote())
 
 

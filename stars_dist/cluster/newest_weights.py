@@ -40,7 +40,8 @@ class NewestWeights:
             self._asked = self._coordinator.latest_weights.remote(None)
         if not ray.wait([self._asked], timeout=0)[0]:
             return
-        asked, self._asked = self._asked, None
+        asked: Any = self._asked
+        self._asked = None
         with suppress(*UNANSWERED):
             published: PublishedWeights | None = ray.get(asked)
             self._fetch = None if published is None else WeightsFetch(published)

@@ -17,8 +17,8 @@ class Placement(NamedTuple):
 
     cluster_cpus: float
     actor_cpus: float
-    service_cpus: float  # of the learner and of each shard
-    learner_gpus: int
+    service_cpus: float  # of each learner and of each shard
+    learner_gpus: int  # of each learner
 
     @property
     def shares_cores(self) -> bool:
@@ -29,20 +29,21 @@ class Placement(NamedTuple):
 def place(plan: RunPlan, cluster: Mapping[str, float], here: Mapping[str, float]) -> Placement:
     """Give each process one core where the cluster has them; else all share the cores.
 
-    Learner and shards run on this program's node, beside the run directory, so they count on what is `here`.
+    Learners and shards run on this program's node, beside the run directory, so they count on what is `here`.
 
     Raises:
-        ValueError: the configuration needs a GPU and this node has none.
+        ValueError: the configuration needs a GPU for each learner and this node has fewer.
     """
     cpus, gpus = cluster.get("CPU", 0.0), here.get("GPU", 0.0)
-    device = plan.config.device
-    if device == "cuda" and gpus < 1:
+    device, learners = plan.config.device, plan.num_learners
+    if device == "cuda" and gpus < learners:
+        needed = "a GPU" if learners == 1 else f"{learners} GPUs, one for each learner,"
         raise ValueError(
-            f"device cuda needs a GPU on the node of this program, it has 0 (the cluster has "
+            f"device cuda needs {needed} on the node of this program, it has {gpus:g} (the cluster has "
             f"{cluster.get('GPU', 0.0):g}); start the program on a node with a GPU, or use --device cpu"
         )
-    learner_gpus = 1 if gpus >= 1 and device != "cpu" else 0
-    services = plan.replay.num_shards + 1
+    learner_gpus = 1 if gpus >= learners and device != "cpu" else 0
+    services = plan.replay.num_shards + learners
     if plan.num_actors + services <= cpus:
         return Placement(cpus, 1.0, 1.0 if services <= here.get("CPU", 0.0) else 0.0, learner_gpus)
     share = max(cpus - SPARE_CPUS, SPARE_CPUS) / plan.num_actors
@@ -57,5 +58,7 @@ def learner_threads(plan: RunPlan, placement: Placement, cores: int) -> int:
     all the same: its products are over before a second one has begun (docs/results/learner-threads.md).
     """
     taken = 0 if placement.shares_cores else plan.num_actors + plan.replay.num_shards
-    flop = update_flop(plan.config.network, plan.replay.spec, plan.replay.batch_size)
-    return plan.config.learner.torch_threads or max(1, min(cores - taken, int(flop / FLOP_PER_THREAD)))
+    learners = plan.num_learners
+    flop = update_flop(plan.config.network, plan.replay.spec, plan.replay.batch_size) / learners
+    free = (cores - taken) // learners
+    return plan.config.learner.torch_threads or max(1, min(free, int(flop / FLOP_PER_THREAD)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +22,7 @@ from actors.task_weights import split_weights
 from actors.tasks import Suite
 from replay_service.transport import RayTransport
 from stars_dist.cluster.coordinator_client import CoordinatorClient
+from stars_dist.cluster.learner_members import LearnerMembers
 from stars_dist.config.run_plan import RunPlan
 from stars_dist.run_files.directory import RunDirectory
 
@@ -73,18 +74,23 @@ class LearnerProcess:
         shards: Sequence[Any],
         coordinator: Any,
         checkpoint: Path | None,
+        member_options: Mapping[str, Any],
     ) -> None:
+        """Build it, and start the further learners of the run with `member_options` of Ray."""
         # Before torch is loaded: threads that spin while they wait take the cores from actors and shards, and an
         # update with two of them beside any load takes ten times as long.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         from learner.prefetch import PrefetchSource
-        from stars_dist.build.learner import LearnerOutlets, build_learner, checkpoint_period
+        from stars_dist.build.learner import LONE_SEAT, LearnerOutlets, build_learner, checkpoint_period
 
         self._coordinator = coordinator
         self._reports: deque[Any] = deque(maxlen=1000)
         self._lines: deque[str] = deque(maxlen=100)
         outlets = LearnerOutlets(self._publish, self._reports.append, self._lines.append)
         run, transport = RunDirectory(run_dir), RayTransport(shards)
+        self._members = None
+        if plan.num_learners > 1:
+            self._members = LearnerMembers(run_dir, plan, shards, checkpoint, member_options)
         self._learner = build_learner(
             run,
             plan,
@@ -93,11 +99,24 @@ class LearnerProcess:
             PrefetchSource,
             outlets,
             checkpoint_period(plan),
+            self._members.seat if self._members else LONE_SEAT,
         )
 
     def run(self) -> int:
-        """Learn until the run's updates are made or until `stop`; return the learner steps reached."""
-        self._learner.loop.run()
+        """Learn until the run's updates are made or until `stop`; return the learner steps reached.
+
+        Raises:
+            LearnerLostError: one of the further learners has ended.
+        """
+        try:
+            self._learner.loop.run()
+        except RuntimeError as error:
+            if self._members is not None:
+                self._members.check(error)
+            raise
+        finally:
+            if self._members is not None:
+                self._members.end()
         return self._learner.loop.learner_steps
 
     def status(self) -> LearnerStatus:

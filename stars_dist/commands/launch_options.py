@@ -60,6 +60,12 @@ MACHINE = "Where it runs"
 ACTORS = typer.Option(
     None, metavar="N", help="Rollout actors, 1 or more.  [default: one per task]", rich_help_panel=MACHINE
 )
+LEARNERS = typer.Option(
+    None,
+    metavar="N",
+    help="Learner processes that share each batch, with a GPU each.  [default: 1]",
+    rich_help_panel=MACHINE,
+)
 DEVICE = typer.Option(None, help="Where the learner computes.  [default: auto]", rich_help_panel=MACHINE)
 SHARDS = typer.Option(
     None, help="auto or a number of replay shards.  [default: auto]", rich_help_panel=MACHINE

@@ -40,6 +40,11 @@ class RunPlan:
         return self.config.actors.num_actors
 
     @property
+    def num_learners(self) -> int:
+        """Learner processes, which make every update together."""
+        return self.config.learner.num_learners
+
+    @property
     def total_steps(self) -> int:
         """The run's budget of environment steps."""
         return self.replay.total_steps
@@ -63,12 +68,13 @@ class RunPlan:
         """Describe what will run for a person, one line per part."""
         config, plan = self.config, self.replay
         count = count_parameters(config.network, plan.spec)
-        matched = config.network.match_parameters
+        matched, learners = config.network.match_parameters, self.num_learners
         return [
             f"suite {self.suite.name}: {self.num_tasks} tasks, {self.total_steps:,} environment steps, "
             f"{self.total_updates:,} updates of {plan.batch_size} transitions",
             f"{self.num_actors} actors, {plan.num_shards} replay shards ({plan.replay.storage}), "
-            f"{plan.warmup_steps:,} warm-up steps per task, device {config.device}, seed {config.seed}",
+            f"{plan.warmup_steps:,} warm-up steps per task, device {config.device}, seed {config.seed}"
+            f"{f', {learners} learners' if learners > 1 else ''}",
             f"{count.total:,} parameters: actor {count.actor:,}, critics {count.critics:,}"
             f"{f', matched to {matched}' if matched else ''}",
             *["one task: its unique features have no contrastive loss, there is no other task"]
@@ -90,6 +96,7 @@ def plan_run(config: RunConfig) -> RunPlan:
     config = _without_other_tasks(config) if len(suite.tasks) == 1 else config
     config.network.check_tasks(len(suite.tasks))
     _check_contrast(config)
+    _check_learners(config, config.sampling.batch_size_per_task * len(suite.tasks))
     config = _resolved(config, suite)
     assert config.steps is not None, "just resolved"
     spec = TransitionSpec(len(suite.tasks), suite.obs_dim, suite.action_dim, suite.action_dims)
@@ -129,6 +136,26 @@ def _check_contrast(config: RunConfig) -> None:
         raise ValueError(
             f"a contrastive loss needs two rows per task in a batch, got sampling.batch_size_per_task {rows}; raise it "
             "or use --set network.unique.triplet_weight=0"
+        )
+
+
+def _check_learners(config: RunConfig, batch_size: int) -> None:
+    count = config.learner.num_learners
+    if count == 1:
+        return
+    if config.serial:
+        raise ValueError(
+            f"a serial run has one learner, got learner.num_learners {count}; leave out --serial or --learners"
+        )
+    if batch_size % count:
+        raise ValueError(
+            f"each learner must have as many rows of a batch, got learner.num_learners {count} for batches of "
+            f"{batch_size} rows; use a divisor of {batch_size}, or another sampling.batch_size_per_task"
+        )
+    if config.learner.prefetch_calls > 1:
+        raise ValueError(
+            "several learners draw one call after another, got learner.prefetch_calls "
+            f"{config.learner.prefetch_calls}; use --set learner.prefetch_calls=1"
         )
 
 

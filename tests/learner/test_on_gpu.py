@@ -17,6 +17,7 @@ from scipy import stats
 
 from learner.batch import BatchCopier, TensorBatch
 from learner.config import SacConfig
+from learner.diagnostics import UpdateResult
 from learner.finite_guard import NonFiniteLossError
 from learner.matmul_precision import set_matmul_precision
 from learner.sac import SacLearner
@@ -65,6 +66,11 @@ def _assert_same(first: SacLearner, second: SacLearner, tolerance: float) -> Non
             torch.testing.assert_close(tensor, expected, rtol=tolerance, atol=tolerance)
 
 
+def _losses(result: UpdateResult) -> list[float]:
+    """The critics', and the actor's of its newest update."""
+    return [float(result.critic.loss), float("nan") if result.actor is None else float(result.actor.loss)]
+
+
 @pytest.mark.parametrize("actor_every", [1, 2])
 @pytest.mark.parametrize("method", ["stars", "mtmhsac", "stars-layer-norm"])
 def test_a_graph_equals_no_graph(method: str, actor_every: int, device: torch.device) -> None:
@@ -72,7 +78,7 @@ def test_a_graph_equals_no_graph(method: str, actor_every: int, device: torch.de
     learners = [_learner(device, method, actor_every=actor_every) for _ in range(2)]
     for learner, uses_graph in zip(learners, (device.type == "cuda", False), strict=True):
         update = BatchUpdate(learner, 100, uses_graph)
-        losses.append([float(update(batch).critic.loss) for batch in _batches(device)])
+        losses.append([loss for batch in _batches(device) for loss in _losses(update(batch))])
         assert learner.learner_steps == UPDATES == int(learner._steps_on_device)
     np.testing.assert_allclose(*losses, rtol=1e-4)
     _assert_same(*learners, tolerance=1e-4)

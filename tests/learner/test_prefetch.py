@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -13,7 +13,9 @@ import torch
 from learner.batch import BatchCopier
 from learner.config import LearnerConfig
 from learner.prefetch import BatchSource, PrefetchSource
-from replay_service.sampler import ReplayFinished
+from replay_service.sampler import ReplayFinished, ReplaySampler
+from replay_service.shard import Shard
+from replay_service.transport import LocalTransport, Pending
 from tests.learner.conftest import Replay
 
 CPU = torch.device("cpu")
@@ -146,3 +148,59 @@ def test_is_exponent_follows_the_progress(replay: Replay) -> None:
     for step in range(4, 8):
         assert source.next(step, 1.0) is not None
     assert asked == [0.5, 0.75]
+
+
+class SlowTransport(LocalTransport):
+    """Answers draws after a while, and counts those in flight at once."""
+
+    def __init__(self, shards: Sequence[Shard], delay_s: float) -> None:
+        super().__init__(shards)
+        self._delay_s = delay_s
+        self.most_in_flight = self._in_flight = 0
+        self._lock = threading.Lock()
+
+    def submit(self, shard: int, method: str, *args: object) -> Pending:
+        if method != "sample":
+            return super().submit(shard, method, *args)
+        with self._lock:
+            self._in_flight += 1
+            self.most_in_flight = max(self.most_in_flight, self._in_flight)
+        time.sleep(self._delay_s)
+        with self._lock:
+            self._in_flight -= 1
+        return super().submit(shard, method, *args)
+
+
+@pytest.mark.parametrize("calls", [1, 3])
+def test_so_many_calls_are_in_flight_and_none_is_drawn_too_many(calls: int, replay: Replay) -> None:
+    replay.warm_up()
+    transport = SlowTransport(replay.shards, 0.05)
+    sampler = ReplaySampler(replay.plan, transport)
+    config = CONFIG.model_copy(update={"prefetch_calls": calls, "sample_timeout_s": 5.0})
+    source = PrefetchSource(sampler, CPU, config, replay.plan.sampling.is_exponent, 11)
+    try:
+        assert all(source.next(step, 10.0) is not None for step in range(11))
+        assert source.next(11, 0.05) is None
+    finally:
+        source.close()
+    assert transport.most_in_flight == calls
+    assert _drawn(replay) == 11
+    limiter = sampler._limiter
+    assert limiter.samples == 11 * replay.plan.batch_size
+
+
+def test_an_error_in_one_call_waits_for_the_batches_of_the_others(replay: Replay) -> None:
+    """The run's last batches are in flight when another call finds that there are no more to come."""
+    replay.insert()
+    for _ in range(40):
+        replay.insert()
+    source = _source(PrefetchSource, replay, total_updates=10_000, prefetch_calls=4)
+    drawn = 0
+    try:
+        with pytest.raises(ReplayFinished):
+            while source.next(drawn, 20.0) is not None:
+                drawn += 1
+                replay.insert()
+    finally:
+        source.close()
+    assert drawn == _drawn(replay)

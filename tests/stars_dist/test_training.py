@@ -45,6 +45,17 @@ def untimed(run: Path) -> list[dict[str, float]]:
         (["launch", "--steps", "-1"], "--steps must be greater than or equal to 1, got -1"),
         (["launch", "--shards", "99"], "got 99 shards for 10 tasks; use --shards 10"),
         (["launch", "--actors", "many"], "--actors must be a valid integer, got many"),
+        (["launch", "--learners", "0"], "--learners must be greater than 0, got 0"),
+        (["launch", "--learners", "two"], "--learners must be a valid integer, got two"),
+        (["launch", "--learners", "3"], "got learner.num_learners 3 for batches of 1280 rows; use a divisor"),
+        (
+            ["launch", "--learners", "2", "--serial"],
+            "a serial run has one learner, got learner.num_learners 2",
+        ),
+        (
+            ["launch", "--learners", "2", "--set", "learner.prefetch_calls=2"],
+            "several learners draw one call after another, got learner.prefetch_calls 2",
+        ),
         (["launch", "--seed", str(2**32)], "--seed must be less than 4294967296, got 4294967296"),
         (["launch", "--run-dir", ""], "--run-dir must name a directory, got ''"),
         (["launch", "--run-dir", "~no-one/run"], "--run-dir must name a directory, got '~no-one/run'"),

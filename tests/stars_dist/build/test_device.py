@@ -27,6 +27,7 @@ def test_a_gpu_takes_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
     assert device_use(plan(), CUDA)[1:] == (True, True, True)
     off = plan("learner.replay_mirror=off", "learner.cuda_graph=off")
     assert device_use(off, CUDA)[1:] == (True, False, False)
+    assert device_use(plan("learner.num_learners=2"), CUDA)[1:] == (True, False, False)
     assert device_use(plan("learner.static_shapes=off"), CUDA)[1:] == (False, False, False)
 
 
@@ -41,6 +42,10 @@ def test_a_mirror_on_the_cpu_makes_shapes_static() -> None:
         (
             ["learner.replay_mirror=on", "learner.static_shapes=off"],
             "needs static shapes.*static_shapes=auto",
+        ),
+        (
+            ["learner.replay_mirror=on", "learner.num_learners=2"],
+            "replay_mirror on is for one learner, got learner.num_learners 2.*replay_mirror=auto",
         ),
         (
             ["learner.replay_mirror=on", "replay.capacity_per_task=10000000000"],

@@ -53,10 +53,10 @@ class Actor:
         reply = self._client.sync(ActorStats(0, 0, 0, 0, 0, version, 0.0, 0.0, 0.0, 0.0, self.task_ids))
         self.held = reply.weights or self.held
         self.task_ids = reply.task_ids or self.task_ids
-        for task in self.task_ids if self.held else ():
-            assert np.isfinite(NumpyPolicy(self.held, [task], 6).act(OBS)).all(), (
-                f"no weights for task {task}"
-            )
+        for task in self.task_ids if self.held is not None else ():
+            assert self.held is not None
+            action = NumpyPolicy(self.held, [task], 6).act(OBS)
+            assert np.isfinite(action).all(), f"no weights for task {task}"
 
     def until(self, version: int, task_ids: tuple[int, ...]) -> PolicyWeights:
         deadline = time.monotonic() + 60

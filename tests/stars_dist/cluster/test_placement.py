@@ -52,6 +52,29 @@ def test_the_learner_takes_a_gpu_where_there_is_one(device: str, gpus: float, le
     assert placement.learner_gpus == learner_gpus
 
 
+@pytest.mark.parametrize(
+    ("device", "gpus", "learner_gpus"),
+    [("auto", 2.0, 1), ("auto", 1.0, 0), ("cuda", 4.0, 1), ("cpu", 2.0, 0)],
+)
+def test_several_learners_have_a_gpu_each_or_none(device: str, gpus: float, learner_gpus: int) -> None:
+    resources = {"CPU": 8.0, "GPU": gpus}
+    placement = place(plan_of(f"device={device}", "learner.num_learners=2"), resources, resources)
+    assert placement == Placement(8.0, actor_cpus=1.0, service_cpus=1.0, learner_gpus=learner_gpus)
+
+
+def test_fewer_gpus_than_learners_are_refused() -> None:
+    resources = {"CPU": 8.0, "GPU": 1.0}
+    with pytest.raises(ValueError, match=r"needs 2 GPUs, one for each learner, on the node .*, it has 1"):
+        place(plan_of("device=cuda", "learner.num_learners=2"), resources, resources)
+
+
+def test_learners_share_the_threads_and_the_work() -> None:
+    plan = resolve([set_layer("suite=mt10"), preset_layer("stars")]).plan
+    two = plan.override(learner=plan.config.learner.model_copy(update={"num_learners": 2}))
+    resources = {"CPU": 4.0}
+    assert [learner_threads(p, place(p, resources, resources), 4) for p in (plan, two)] == [3, 1]
+
+
 @pytest.mark.parametrize("elsewhere", [0.0, 4.0])
 def test_cuda_without_a_gpu_on_this_node_is_refused(elsewhere: float) -> None:
     message = rf"needs a GPU on the node of this program, it has 0 \(the cluster has {elsewhere:g}\); start"
