@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import psutil
 import pytest
@@ -24,8 +25,8 @@ sys.stdin.read()
 pytestmark = pytest.mark.cluster
 
 
-@pytest.fixture
-def program() -> Iterator[subprocess.Popen[str]]:
+@contextmanager
+def started() -> Iterator[subprocess.Popen[str]]:
     """A program that has started a Ray of its own."""
     command = [sys.executable, "-c", PROGRAM]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -35,22 +36,24 @@ def program() -> Iterator[subprocess.Popen[str]]:
     process.communicate("", timeout=60)
 
 
+@pytest.fixture(scope="module")
+def program() -> Iterator[subprocess.Popen[str]]:
+    """One for all tests that only look at it."""
+    with started() as process:
+        yield process
+
+
 def descendants(program: subprocess.Popen[str]) -> list[psutil.Process]:
     return psutil.Process(program.pid).children(recursive=True)
 
 
-def test_all_of_it_ends_at_once_with_a_program_that_is_killed(program: subprocess.Popen[str]) -> None:
-    processes = descendants(program)
-    names = " ".join(part for process in processes for part in process.cmdline())
-    assert "raylet" in names and "dashboard/agent.py" in names and "runtime_env/agent/main.py" in names
-    program.send_signal(signal.SIGKILL)
-    assert psutil.wait_procs(processes, timeout=10)[1] == []
-
-
-def test_all_of_it_ends_with_a_program_that_ends(program: subprocess.Popen[str]) -> None:
-    processes = descendants(program)
-    program.communicate("", timeout=60)
-    assert psutil.wait_procs(processes, timeout=10)[1] == []
+def test_all_of_it_ends_at_once_with_a_program_that_is_killed() -> None:
+    with started() as program:
+        processes = descendants(program)
+        names = " ".join(part for process in processes for part in process.cmdline())
+        assert "raylet" in names and "dashboard/agent.py" in names and "runtime_env/agent/main.py" in names
+        program.send_signal(signal.SIGKILL)
+        assert psutil.wait_procs(processes, timeout=10)[1] == []
 
 
 def test_a_signal_to_the_programs_group_leaves_it_alone(program: subprocess.Popen[str]) -> None:
@@ -72,3 +75,9 @@ def is_loopback(text: str) -> bool:
     address = ipaddress.ip_address(text)  # of IPv6's sockets also ::ffff:127.0.0.1
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return (mapped or address).is_loopback
+
+
+def test_all_of_it_ends_with_a_program_that_ends(program: subprocess.Popen[str]) -> None:
+    processes = descendants(program)
+    program.communicate("", timeout=60)
+    assert psutil.wait_procs(processes, timeout=10)[1] == []
