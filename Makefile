@@ -16,7 +16,7 @@ OUT ?= gpu-check
 SITE ?=
 GPU_PYTHON ?= $(if $(SITE),python3,$(BIN)/python)
 
-.PHONY: help venv train demo test test-all gpu-check format lint types check lock clean
+.PHONY: help venv train demo test test-all gpu-check docs docs-reference format lint types check lock clean
 .DEFAULT_GOAL := help
 
 help: ## show the targets
@@ -47,6 +47,13 @@ gpu-check: $(if $(SITE),,venv) ## tests and benchmarks on a GPU (DEVICE= MINUTES
 	PYTHONPATH=$(CURDIR)$(if $(SITE),:$(SITE))$(if $(PYTHONPATH),:$(PYTHONPATH)) $(GPU_PYTHON) -m stars_dist.bench.gpu_check \
 	--device $(DEVICE) --minutes $(MINUTES) --out $(OUT)
 
+docs: venv ## the documentation as a site, in site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "open site/index.html"
+
+docs-reference: venv ## write docs/commands.md, configuration.md and metrics.md anew from the code
+	$(BIN)/python -m stars_dist.reference.write_pages docs
+
 format: venv ## rewrite the sources in the project's format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -65,4 +72,4 @@ lock: venv ## write constraints.txt anew from what .venv holds
 	$(BIN)/python -m pip freeze --exclude-editable | sed -e 's/+cpu//') > constraints.txt
 
 clean: ## remove .venv and caches; runs/ stays
-	rm -rf $(VENV) *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) site *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -84,19 +84,19 @@ class SacConfig(StrictModel):
     gradient_clip_norm: float | None = Field(
         default=1.0,
         gt=0,
-        description="largest gradient norm of the actor, and of the critics together; none: no clipping",
+        description="largest gradient norm of the actor, and of the critics together; null: no clipping",
     )
     target_entropy: float | None = Field(
-        default=None, description="entropy held by alpha, nats; none: by target_entropy_per_component"
+        default=None, description="entropy held by alpha, nats; null: by target_entropy_per_component"
     )
     target_entropy_per_component: float = Field(
         default=-1.0, description="entropy held by alpha per component of the task's action, nats"
     )
     log_alpha_init: float = Field(default=0.0, description="start of log alpha")
     log_alpha_min: float | None = Field(
-        default=-10.0, description="lower bound of log alpha; none: unbounded"
+        default=-10.0, description="lower bound of log alpha; null: unbounded"
     )
-    log_alpha_max: float | None = Field(default=0.0, description="upper bound of log alpha; none: unbounded")
+    log_alpha_max: float | None = Field(default=0.0, description="upper bound of log alpha; null: unbounded")
     log_std_min: float = Field(
         default=-10.0, description="lower bound of the policy's log standard deviation"
     )
@@ -173,7 +173,7 @@ class LearnerConfig(StrictModel):
     )
     torch_threads: PositiveInt | None = Field(
         default=None,
-        description="threads of torch on the CPU; none: one in a serial run, else by the cores that are free and the "
+        description="threads of torch on the CPU; null: one in a serial run, else by the cores that are free and the "
         "size of an update",
     )
     static_shapes: Switch = Field(
@@ -204,11 +204,11 @@ class CheckpointConfig(StrictModel):
     """When checkpoints are written and how many are kept."""
 
     every_s: float | None = Field(
-        default=300.0, gt=0, description="time between two checkpoints, seconds; none: not by time"
+        default=300.0, gt=0, description="time between two checkpoints, seconds; null: not by time"
     )
     every_env_steps: PositiveInt | None = Field(
         default=None,
-        description="environment steps after which a checkpoint is due in any case; none: by time alone",
+        description="environment steps after which a checkpoint is due in any case; null: by time alone",
     )
     keep_last: PositiveInt = Field(default=3, description="number of newest checkpoints that are kept")
     directory: str | None = Field(

@@ -25,7 +25,7 @@ class SharedConfig(StrictModel):
     )
     num_slices: int | None = Field(
         default=None,
-        description="K, slices in the pool of a composed trunk; none: 5 up to 10 tasks, 20 above",
+        description="K, slices in the pool of a composed trunk; null: 5 up to 10 tasks, 20 above",
     )
     task_input: Literal["none", "one_hot"] = Field(
         default="none", description="what the trunk reads of the task beside the observation"
@@ -128,7 +128,7 @@ class NetworkConfig(StrictModel):
     )
     critic_hidden: HiddenSizes | None = Field(
         default=(400, 400, 400),
-        description="units of each layer of a critic's trunk; none: three of 1024 up to 10 tasks, of 2048 above",
+        description="units of each layer of a critic's trunk; null: three of 1024 up to 10 tasks, of 2048 above",
     )
     critic_layer_norm: bool = Field(default=False, description="LayerNorm before every relu of the critics")
     observation_norm: bool = Field(

@@ -29,18 +29,18 @@ class ReplayConfig(BaseModel):
         "program runs on; none: in the run directory",
     )
     num_shards: int | None = Field(
-        default=None, ge=1, description="shard processes; none: one per ten tasks, rounded up"
+        default=None, ge=1, description="shard processes; null: one per ten tasks, rounded up"
     )
     warmup_steps_per_task: int = Field(
         default=4000, ge=1, description="transitions each task must hold before the first sample"
     )
     samples_per_insert: float | None = Field(
-        default=None, gt=0, description="rows drawn per stored transition; none: batch size / tasks"
+        default=None, gt=0, description="rows drawn per stored transition; null: batch size / tasks"
     )
     error_buffer: float | None = Field(
         default=None,
         gt=0,
-        description="allowed deviation from samples_per_insert, rows; none: twice the least safe value",
+        description="allowed deviation from samples_per_insert, rows; null: twice the least safe value",
     )
     max_unacknowledged_chunks: int = Field(
         default=2, ge=1, le=32, description="chunks of one task that an actor may have in flight, chunks"
@@ -58,13 +58,13 @@ class ReplayConfig(BaseModel):
     snapshot_every_env_steps: int | None = Field(
         default=None,
         ge=1,
-        description="environment steps, all tasks together, between snapshots for lost hosts; none: no snapshots",
+        description="environment steps, all tasks together, between snapshots for lost hosts; null: no snapshots",
     )
     snapshot_keep_last: int = Field(default=2, ge=1, description="newest snapshots that are kept")
     snapshot_dir: str | None = Field(
         default=None,
         description="where each run's snapshots have a directory of their own, on storage that every host sees; "
-        "none: in the run directory",
+        "null: in the run directory",
     )
     call_timeout_s: float = Field(
         default=60.0, gt=0, description="longest answer time of a shard's call, seconds"
@@ -73,7 +73,7 @@ class ReplayConfig(BaseModel):
         default=None,
         min_length=1,
         description="directory in which each actor notes the chunks that were acknowledged, with digests of their "
-        "transitions, for an audit as of `stars-dist chaos`; none: nothing is noted",
+        "transitions, for an audit as of `stars-dist chaos`; null: nothing is noted",
     )
 
     def shards_for(self, num_tasks: int) -> int:

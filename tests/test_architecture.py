@@ -40,6 +40,7 @@ ROOMS = (
     "help_page",
     "commands",
     "cli",
+    "reference",
     "__main__",
 )
 APART = {
@@ -124,6 +125,14 @@ def test_every_room_is_known() -> None:
     ours = {"__init__.py", "__pycache__"}
     found = {path.stem for path in (ROOT / "stars_dist").iterdir() if path.name not in ours}
     assert found == set(ROOMS)
+
+
+def test_the_map_of_the_rooms_is_that_of_the_page() -> None:
+    """One line each in docs/architecture.md, in their order, with what each may not import."""
+    row = r"^\| `stars_dist/(\w+)(?:\.py|/)` \| (.+) \| (.*)\|$"
+    rows = re.findall(row, (ROOT / "docs/architecture.md").read_text(), re.M)
+    assert tuple(room for room, _, _ in rows) == ROOMS
+    assert {room: set(re.findall(r"`(\w+)`", apart)) for room, _, apart in rows if apart.strip()} == APART
 
 
 @pytest.mark.parametrize("package", MAY_IMPORT)

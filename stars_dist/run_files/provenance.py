@@ -12,7 +12,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("stars-dist", "ray", "torch", "numpy", "metaworld", "mujoco", "gymnasium", "tensorboard")
+from stars_dist import __version__
+
+PACKAGES = ("ray", "torch", "numpy", "metaworld", "mujoco", "gymnasium", "tensorboard")
 
 
 def provenance(seed: int, presets: str, origins: Mapping[str, str]) -> dict[str, Any]:
@@ -28,7 +30,7 @@ def this_start() -> dict[str, Any]:
         "commit": source_commit(),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "versions": {name: metadata.version(name) for name in PACKAGES},
+        "versions": {"stars-dist": __version__} | {name: metadata.version(name) for name in PACKAGES},
     }
 
 
