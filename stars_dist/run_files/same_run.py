@@ -32,7 +32,7 @@ def check_same_run(there: RunConfig, wanted: RunConfig, place: object) -> None:
         ]
         raise ValueError(
             f"a run goes on with the configuration that it has, {place} holds another run ({', '.join(values)}{more}); "
-            "launch it as it was, or use another place"
+            "launch it as it was, go on with it by `stars-dist resume`, or use another place"
         )
 
 

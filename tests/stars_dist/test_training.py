@@ -195,12 +195,17 @@ def test_a_finished_run_with_more_steps_goes_on_after_an_interruption_and_not_wi
 def test_distributed_run_keeps_its_ratio_and_can_be_resumed_and_evaluated(tmp_path: Path) -> None:
     run = tmp_path / "run"
     steps = ("--steps", "4000", "--actors", "3", "--address", "local")
-    done = stars_dist("launch", *SHORT, *steps, "--run-dir", run)
+    places = ("--checkpoint-dir", tmp_path / "copy", "--set", f"replay.directory={tmp_path}/fast")
+    done = stars_dist("launch", *SHORT, *steps, *places, "--run-dir", run)
     assert done.returncode == 0, done.stderr + done.stdout
+    assert (run / "replay").resolve().parent == tmp_path / "fast"
+    assert newest_copied(tmp_path / "copy") == 250
+    assert (tmp_path / "copy" / "evaluation.json").read_bytes() == (run / "evaluation.json").read_bytes()
     assert json.loads((run / "evaluation.json").read_text())["learner_steps"] == 250  # (4000 - 4 * 500) / 8
     resumed = stars_dist("resume", run, "--steps", "4800", "--address", "local")
     assert resumed.returncode == 0, resumed.stderr + resumed.stdout
     assert "every acknowledged transition" in resumed.stdout
+    assert newest_copied(tmp_path / "copy") == 350
     evaluated = stars_dist("evaluate", run, "--episodes", "3", "--json", "--actors", "2")
     result = json.loads(evaluated.stdout)
     assert (result["learner_steps"], result["env_steps"]) == (350, 4800)
