@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -39,6 +40,10 @@ def cover_tasks(
     serving = {actor: list(tasks) for actor, tasks in enumerate(assigned)}
     served = {task for actor, tasks in serving.items() if actor not in absent for task in tasks}
     orphans = {task for actor in absent for task in assigned[actor]} - served
+    fewest = [(len(serving[actor]), actor) for actor in present]
+    heapq.heapify(fewest)
     for task in sorted(orphans) if present else ():
-        serving[min(present, key=lambda actor: (len(serving[actor]), actor))].append(task)
+        number, actor = fewest[0]
+        serving[actor].append(task)
+        heapq.heapreplace(fewest, (number + 1, actor))
     return {actor: tuple(tasks) for actor, tasks in serving.items()}

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from replay_service.priority import is_exponent_at
 
+MOST_SHARDS = 16  # that are chosen unasked: all of them run on one node
+
 
 class ReplayConfig(BaseModel):
     """How transitions are kept, and how inserting and sampling are held at one ratio."""
@@ -29,7 +31,7 @@ class ReplayConfig(BaseModel):
         "program runs on; none: in the run directory",
     )
     num_shards: int | None = Field(
-        default=None, ge=1, description="shard processes; null: one per ten tasks, rounded up"
+        default=None, ge=1, description="shard processes; null: one per ten tasks, rounded up, and at most 16"
     )
     warmup_steps_per_task: int = Field(
         default=4000, ge=1, description="transitions each task must hold before the first sample"
@@ -83,7 +85,7 @@ class ReplayConfig(BaseModel):
             ValueError: more shards than tasks are configured.
         """
         if self.num_shards is None:
-            return math.ceil(num_tasks / 10)
+            return min(math.ceil(num_tasks / 10), MOST_SHARDS)
         if self.num_shards > num_tasks:
             raise ValueError(
                 f"shards must be at most the number of tasks, got {self.num_shards} shards "

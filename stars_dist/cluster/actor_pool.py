@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from actors.assignment import assign_tasks, cover_tasks
+from stars_dist.cluster.cluster import find_places
 from stars_dist.cluster.coordinator import Heartbeat
+from stars_dist.cluster.core_shares import ActorPlace, CoreShares
 from stars_dist.cluster.deadlines import NO_PLACE
 from stars_dist.cluster.running_clock import RunningClock
 from stars_dist.cluster.supervised_process import SupervisedProcess
 from stars_dist.config.run_plan import RunPlan
 from stars_dist.monitor.run_monitor import RunMonitor
 
+COVERED_AFTER_S = 5.0  # that an actor waits for a core
+MANY_CHANGES = 3  # of assignments, that are worth a line each
 PROGRESS_CHUNKS = 5  # that an actor has made before its next failure counts as the first
 
 
@@ -28,7 +32,10 @@ class ActorPool:
         processes: Sequence[SupervisedProcess],
         monitor: RunMonitor,
         clock: RunningClock,
+        shares: CoreShares,
     ) -> None:
+        self._shares = shares
+        self._without_core: set[int] = set()  # until they are there
         self._config, self._processes, self._monitor = plan.config.actors, processes, monitor
         self._task_names = plan.suite.task_names
         self._assigned = assign_tasks(plan.num_tasks, len(processes))
@@ -53,10 +60,24 @@ class ActorPool:
             process = self._processes[heartbeat.stats.actor]
             if process.is_running and heartbeat.stats.incarnation == process.incarnation:
                 self._record(process, heartbeat)
+        waiting = [process.process for process in self._processes if process.waits_for_place]
+        places = find_places([process for process in waiting if process is not None])
         for actor, process in enumerate(self._processes):
+            process.find_place(places)
             self._check(actor, process)
         self._cover_absent()
         self._monitor.actors_alive = sum(p.is_alive or p.is_finished for p in self._processes)
+        self._share_cores()
+
+    def _share_cores(self) -> None:
+        """Have actors start anew with another share of a core, when the nodes of the cluster have changed."""
+        running = [
+            ActorPlace(actor, process.process.cpus, process.node, process.watch.waited_s)
+            for actor, process in enumerate(self._processes)
+            if process.process is not None
+        ]
+        for actor in self._shares.advance(running, self._monitor.actors_alive):
+            self._processes[actor].start_anew()
 
     def _record(self, process: SupervisedProcess, heartbeat: Heartbeat) -> None:
         if not process.is_alive:
@@ -72,7 +93,6 @@ class ActorPool:
     def _check(self, actor: int, process: SupervisedProcess) -> None:
         if not process.is_running:
             return
-        process.find_place()
         if (slow := process.watch.slow_start()) is not None:
             self._log_slow_start(process, slow)
         # While actors still arrive, the machine is busy with them and none is late.
@@ -99,7 +119,8 @@ class ActorPool:
     def _cover_absent(self) -> None:
         """Give the tasks of actors that are away for long to others. While actors still arrive, none is late."""
         now = self._clock.now
-        late = {
+        self._note_cores()
+        late = self._without_core | {
             actor
             for actor, process in enumerate(self._processes)
             if (since := process.away_since) is not None
@@ -107,10 +128,26 @@ class ActorPool:
         }
         present = [actor for actor, process in enumerate(self._processes) if process.is_alive]
         serving = cover_tasks(self._assigned, late, present)
-        for actor, task_ids in serving.items():
-            if task_ids != self._serving[actor]:
-                self._monitor.log(f"actor {actor} now serves {self._names(task_ids)}")
+        changed = [actor for actor, task_ids in serving.items() if task_ids != self._serving[actor]]
+        for actor in changed[:MANY_CHANGES]:
+            self._monitor.log(f"actor {actor} now serves {self._names(serving[actor])}")
+        if changed[MANY_CHANGES:]:
+            self._monitor.log(
+                f"so do {len(changed) - MANY_CHANGES} others serve other tasks, as {len(late)} are away"
+            )
         self._serving = serving
+
+    def _note_cores(self) -> None:
+        """Note which actors wait for a core, which may take minutes or for ever, until they are there."""
+        for actor, process in enumerate(self._processes):
+            if process.is_alive:
+                self._without_core.discard(actor)
+            elif (
+                self._shares.is_waiting
+                and process.waits_for_place
+                and process.watch.waited_s > COVERED_AFTER_S
+            ):
+                self._without_core.add(actor)
 
     def _names(self, task_ids: Sequence[int]) -> str:
         return ", ".join(self._task_names[task] for task in task_ids)

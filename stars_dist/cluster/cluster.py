@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import ray
 from ray._private import state
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from actors.cores import num_cores
 from replay_service.identity import give_identity
 from replay_service.transport import ray_shard_class
 from stars_dist.cluster.coordinator import Coordinator
-from stars_dist.cluster.placement import Placement, learner_threads
+from stars_dist.cluster.placement import learner_threads
 from stars_dist.cluster.processes import LearnerProcess, RolloutProcess
+from stars_dist.cluster.reservation import Reservation
 from stars_dist.config.run_plan import RunPlan
 from stars_dist.run_files.directory import RunDirectory
 from stars_dist.run_files.snapshot_place import snapshot_store
 
 STARTING_ACTORS_PER_CORE = 25  # those that are up already step, so fewer keep the last ones waiting longer
+FEW = 8  # processes, of which Ray is asked one by one
 CLOSE_S = 15.0  # what is not closed by then is checked row by row at the next start
 RESERVED_SERVICE_CALLS = 16  # threads of a shard beyond those that waiting inserts may hold
 
@@ -29,6 +31,7 @@ class RunningProcess(NamedTuple):
 
     handle: Any
     run: Any  # reference that is done when `run` has returned or failed
+    cpus: float = 0.0  # that it asked for
 
 
 class Cluster:
@@ -38,23 +41,23 @@ class Cluster:
     by the supervisor, which counts their incarnations.
     """
 
-    def __init__(self, run: RunDirectory, plan: RunPlan, placement: Placement) -> None:
-        self._plan, self._placement = plan, placement
+    def __init__(self, run: RunDirectory, plan: RunPlan, reservation: Reservation) -> None:
+        self.placement = reservation.placement
+        self._plan, self._reservation = plan, reservation
         self._run_dir = run.path.resolve()
-        # Beside the run directory, or nowhere: another node has not its files, and may be preempted.
-        self._here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        options = {"num_cpus": 0, "max_restarts": -1, "scheduling_strategy": self._here}
+        options = {"num_cpus": 0, "max_restarts": -1, "scheduling_strategy": reservation.here}
         self.coordinator = _remote(Coordinator).options(**options).remote()
         self.shards = self._start_shards(run)
 
     def _start_shards(self, run: RunDirectory) -> list[Any]:
         plan = self._plan.replay
         shard_class = ray_shard_class(waiting_inserts(self._plan) + RESERVED_SERVICE_CALLS)
-        options = {"num_cpus": self._placement.service_cpus, "max_restarts": -1}
-        options["scheduling_strategy"] = self._here
         identity = give_identity(run.replay).name
         places = (run.replay.resolve(), snapshot_store(run, self._plan).directory, identity)
-        return [shard_class.options(**options).remote(i, plan, *places) for i in range(plan.num_shards)]
+        options = [
+            {"max_restarts": -1} | self._reservation.of_shard(index) for index in range(plan.num_shards)
+        ]
+        return [shard_class.options(**own).remote(i, plan, *places) for i, own in enumerate(options)]
 
     def close_shards(self) -> None:
         """Have the shards bring what they hold to the disk and mark it as whole; nothing is stored after that."""
@@ -62,26 +65,23 @@ class Cluster:
             [shard.close.remote() for shard in self.shards], num_returns=len(self.shards), timeout=CLOSE_S
         )
 
-    @property
-    def max_starting_actors(self) -> int:
-        """How many actors may be starting at the same time."""
-        return max(1, int(STARTING_ACTORS_PER_CORE * self._placement.cluster_cpus))
+    def max_starting_actors(self, actor_cpus: float) -> int:
+        """Return how many actors may start at a time: all, if each has a core of its own or waits for one."""
+        if actor_cpus >= 1:
+            return self._plan.num_actors
+        return max(1, int(STARTING_ACTORS_PER_CORE * self.placement.cluster_cpus))
 
-    def start_actor(self, actor: int, incarnation: int) -> RunningProcess:
-        """Start a rollout actor."""
-        remote = _remote(RolloutProcess).options(num_cpus=self._placement.actor_cpus)
+    def start_actor(self, actor: int, incarnation: int, cpus: float) -> RunningProcess:
+        """Start a rollout actor with a core or a share of one."""
+        remote = _remote(RolloutProcess).options(num_cpus=cpus)
         handle = remote.remote(self._run_dir, self._plan, actor, incarnation, self.shards, self.coordinator)
-        return RunningProcess(handle, handle.run.remote())
+        return RunningProcess(handle, handle.run.remote(), cpus)
 
     def start_learner(self, checkpoint: Path | None) -> RunningProcess:
         """Start the learner where the checkpoint left it; it starts the further ones, if there are to be more."""
-        options = {
-            "num_cpus": self._placement.service_cpus,
-            "num_gpus": self._placement.learner_gpus,
-            "scheduling_strategy": self._here,
-        }
+        options = self._reservation.of_learner()
         remote = _remote(LearnerProcess).options(max_concurrency=4, **options)
-        threads = learner_threads(self._plan, self._placement, num_cores())
+        threads = learner_threads(self._plan, self.placement, num_cores())
         learner = self._plan.config.learner.model_copy(update={"torch_threads": threads})
         plan = self._plan.override(learner=learner)
         handle = remote.remote(self._run_dir, plan, self.shards, self.coordinator, checkpoint, options)
@@ -115,4 +115,19 @@ def restart_in_place(handle: Any) -> None:
 
 def has_place(process: RunningProcess) -> bool:
     """Return whether Ray has found a node with room for a process and has made it there."""
-    return bool(state.actors(process.handle._actor_id.hex()).get("Pid"))
+    return bool(find_places([process]))
+
+
+def find_places(processes: Sequence[RunningProcess]) -> dict[str, str]:
+    """Find the nodes on which processes were made, by `name_of` the process; one that waits for room is left out."""
+    names = [name_of(process) for process in processes]
+    if len(names) <= FEW:
+        known = {name: state.actors(name) for name in names}
+    else:
+        known = state.actors(job_id=ray.JobID.from_hex(ray.get_runtime_context().get_job_id()))
+    return {name: known[name]["Address"]["NodeID"] for name in names if known.get(name, {}).get("Pid")}
+
+
+def name_of(process: RunningProcess) -> str:
+    """Return Ray's name of a process."""
+    return process.handle._actor_id.hex()

@@ -107,12 +107,6 @@ def _on_loopback() -> Iterator[None]:
         ray._private.ray_constants.ENABLE_RAY_CLUSTER = enabled
 
 
-def resources_here() -> dict[str, float]:
-    """Return the resources of the node that this program runs on."""
-    here = ray.get_runtime_context().get_node_id()
-    return next((node["Resources"] for node in ray.nodes() if node["NodeID"] == here), {})
-
-
 def _init_patiently(**options: Any) -> None:
     """Start Ray, which gives itself 30 s: on a machine that is busy with other things it is tried again."""
     before = psutil.Process().children(recursive=True)

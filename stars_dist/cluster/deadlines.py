@@ -78,6 +78,11 @@ class Watch:
         self.has_answered, self._owes_answer = True, False
 
     @property
+    def waited_s(self) -> float:
+        """Seconds for which it has waited for a place."""
+        return 0.0 if self.is_placed else self._since(self._placed_at)
+
+    @property
     def silent_s(self) -> float:
         """Seconds for which it has owed an answer."""
         if not self.has_answered:

@@ -15,10 +15,11 @@ from replay_service.transport import RayTransport
 from stars_dist.build.device import check_device
 from stars_dist.cluster.auth_token import open_cluster_warning
 from stars_dist.cluster.cluster import Cluster
-from stars_dist.cluster.connection import connect, resources_here
+from stars_dist.cluster.connection import connect
 from stars_dist.cluster.evaluation import PeriodicEvaluation, evaluate_at_end
 from stars_dist.cluster.newest_weights import NewestWeights
-from stars_dist.cluster.placement import Placement, place
+from stars_dist.cluster.placement import Placement
+from stars_dist.cluster.reservation import Reservation, reserve
 from stars_dist.cluster.supervisor import Supervisor
 from stars_dist.config.run_plan import RunPlan
 from stars_dist.errors import checking_input
@@ -67,25 +68,39 @@ def train_distributed(
         console.phase("computing the tasks' goals")
         _wait_for(goals, interruption)
         with checking_input():
-            placement = place(plan, ray.cluster_resources(), resources_here())
-            check_device(plan, placement.learner_gpus > 0)
-        where = "on this machine" if is_own_cluster else "on the running cluster"
-        console.line(f"Ray runs {where} with {placement.cluster_cpus:g} cores")
-        if placement.shares_cores:
-            console.line(f"{plan.num_actors} actors share {placement.cluster_cpus:g} cores")
-        if not placement.learner_gpus and config.device == "auto" and ray.cluster_resources().get("GPU", 0.0):
-            console.line(
-                "the learner computes on the CPU: the cluster's GPUs are not on the node of this program"
-            )
+            reservation = reserve(plan, is_own_cluster)
+            check_device(plan, reservation.placement.learner_gpus > 0)
+        _tell(plan, reservation.placement, is_own_cluster, console)
         start = begin(console)
         interruption.check()  # after the first entries, so that `resume` can go on
         mirrors = open_mirrors(run, config, console.line)
         with closing(Recorder(run, console.line, start.metrics_end, mirrors)) as recorder:
             monitor = RunMonitor(plan, recorder, console, start.learner_steps, start.env_steps)
             interruption.learner_steps = lambda: monitor.learner_steps
-            return _train(run, plan, console, start, placement, monitor, interruption)
+            return _train(run, plan, console, start, reservation, monitor, interruption)
     finally:
         ray.shutdown()
+
+
+def _tell(plan: RunPlan, placement: Placement, is_own_cluster: bool, console: Console) -> None:
+    """Say what the run has to run on."""
+    where = "on this machine" if is_own_cluster else "on the running cluster"
+    console.line(f"Ray runs {where} with {placement.cluster_cpus:g} cores")
+    if placement.shares_cores:
+        console.line(f"{plan.num_actors} actors share {placement.cluster_cpus:g} cores")
+    elif not is_own_cluster:
+        console.line(
+            f"on this node, beside the run directory, the learner and each shard have {placement.service_cpus:g} of a "
+            "core reserved; each actor asks for a core"
+        )
+    if (
+        not placement.learner_gpus
+        and plan.config.device == "auto"
+        and ray.cluster_resources().get("GPU", 0.0)
+    ):
+        console.line(
+            "the learner computes on the CPU: the cluster's GPUs are not on the node of this program"
+        )
 
 
 def _beside(compute: Callable[[], None]) -> Future[None]:
@@ -115,13 +130,13 @@ def _train(
     plan: RunPlan,
     console: Console,
     start: Start,
-    placement: Placement,
+    reservation: Reservation,
     monitor: RunMonitor,
     interruption: Interruption,
 ) -> EvaluationResult:
     prepare_suite(plan.suite, plan.config.seed, run.goals_file)
     console.phase("starting actors, shards and learner")
-    cluster = Cluster(run, plan, placement)
+    cluster = Cluster(run, plan, reservation)
     supervisor = Supervisor(run, plan, cluster, monitor, run.num_resumes * INCARNATIONS_PER_START)
     evaluations = PeriodicEvaluation(run, plan, NewestWeights(cluster.coordinator), monitor)
     transport = RayTransport(cluster.shards)
@@ -135,7 +150,7 @@ def _train(
     console.line(_summary(plan, monitor))
     if not is_complete:
         raise RunInterruptedError
-    num_processes = max(1, int(placement.cluster_cpus))
+    num_processes = max(1, int(ray.cluster_resources().get("CPU", 1.0)))
     result = evaluate_at_end(run, plan, monitor.env_steps, num_processes, console, interruption)
     if result is None:
         raise RunInterruptedError

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import ray
 import ray.exceptions
 
-from stars_dist.cluster.cluster import RunningProcess, has_place, kill
+from stars_dist.cluster.cluster import RunningProcess, find_places, kill, name_of
 from stars_dist.cluster.deadlines import Deadlines, Kind, Watch
 from stars_dist.cluster.failures import Blame, FailureLog, blame_of, describe
 from stars_dist.cluster.running_clock import RunningClock
@@ -33,6 +33,7 @@ class SupervisedProcess:
         self.incarnation = incarnation
         self.is_finished = False
         self.process: RunningProcess | None = None
+        self.node: str | None = None  # where Ray has given it a place
         self.last_heartbeat: int | None = None  # its number, of an actor
         self.watch = Watch(limits, clock)
         self._start = start
@@ -67,10 +68,29 @@ class SupervisedProcess:
             self.watch.restart()
             self.process = self._start(self.incarnation)
 
-    def find_place(self) -> None:
-        """Note when Ray has given it a place: waiting for a core is no failure of a process, starting for long is."""
-        if self.process is not None and not self.watch.is_placed and has_place(self.process):
+    @property
+    def waits_for_place(self) -> bool:
+        """Whether it was started and Ray has given it no place yet, as far as is known."""
+        return self.process is not None and not self.watch.is_placed
+
+    def find_place(self, found: Mapping[str, str] | None = None) -> None:
+        """Note when Ray has given it a place: waiting for a core is no failure of a process, starting for long is.
+
+        `found` is what Ray has been asked for already, as by `find_places`.
+        """
+        if self.process is None or not self.waits_for_place:
+            return
+        self.node = (find_places([self.process]) if found is None else found).get(name_of(self.process))
+        if self.node is not None:
             self.watch.record_placed()
+
+    def start_anew(self) -> None:
+        """Have it started again, elsewhere perhaps; that is no failure."""
+        if self.process is not None:
+            kill(self.process)
+        self._forget()
+        self._start_at = self._clock.now
+        self.incarnation += 1
 
     def reap(self) -> str | None:
         """Take the end of `run`: return None if it finished, the cause if it failed and is to be started again.
@@ -116,6 +136,6 @@ class SupervisedProcess:
         self.incarnation += 1
 
     def _forget(self) -> None:
-        self.process = None
+        self.process = self.node = None
         self.watch.restart()
         self._away_since = self._clock.now

@@ -19,8 +19,11 @@ import ray.exceptions
 from actors.assignment import assign_tasks
 from stars_dist.cluster.actor_pool import ActorPool
 from stars_dist.cluster.cluster import Cluster, RunningProcess
+from stars_dist.cluster.core_shares import CoreShares
 from stars_dist.cluster.deadlines import deadlines
 from stars_dist.cluster.evaluation import PeriodicEvaluation
+from stars_dist.cluster.launches import read_launches
+from stars_dist.cluster.node_room import read_cores
 from stars_dist.cluster.periodic_call import PeriodicCall
 from stars_dist.cluster.processes import LearnerStatus
 from stars_dist.cluster.running_clock import RunningClock
@@ -54,6 +57,15 @@ class Supervisor:
         self.clock = RunningClock()
         heartbeat_clock = RunningClock()
         limits, failures = deadlines(plan.config), run.failures_file
+        self._shares = CoreShares(
+            plan.num_actors,
+            cluster.placement.actor_cpus,
+            None if cluster.placement.is_own else plan.config.wait_for_cores_s,
+            heartbeat_clock,
+            monitor.log,
+            read_cores,
+            read_launches,
+        )
         self.actors = [
             SupervisedProcess(
                 "actor",
@@ -75,7 +87,7 @@ class Supervisor:
             limits["learner"],
             self.clock,
         )
-        self._actor_pool = ActorPool(plan, self.actors, monitor, heartbeat_clock)
+        self._actor_pool = ActorPool(plan, self.actors, monitor, heartbeat_clock, self._shares)
         self._services = ServicePool(
             plan, cluster, monitor, failures, self.clock, lambda: self._actor_pool.serving
         )
@@ -139,9 +151,10 @@ class Supervisor:
         a model, and leave shards and learner no time to answer.
         """
         self.learner.start_if_due()
+        most = self._cluster.max_starting_actors(self._shares.actor_cpus)
         starting = sum(actor.is_starting for actor in self.actors)
         for actor in self.actors:
-            if starting >= self._cluster.max_starting_actors:
+            if starting >= most:
                 return
             if not actor.is_running:
                 actor.start_if_due()
@@ -234,7 +247,7 @@ class Supervisor:
         return f"actor {actor} ({', '.join(names[:3])}{', ...' if names[3:] else ''})"
 
     def _actor_start(self, actor: int) -> Callable[[int], RunningProcess]:
-        return lambda incarnation: self._cluster.start_actor(actor, incarnation)
+        return lambda incarnation: self._cluster.start_actor(actor, incarnation, self._shares.actor_cpus)
 
     def _start_learner(self, incarnation: int) -> RunningProcess:
         point = resume_point(self._run.path, self._monitor.log)

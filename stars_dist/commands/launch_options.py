@@ -75,6 +75,13 @@ ADDRESS = typer.Option(
     help="auto (a running Ray cluster, else a new local one), local, or ADDRESS.  [default: auto]",
     rich_help_panel=MACHINE,
 )
+WAIT_FOR_CORES = typer.Option(
+    None,
+    metavar="S",
+    help="On a running cluster: seconds without a launch, until actors that wait for a core share what is there.  "
+    "[default: 600]",
+    rich_help_panel=MACHINE,
+)
 SERIAL = typer.Option(
     False, help="One process without Ray, in lock-step, bit-reproducible.", rich_help_panel=MACHINE
 )

@@ -28,6 +28,13 @@ class RunConfig(BaseModel):
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where the learner computes")
     serial: bool = Field(False, description="one process without Ray, in lock-step")
     address: str = Field("auto", description="Ray cluster: auto, local, or an address")
+    wait_for_cores_s: float = Field(
+        600.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="on a Ray cluster that runs already: how long actors wait for a core of their own while no machine "
+        "is launched, before they share what is there, seconds",
+    )
     answer_timeout_s: float = Field(
         20.0,
         gt=0,

@@ -12,7 +12,7 @@ from stars_dist.run_files.directory import RunDirectory
 from stars_dist.run_files.remote_copy import RemoteCopy
 
 # Where a run works and is shown decides nothing of what it computes, and may be another place at each start.
-PLACES = frozenset({"address", "replay.directory", "checkpoint.directory", "trackers"})
+PLACES = frozenset({"address", "wait_for_cores_s", "replay.directory", "checkpoint.directory", "trackers"})
 SHOWN_DIFFERENCES = 3
 
 

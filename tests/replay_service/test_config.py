@@ -45,7 +45,7 @@ def test_is_exponent_is_linear_and_stays_at_its_ends() -> None:
     assert values == pytest.approx([0.4, 0.4, 0.7, 1.0, 1.0])
 
 
-@pytest.mark.parametrize(("tasks", "shards"), [(1, 1), (10, 1), (11, 2), (50, 5)])
+@pytest.mark.parametrize(("tasks", "shards"), [(1, 1), (10, 1), (11, 2), (50, 5), (1000, 16)])
 def test_shards_chosen_for_the_tasks(tasks: int, shards: int) -> None:
     assert ReplayConfig().shards_for(tasks) == shards
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stars_dist.cluster.placement import Placement, learner_threads, place
+from stars_dist.cluster.placement import Placement, Room, learner_threads, place, share_of_core
 from stars_dist.config.merge import resolve, set_layer
 from stars_dist.config.preset_files import preset_layer
 from stars_dist.config.run_plan import RunPlan
@@ -13,6 +13,16 @@ from stars_dist.config.run_plan import RunPlan
 def plan_of(*sets: str) -> RunPlan:
     """Four tasks: four actors, one shard and the learner, six processes in all."""
     return resolve([*map(set_layer, ("suite=toy:4", *sets))]).plan
+
+
+def own(cpus: float, gpus: float = 0.0) -> Room:
+    """A cluster that was started for the run."""
+    return Room(True, cpus, gpus, cpus, gpus, (), cpus, gpus)
+
+
+def joined(free: float, *others: float, cpus: float = 8.0, free_gpus: float = 0.0, gpus: float = 0.0) -> Room:
+    """A cluster that ran already: what is free on this program's node, and on the others."""
+    return Room(False, free, free_gpus, cpus, gpus, others, cpus + sum(others), gpus)
 
 
 @pytest.mark.parametrize(
@@ -29,7 +39,7 @@ def plan_of(*sets: str) -> RunPlan:
 )
 def test_a_core_each_where_there_are_enough(cpus: float, placement: Placement) -> None:
     plan = plan_of()
-    found = place(plan, {"CPU": cpus}, {"CPU": cpus})
+    found = place(plan, own(cpus))
     assert found == placement
     assert found.shares_cores == (placement.actor_cpus < 1)
 
@@ -37,7 +47,7 @@ def test_a_core_each_where_there_are_enough(cpus: float, placement: Placement) -
 @pytest.mark.parametrize(("num_actors", "cpus"), [(3, 2.0), (7, 3.0), (120, 2.0), (50, 48.0)])
 def test_actors_that_share_cores_all_fit(num_actors: int, cpus: float) -> None:
     """Shares are rounded down to thousandths, as Ray keeps them no finer, so that none is left out."""
-    placement = place(plan_of(f"actors.num_actors={num_actors}"), {"CPU": cpus}, {"CPU": cpus})
+    placement = place(plan_of(f"actors.num_actors={num_actors}"), own(cpus))
     assert placement.shares_cores
     assert num_actors * placement.actor_cpus <= cpus - 0.5
 
@@ -47,8 +57,7 @@ def test_actors_that_share_cores_all_fit(num_actors: int, cpus: float) -> None:
     [("auto", 1.0, 1), ("cuda", 2.0, 1), ("cpu", 1.0, 0), ("auto", 0.0, 0), ("auto", 0.5, 0)],
 )
 def test_the_learner_takes_a_gpu_where_there_is_one(device: str, gpus: float, learner_gpus: int) -> None:
-    resources = {"CPU": 8.0, "GPU": gpus}
-    placement = place(plan_of(f"device={device}"), resources, resources)
+    placement = place(plan_of(f"device={device}"), own(8.0, gpus))
     assert placement.learner_gpus == learner_gpus
 
 
@@ -57,35 +66,90 @@ def test_the_learner_takes_a_gpu_where_there_is_one(device: str, gpus: float, le
     [("auto", 2.0, 1), ("auto", 1.0, 0), ("cuda", 4.0, 1), ("cpu", 2.0, 0)],
 )
 def test_several_learners_have_a_gpu_each_or_none(device: str, gpus: float, learner_gpus: int) -> None:
-    resources = {"CPU": 8.0, "GPU": gpus}
-    placement = place(plan_of(f"device={device}", "learner.num_learners=2"), resources, resources)
+    placement = place(plan_of(f"device={device}", "learner.num_learners=2"), own(8.0, gpus))
     assert placement == Placement(8.0, actor_cpus=1.0, service_cpus=1.0, learner_gpus=learner_gpus)
 
 
 def test_fewer_gpus_than_learners_are_refused() -> None:
-    resources = {"CPU": 8.0, "GPU": 1.0}
     with pytest.raises(ValueError, match=r"needs 2 GPUs, one for each learner, on the node .*, it has 1"):
-        place(plan_of("device=cuda", "learner.num_learners=2"), resources, resources)
+        place(plan_of("device=cuda", "learner.num_learners=2"), own(8.0, 1.0))
 
 
 def test_learners_share_the_threads_and_the_work() -> None:
     plan = resolve([set_layer("suite=mt10"), preset_layer("stars")]).plan
     two = plan.override(learner=plan.config.learner.model_copy(update={"num_learners": 2}))
-    resources = {"CPU": 4.0}
-    assert [learner_threads(p, place(p, resources, resources), 4) for p in (plan, two)] == [3, 1]
+    assert [learner_threads(p, place(p, own(4.0)), 4) for p in (plan, two)] == [3, 1]
 
 
 @pytest.mark.parametrize("elsewhere", [0.0, 4.0])
 def test_cuda_without_a_gpu_on_this_node_is_refused(elsewhere: float) -> None:
     message = rf"needs a GPU on the node of this program, it has 0 \(the cluster has {elsewhere:g}\); start"
     with pytest.raises(ValueError, match=message):
-        place(plan_of("device=cuda"), {"CPU": 8.0, "GPU": elsewhere}, {"CPU": 4.0})
+        place(plan_of("device=cuda"), joined(4.0)._replace(cluster_gpus=elsewhere))
 
 
-def test_a_small_node_keeps_its_learner_and_shards_and_reserves_no_cores_for_them() -> None:
-    """They may not go elsewhere, and would wait for ever for cores that this node does not have."""
-    placement = place(plan_of(), {"CPU": 8.0, "GPU": 1.0}, {"CPU": 1.0})
-    assert placement == Placement(8.0, actor_cpus=1.0, service_cpus=0.0, learner_gpus=0)
+@pytest.mark.parametrize("device", ["auto", "cuda"])
+def test_a_gpu_that_another_program_has_is_not_waited_for(device: str) -> None:
+    with pytest.raises(
+        ValueError, match="needs a GPU on the node of this program, of its 1 0 are free; start it"
+    ):
+        place(plan_of(f"device={device}"), joined(8.0, free_gpus=0.0, gpus=1.0))
+    assert place(plan_of("device=cpu"), joined(8.0, free_gpus=0.0, gpus=1.0)).learner_gpus == 0
+
+
+@pytest.mark.parametrize(
+    ("room", "service_cpus"),
+    [
+        (joined(8.0), 1.0),
+        (joined(2.0), 0.5),  # one is left for an actor
+        (joined(2.0, 4.0), 1.0),
+        (joined(1.0, 8.0), 0.5),
+        (joined(1.0), 0.25),
+        (joined(0.5), 0.25),
+    ],
+)
+def test_learner_and_shards_have_cores_of_this_node_reserved(room: Room, service_cpus: float) -> None:
+    placement = place(plan_of(), room)
+    assert (placement.service_cpus, placement.actor_cpus, placement.is_own) == (service_cpus, 1.0, False)
+    assert 2 * service_cpus <= room.free_cpus
+
+
+@pytest.mark.parametrize(
+    ("shards", "free", "remedy"),
+    [
+        (10, 2.0, r"shards \(10\) need 0.25 .*, 2.75 in all, 2 of its 8 are free; use --shards 7"),
+        (
+            1,
+            0.25,
+            r"shards \(1\) need 0.25 .*, 0.5 in all, 0.25 of its 8 are free; start it when more are free",
+        ),
+    ],
+)
+def test_shards_that_do_not_fit_beside_the_learner_are_refused_with_what_fits(
+    shards: int, free: float, remedy: str
+) -> None:
+    """By what is free, not by what is installed; cores of other nodes are of no use to them."""
+    sets = ("suite=toy:10", f"replay.num_shards={shards}")
+    with pytest.raises(ValueError, match=remedy):
+        place(plan_of(*sets), joined(free, 64.0))
+    if "--shards" in remedy:
+        assert place(plan_of("suite=toy:10", "replay.num_shards=7"), joined(free, 64.0)).service_cpus == 0.25
+
+
+@pytest.mark.parametrize(
+    ("free", "num_actors", "share"),
+    [
+        ([4.0, 4.0], 8, 1.0),
+        ([4.0, 4.0], 9, 0.5),
+        ([0.5, 1.0], 2, 0.5),
+        ([1.0], 500, 0.002),
+        ([1.0], 501, 0.0),
+    ],
+)
+def test_a_share_of_a_core_is_one_with_which_all_actors_fit(
+    free: list[float], num_actors: int, share: float
+) -> None:
+    assert share_of_core(free, num_actors) == share
 
 
 @pytest.mark.parametrize(
@@ -104,5 +168,5 @@ def test_the_learner_has_threads_for_the_size_of_its_updates(
     preset: str, suite: str, sets: tuple[str, ...], cores: int, threads: int
 ) -> None:
     layers = [set_layer(f"suite={suite}"), preset_layer(preset), *map(set_layer, sets)]
-    plan, resources = resolve(layers).plan, {"CPU": float(cores)}
-    assert learner_threads(plan, place(plan, resources, resources), cores) == threads
+    plan = resolve(layers).plan
+    assert learner_threads(plan, place(plan, own(float(cores))), cores) == threads
