@@ -68,7 +68,7 @@ def started(output: Path, *arguments: str | Path) -> Iterator[subprocess.Popen[b
         process.wait()
 
 
-def wait_for_text(path: Path, pattern: str, timeout_s: float = 120) -> None:
+def wait_for_text(path: Path, pattern: str, timeout_s: float = 240) -> None:
     deadline = time.monotonic() + timeout_s
     while not re.search(pattern, path.read_text()):
         assert time.monotonic() < deadline, f"waited in vain for {pattern}: {path.read_text()}"
@@ -125,6 +125,7 @@ def test_a_second_signal_names_what_is_not_saved(tmp_path: Path) -> None:
 
 
 @pytest.mark.cluster
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize(
     ("phase", "number"),
     [
