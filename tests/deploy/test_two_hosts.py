@@ -11,7 +11,7 @@ import pytest
 from stars_dist.chaos.stored_transitions import audit_transitions
 from tests.deploy.machines import HEAD, ROOT, WORKER, check_possible, run_on_laptop, short_folder
 
-STEPS = 8000
+STEPS = 16_000
 SCRIPT = """
 BIN={bin} FOLDER={folder}
 RUN=$FOLDER/head/home/runs/two # the head's ~/runs/two
@@ -24,6 +24,7 @@ further() {{ # SECONDS: until the run is 200 steps further
     BEFORE=$(steps)
     for TRY in $(seq $(($1 * 2))); do
         [ "$(steps)" -ge $((${{BEFORE:-0}} + 200)) ] 2> /dev/null && return 0
+        [ "$WHAT" != "the worker back" ] || kill -0 $LAUNCH 2> /dev/null || return 0 # a fast run is done by then
         sleep 0.5
     done
     echo "no progress for $1 s after: $WHAT"
