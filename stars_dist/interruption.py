@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
 import threading
@@ -13,6 +14,7 @@ from types import FrameType
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, `kill` and schedulers, a closed terminal
 _ACKNOWLEDGED = b"\nstopping after this update and saving; again: quit without saving\n"
 _STANDARD_ERROR = 2
+PR_SET_PDEATHSIG = 1  # of Linux's prctl: the signal that a process gets when its parent ends
 
 
 class RunInterruptedError(KeyboardInterrupt):
@@ -29,6 +31,7 @@ class Interruption(threading.Event):
         super().__init__()
         self.learner_steps: Callable[[], int] = lambda: 0
         self._raises = False
+        self._is_noting = False
 
     @contextmanager
     def listening(self) -> Iterator[Interruption]:
@@ -58,11 +61,25 @@ class Interruption(threading.Event):
             raise RunInterruptedError
 
     def _note(self, number: int, frame: FrameType | None) -> None:
+        if (
+            self._is_noting
+        ):  # it comes twice at once, as of a parent's threads; `set` must not be entered again
+            return
         if self.is_set():
             raise KeyboardInterrupt
+        self._is_noting = True
         self.set()
+        _forget_parent()
         with contextlib.suppress(OSError):  # the terminal may be gone
             # Past Python's streams: the code that was interrupted may be writing to them.
             os.write(_STANDARD_ERROR, _ACKNOWLEDGED)
+        self._is_noting = False
         if self._raises:
             raise RunInterruptedError
+
+
+def _forget_parent() -> None:
+    """Have no signal of a parent's end any more: its threads, and who adopts this process, end one by one."""
+    library = ctypes.CDLL(None)
+    if hasattr(library, "prctl"):
+        library.prctl(PR_SET_PDEATHSIG, 0)

@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from stars_dist.config.run_plan import RunPlan
-from stars_dist.interruption import SIGNALS
+from stars_dist.interruption import PR_SET_PDEATHSIG, SIGNALS
 from stars_dist.run_files import same_run
 from stars_dist.run_files.directory import RunDirectory
 
-_PR_SET_PDEATHSIG = 1  # of Linux's prctl
 Arguments = Sequence[str]
 """What follows `stars-dist launch`, without --seed and --run-dir."""
 
@@ -92,7 +91,7 @@ def _end_with(parent: int) -> Any:
 
     def prepare() -> None:
         if hasattr(library, "prctl"):
-            library.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+            library.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() != parent:
             os._exit(128 + signal.SIGTERM)
 

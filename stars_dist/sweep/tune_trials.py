@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,11 +16,13 @@ import ray
 from stars_dist.cluster.connection import connect
 from stars_dist.interruption import SIGNALS
 from stars_dist.monitor.console import Console
+from stars_dist.run_files.directory import RunDirectory
 from stars_dist.status.run_list import runs_table
 from stars_dist.status.run_status import RunStatus, read_status
 from stars_dist.sweep.seeds import INTERRUPTED
 from stars_dist.sweep.trial import Trial, run_trial
 
+SAVE_S, SAVE_POLL_S = 300.0, 0.5  # for interrupted runs to save, and how often they are looked at
 OUTPUT = "output.log"  # of a trial, beside its run directory
 LINE_EVERY_S = 60.0
 
@@ -41,13 +44,28 @@ def run_trials(trials: Sequence[Trial], cpus_per_run: int, address: str, console
     left = [trial for trial in trials if not trial.is_done]
     was_interrupted = False
     if left:
+        # Ray would kill what its workers have started; so a run gets the SIGTERM of its parent's end, and saves.
+        os.environ["RAY_kill_child_processes_on_worker_exit"] = "0"  # noqa: SIM112 -- as Ray spells it
         console.phase("starting Ray")
         connect(address, len(left))
         _check_cores(cpus_per_run)
         with _Progress(trials, console):
             was_interrupted = _fit(left, cpus_per_run)
+        if was_interrupted:
+            _wait_until_saved(left, console)
     done = [trial for trial in trials if trial.is_done]
     return SweepResult(done, [trial for trial in left if trial not in done], was_interrupted)
+
+
+def _wait_until_saved(trials: Sequence[Trial], console: Console) -> None:
+    """Wait for the processes of interrupted runs, so that the same command can go on at once."""
+    deadline = time.monotonic() + SAVE_S
+    while time.monotonic() < deadline:
+        saving = [trial.name for trial in trials if RunDirectory(trial.run_dir).is_locked]
+        if not saving:
+            return
+        console.progress(f"interrupted: {len(saving)} runs are saving ({', '.join(saving[:3])})")
+        time.sleep(SAVE_POLL_S)
 
 
 def _check_cores(cpus_per_run: int) -> None:

@@ -169,3 +169,19 @@ def test_a_reader_that_ends_early_causes_no_traceback(command: str) -> None:
     arguments = [*COMMAND, *command.split()]
     done = subprocess.run(arguments, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=120)
     assert (done.returncode, done.stderr) == (1, "")
+
+
+class SignalledWhileItNotes(Interruption):
+    """A second signal comes while the first is noted, as the threads of a dying parent send them."""
+
+    def set(self) -> None:
+        signal.raise_signal(signal.SIGTERM)
+        super().set()
+
+
+def test_a_signal_that_comes_twice_at_once_is_one() -> None:
+    with SignalledWhileItNotes().listening() as interruption:
+        signal.raise_signal(signal.SIGTERM)
+        assert interruption.is_set()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
