@@ -131,9 +131,9 @@ class ActorPool:
         changed = [actor for actor, task_ids in serving.items() if task_ids != self._serving[actor]]
         for actor in changed[:MANY_CHANGES]:
             self._monitor.log(f"actor {actor} now serves {self._names(serving[actor])}")
-        if changed[MANY_CHANGES:]:
+        if more := len(changed[MANY_CHANGES:]):
             self._monitor.log(
-                f"so do {len(changed) - MANY_CHANGES} others serve other tasks, as {len(late)} are away"
+                f"{more} more actors now serve other tasks; {len(late)} are away or wait for a core"
             )
         self._serving = serving
 
