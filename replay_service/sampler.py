@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Sequence
-from typing import Any, NotRequired, TypedDict
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from replay_service.shard_calls import ShardCalls
 from replay_service.table import TableEmpty
 from replay_service.task_priority import task_probability, task_quotas
 from replay_service.transport import Transport
-from replay_service.types import SampledBatch, ShardSample, ShardStats
+from replay_service.types import SampledBatch, SamplerState, ShardSample, ShardStats
 from replay_service.wait import Wait
 
 logger = logging.getLogger(__name__)
@@ -34,14 +34,6 @@ class SampleTimeout(TimeoutError):  # noqa: N818 - names what happened, as queue
 
 class ReplayFinished(Exception):  # noqa: N818 - not an error
     """Every task's step budget is stored and the samples-per-insert ratio admits no further batch."""
-
-
-class SamplerState(TypedDict):
-    """The sampler's part of a checkpoint."""
-
-    samples: int
-    inserted: list[int]
-    refilled: NotRequired[int]  # inserts that took the place of lost ones and call for no samples
 
 
 class ReplaySampler:

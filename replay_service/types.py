@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, NotRequired, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -127,6 +127,14 @@ class SampledBatch(NamedTuple):
     is_weight: NDArray[np.float32]  # f32[B], of mean one over the whole batch
     group_sizes: NDArray[np.int64]  # i64[T], rows of each task, as many as its quota; sums to B
     info: SampleInfo
+
+
+class SamplerState(TypedDict):
+    """The sampler's part of a checkpoint."""
+
+    samples: int
+    inserted: list[int]
+    refilled: NotRequired[int]  # inserts that took the place of lost ones and call for no samples
 
 
 def shard_of_task(task_id: int, num_shards: int) -> int:
