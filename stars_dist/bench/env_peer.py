@@ -34,7 +34,7 @@ class PeerTiming(NamedTuple):
 def check_installed() -> None:
     """Check that EnvPool has Meta-World; ValueError with the remedy otherwise."""
     try:
-        from envpool.mujoco.metaworld import registration  # noqa: F401 -- of recent versions only
+        from envpool.mujoco.metaworld import registration  # noqa: F401 -- of recent versions only  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise ValueError(
             f"--peer envpool needs an EnvPool with Meta-World, which does not load ({error}); "
@@ -122,8 +122,8 @@ def _measure_task(suite: Suite, task_id: int, steps: int, seed: int) -> PeerTimi
 
 
 def _pool(name: str, count: int, seed: int) -> Any:
-    import envpool
-    from envpool.mujoco.metaworld.registration import metaworld_task_id
+    import envpool  # pyright: ignore[reportMissingImports] -- comes with the bench extra
+    from envpool.mujoco.metaworld.registration import metaworld_task_id  # pyright: ignore[reportMissingImports]
 
     pool: Any = envpool.make_gymnasium(metaworld_task_id(name), num_envs=count, num_threads=1, seed=seed)
     pool.reset()
