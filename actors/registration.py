@@ -1,7 +1,7 @@
 """Meta-World for everyone: `gym.make("stars-dist/push-v3")` and `gym.make_vec("stars-dist/MT10")`, stepped fast.
 
-Gymnasium calls `register` by the entry point `gymnasium.envs` of this distribution while it is being imported itself:
-nothing is loaded here, and tasks are named without Meta-World, which the first environment loads.
+`import stars_dist` after Gymnasium calls `register`, and so does `gym.make("stars_dist:stars-dist/push-v3")`: Gymnasium
+1.x loads no plugins by itself. Tasks are named without Meta-World, which the first environment loads.
 """
 
 from __future__ import annotations

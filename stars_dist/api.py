@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from actors.environment import make_environment as make_env
 from actors.evaluation_result import EvaluationResult
 from actors.policy import LoadedPolicy, load_policy
+from actors.registration import register
 from stars_dist.config.merge import command_layers, flag_layer, resolve
 from stars_dist.config.run_config import RunConfig
 from stars_dist.errors import RunFailedError, UserError
@@ -23,6 +24,8 @@ from stars_dist.status.run_status import RunStatus, read_status
 
 __all__ = ["Run", "load_policy", "make_env", "train"]
 _INTERRUPTED = 130
+
+register()  # Meta-World's tasks, with Gymnasium, which a run loads in any case
 
 
 class Run:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import warnings
-from importlib import metadata
 from typing import Any
 
 import gymnasium
@@ -16,7 +16,7 @@ from actors.environment import make_environment
 from actors.metaworld.benchmarks import benchmark_tasks
 from actors.registration import TASKS, register
 
-register()  # as Gymnasium does by the entry point
+register()  # as the import of stars_dist does
 
 
 def test_every_task_of_the_library_is_registered() -> None:
@@ -24,11 +24,17 @@ def test_every_task_of_the_library_is_registered() -> None:
     assert all(f"stars-dist/{name}" in gymnasium.registry for name in (*TASKS, "MT10", "MT25", "MT50"))
 
 
-def test_gymnasium_finds_it_by_the_distributions_entry_point() -> None:
-    points = metadata.entry_points(group="gymnasium.envs")
-    ours = [point for point in points if point.value == "actors.registration:register"]
-    assert ours, "pip install -e . anew: the entry point is newer than the installation"
-    assert ours[0].load() is register
+@pytest.mark.parametrize(
+    "words",
+    [
+        "import gymnasium as gym, stars_dist; env = gym.make('stars-dist/reach-v3')",
+        "import gymnasium as gym; env = gym.make('stars_dist:stars-dist/reach-v3')",
+    ],
+)
+def test_another_program_makes_one_after_the_import_alone(words: str) -> None:
+    then = "; obs, _ = env.reset(seed=1); print(env.spec.id, obs.shape)"
+    done = subprocess.run([sys.executable, "-c", words + then], capture_output=True, text=True, timeout=60)
+    assert done.stdout.split() == ["stars-dist/reach-v3", "(39,)"], done.stderr
 
 
 def test_the_checker_of_gymnasium_passes() -> None:
