@@ -23,6 +23,14 @@ RUN = ["launch", "--suite", "toy:4", "--preset", "small", "--eval-episodes", "2"
 STOPPING = "stopping after this update and saving; again: quit without saving"
 
 
+@pytest.fixture(autouse=True)
+def _hangup_is_heard() -> Iterator[None]:
+    """Let a closed terminal be heard where the tests themselves run under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.parametrize("number", SIGNALS)
 def test_the_first_signal_is_acknowledged_and_the_second_quits(
     number: signal.Signals, capfd: pytest.CaptureFixture[str]
