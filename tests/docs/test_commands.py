@@ -129,6 +129,8 @@ def small(words: list[str], place: Path) -> list[str]:
     if words[0] == "resume" and "--steps" not in words:
         words += ["--steps", "700"]
     if words[0] == "report":
+        if "--baseline" in words:
+            words[words.index("--baseline") + 1] = "mtsac+small"
         words = [word for word in words if not word.startswith("runs/")] + ["runs/a", "runs/b"]
         words = [word.replace("mtsac+laptop", "mtsac+small") for word in words]
     if words[0] == "features":

@@ -99,6 +99,7 @@ def test_a_chunk_that_is_made_again_after_a_roll_back_is_stored_once_and_rolled_
     filler.writer.write(chunk, (), 0)
     assert filler.writer.flush(10.0)  # it is noted as acknowledged
     count[:] = older
+    time.sleep(0.01)  # the log's clock counts milliseconds
     roll_back = RollBack(frozenset({0, 2}), copied_at, time.time())
     time.sleep(0.01)
     filler.writer.write(chunk, (), 0)
