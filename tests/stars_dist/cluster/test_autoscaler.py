@@ -148,8 +148,7 @@ def test_a_run_grows_its_cluster_and_leaves_nothing_behind_when_it_is_killed(
 ) -> None:
     suite = ["--suite", "toy:4", "--actors", "12", "--steps", "100000000", "--address", cluster]
     run = start(*suite, "--set", "actors.hang_timeout_s=60", "--set", "answer_timeout_s=60")
-    run.wait_for(lambda: "of 12 actors run; waiting for cores: " in run.output, 240)
-    run.wait_for(lambda: "cpu_worker launching" in run.output, 240)
+    run.wait_for(lambda: "starting: actors 1/12 ready" in run.output, 240)
     run.wait_for(lambda: run.inserted().min() > 200, 240)  # with whoever is there, for the tasks of all
     run.wait_for(lambda: cores() == 14, 240)
     run.wait_for(lambda: metrics(run.path)[-1]["perf/actors_alive"] == 12, 240)
