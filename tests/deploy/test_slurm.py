@@ -43,6 +43,7 @@ def test_the_script_is_bash_and_asks_for_a_queue_again() -> None:
     assert int(seconds) >= 150, "thirty seconds to save and the two minutes that a run may take to end"
 
 
+@pytest.mark.slow
 def test_the_time_limit_saves_the_run_and_the_next_job_goes_on_with_it(
     environment: dict[str, str], tmp_path: Path
 ) -> None:

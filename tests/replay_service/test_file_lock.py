@@ -84,6 +84,7 @@ def test_without_flock_a_process_that_has_ended_keeps_nobody_out(
     assert second.communicate("\n", 60)[0] == "held False\n"
 
 
+@pytest.mark.slow
 def test_a_run_starts_and_resumes_on_a_file_system_without_flock(
     tmp_path: Path, without_flock: dict[str, str]
 ) -> None:

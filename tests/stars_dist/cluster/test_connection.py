@@ -40,6 +40,7 @@ def test_an_address_without_a_cluster_is_refused(address: str, reason: str) -> N
 
 
 @pytest.mark.cluster
+@pytest.mark.slow
 def test_auto_joins_a_cluster_that_is_named_and_never_the_private_one_of_another_run() -> None:
     command = [sys.executable, "-c", OTHER_RUN]
     other = subprocess.Popen(

@@ -74,6 +74,7 @@ def test_a_sweep_by_ray_tune_ends_in_a_report_and_goes_on(tmp_path: Path, stars_
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.slow
 def test_seeds_run_in_turn_and_a_second_call_finds_them_done(tmp_path: Path, stars_dist: Command) -> None:
     place = tmp_path / "seeds of it"
     command = ("launch", *SHORT, "--eval-episodes", "2", "--seeds", "1,2", "--run-dir", place)

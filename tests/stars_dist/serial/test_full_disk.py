@@ -91,6 +91,7 @@ def test_a_run_that_does_not_fit_is_refused_before_it_begins(
     assert list(disk.path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_resume_on_a_full_disk_is_one_line(
     launch: Callable[..., Launched], small_disk: Callable[..., SmallDisk]
 ) -> None:
