@@ -21,7 +21,8 @@ MOMENTS = 60  # at most, at which an interval is computed
 ROLLOUT_POINTS = 150  # at most, that are drawn of a run
 CAPTION = (
     "Evaluations (the policy's mode, all goals): every seed thin with dots, the mean of the seeds thick, band: 95 % "
-    "interval by stratified bootstrap over seeds and tasks. Faint: rollouts (training episodes with noisy actions)."
+    "interval by stratified bootstrap over the seeds of each task. Faint: rollouts (training episodes with noisy "
+    "actions)."
 )
 
 
@@ -71,30 +72,33 @@ def _draw_method(axes: Axes, panel: Panel, color: str, method: ComparedMethod) -
 
 def _of_run(curve: Curve, panel: Panel) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return a clock and a statistic of the tasks that are known."""
-    known = np.ma.masked_invalid(curve.scores)
-    y = known.mean(axis=1) if panel.statistic is mean else np.ma.sort(known, axis=1)[:, :5].mean(axis=1)
-    return getattr(curve, panel.clock), np.ma.filled(y, np.nan)
+    scores = curve.scores if panel.statistic is mean else np.sort(curve.scores, axis=1)[:, :5]  # nan is last
+    return getattr(curve, panel.clock), np.nanmean(scores, axis=1)
 
 
 def interval(
     curves: Sequence[Curve], clock: str, statistic: Statistic
 ) -> tuple[NDArray[np.float64], Estimate]:
-    """Compute moments f64[N] and a statistic f64[N] with its 95 % interval over the seeds; empty for one seed.
-
-    Seeds are evaluated at moments of their own, so each is interpolated between its evaluations; the interval is
-    of the time that all of them cover.
-    """
-    clocks = [getattr(curve, clock) for curve in curves]
-    if len(curves) < 2 or not all(map(len, clocks)):
+    """Compute moments f64[N] and a statistic f64[N] with its 95 % interval over the seeds; empty for one seed."""
+    if len(curves) < 2 or not all(len(curve.scores) for curve in curves):
         nothing = np.empty(0)
         return nothing, Estimate(nothing, nothing, nothing)
+    moments, scores = at_common_moments(curves, clock, MOMENTS)
+    return moments, stratified_bootstrap(scores, statistic)
+
+
+def at_common_moments(curves: Sequence[Curve], clock: str, most: int) -> tuple[NDArray[np.float64], Scores]:
+    """Return moments f64[N], `most` of them at most, and the scores f64[N, S, T] of S seeds at each.
+
+    Seeds are evaluated at moments of their own, so each is interpolated between its evaluations; the moments are of
+    the time that all of them cover.
+    """
+    clocks = [getattr(curve, clock) for curve in curves]
     first, last = max(c[0] for c in clocks), min(c[-1] for c in clocks)
     moments = np.unique(np.clip(np.concatenate(clocks), first, last)).astype(np.float64)
-    moments = moments[np.linspace(0, len(moments) - 1, min(MOMENTS, len(moments))).round().astype(int)]
-    scores = [_interpolated(c, curve, moments) for c, curve in zip(clocks, curves, strict=True)]
-    return moments, stratified_bootstrap(np.stack(scores, axis=1), statistic)
-
-
-def _interpolated(clock: NDArray[np.float64], curve: Curve, moments: NDArray[np.float64]) -> Scores:
-    """Return f64[N, T] at other moments."""
-    return np.stack([np.interp(moments, clock, column) for column in curve.scores.T], axis=1)
+    moments = moments[np.linspace(0, len(moments) - 1, min(most, len(moments))).round().astype(int)]
+    of_runs = [
+        np.stack([np.interp(moments, own, column) for column in curve.scores.T], axis=1)
+        for own, curve in zip(clocks, curves, strict=True)
+    ]
+    return moments, np.stack(of_runs, axis=1)

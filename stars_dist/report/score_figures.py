@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -86,7 +86,7 @@ def _draw_points(axes: Axes, estimates: Sequence[Estimate], first_colour: int = 
     axes.tick_params(axis="y", length=0)
 
 
-def _name_rows(axes: Any, methods: Sequence[ComparedMethod]) -> None:
+def _name_rows(axes: Axes, methods: Sequence[ComparedMethod]) -> None:
     axes.set_yticks(
         range(len(methods)), [wrapped(method.name, NAME_CHARACTERS) for method in methods], fontsize=8
     )

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stars_dist.report.comparison import ComparedMethod, Comparison
-from stars_dist.report.curves import interval
+from stars_dist.report.curves import at_common_moments, interval
 from stars_dist.report.figure_style import HEAT, add_legend, colour, label_steps, wrapped
 from stars_dist.report.finished_run import Curve
-from stars_dist.report.statistics import Scores
+from stars_dist.report.statistics import Scores, mean
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 COLUMNS = 5  # of learning curves
 HEAT_COLUMNS = 3  # of heat maps, one per method
-MOMENTS = 120  # at which a heat map is computed
+MOMENTS = 120  # at most, at which a heat map is computed
 
 
 def heat_rows(comparison: Comparison) -> int:
@@ -97,7 +97,7 @@ def _draw_task(axes: Axes, method: ComparedMethod, task: int, color: str) -> Non
     several = len(curves) > 1
     for curve in curves:
         axes.plot(curve.env_steps, curve.scores, color=color, linewidth=0.6 if several else 1.6, alpha=0.7)
-    moments, estimate = interval(curves, "env_steps", lambda scores: scores.mean(axis=(-2, -1)))
+    moments, estimate = interval(curves, "env_steps", mean)
     axes.plot(moments, estimate.value, color=color, linewidth=1.6, label=method.label)
     if len(moments):
         axes.fill_between(moments, estimate.low, estimate.high, color=color, alpha=0.15, linewidth=0)
@@ -108,15 +108,8 @@ def _mean_of_seeds(method: ComparedMethod) -> tuple[Scores, Scores]:
     curves = [run.evaluations for run in method.runs if len(run.evaluations.env_steps)]
     if not curves:
         return np.zeros(1), method.scores.mean(axis=0, keepdims=True)
-    first, last = max(c.env_steps[0] for c in curves), min(c.env_steps[-1] for c in curves)
-    moments = np.unique(np.clip(np.concatenate([c.env_steps for c in curves]), first, last)).astype(
-        np.float64
-    )
-    moments = moments[np.linspace(0, len(moments) - 1, min(MOMENTS, len(moments))).round().astype(int)]
-    columns = [
-        np.stack([np.interp(moments, c.env_steps, column) for column in c.scores.T], axis=1) for c in curves
-    ]
-    return moments, np.mean(columns, axis=0)
+    moments, scores = at_common_moments(curves, "env_steps", MOMENTS)
+    return moments, scores.mean(axis=1)
 
 
 def _edges(centres: Scores) -> Scores:

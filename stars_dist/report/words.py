@@ -43,7 +43,7 @@ def _finding(comparison: Comparison, method: ComparedMethod) -> str:
     by_task = method.scores.mean(axis=0)
     worst = int(by_task.argmin())
     text = (
-        f"{method.name}: {comparison.measure.label} {estimate_words(method.estimates['mean'], ' to ')} in the mean of "
+        f"{method.name}: {comparison.measure.label} {estimate_words(method.estimates['mean'])} in the mean of "
         f"the tasks; the worst is {comparison.tasks[worst]} with {number(by_task[worst])}."
     )
     if method.improvement is None:
@@ -51,7 +51,7 @@ def _finding(comparison: Comparison, method: ComparedMethod) -> str:
     baseline = comparison.methods[0]
     gain = float(method.scores.mean() - baseline.scores.mean())
     text += f" Against {baseline.name}: {'+' if gain >= 0 else ''}{number(gain)}"
-    text += f", probability of improvement {estimate_words(method.improvement, ' to ')}"
+    text += f", probability of improvement {estimate_words(method.improvement)}"
     if math.isnan(method.p_value):
         return f"{text}."
     verdict = "they differ" if method.p_value < SIGNIFICANT else "no difference is shown"
@@ -90,10 +90,10 @@ def _cell(summary: Summary, estimate: Estimate) -> str:
     return estimate_words(estimate)
 
 
-def estimate_words(estimate: Estimate, between: str = " to ", digits: int = 3) -> str:
+def estimate_words(estimate: Estimate, digits: int = 3) -> str:
     """Write a value with its interval, if it has one."""
     value, low, high = (number(float(end), digits) for end in estimate)
-    return value if math.isnan(float(estimate.low)) else f"{value} ({low}{between}{high})"
+    return value if math.isnan(float(estimate.low)) else f"{value} ({low} to {high})"
 
 
 def number(value: float, digits: int = 3) -> str:
