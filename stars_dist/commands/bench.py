@@ -224,12 +224,9 @@ def system(
         if minutes <= 0:
             raise ValueError(f"--minutes must be above 0, got {minutes:g}; a start takes about half a minute")
     from stars_dist.bench.system import measure, report
+    from stars_dist.sweep.trial import launch_arguments
 
-    arguments = ["--suite", suite, "--device", device, "--address", "local"]
-    arguments += ["--actors", actors] if actors is not None else []
-    arguments += [text for name in preset for text in ("--preset", name)]
-    arguments += [text for assignment in set_ for text in ("--set", assignment)]
-    figures = measure(arguments, minutes)
+    figures = measure([*launch_arguments(preset, set_, flags), "--address", "local"], minutes)
     print(json.dumps(figures.to_json()) if as_json else report(figures, f"{suite}, {'+'.join(preset)}"))
 
 
@@ -249,13 +246,15 @@ def scale(
         sizes = sorted({int(size) for size in actors.split(",") if size.strip().isdigit()})
         if len(sizes) < 2 or len(sizes) != len(actors.split(",")) or sizes[0] < 1:
             raise ValueError(f"--actors must be two sizes or more, got {actors}; use 10,30,100")
-    _plan(preset, (), {("--suite", "suite"): suite})
+    flags = {("--suite", "suite"): suite}
+    _plan(preset, (), flags)
     from stars_dist.bench.part_costs import measure as measure_parts
     from stars_dist.bench.scale import report, summary
     from stars_dist.bench.scale_run import measure
+    from stars_dist.sweep.trial import launch_arguments
 
-    arguments = ["--suite", suite, "--device", "cpu", "--address", "local", "--steps", "1000000000"]
-    arguments += [text for name in preset for text in ("--preset", name)]
+    arguments = [*launch_arguments(preset, (), flags), "--device", "cpu", "--address", "local"]
+    arguments += ["--steps", "1000000000"]
     parts = measure_parts(sizes[-1])
     _log(str(parts))
     runs = []

@@ -77,23 +77,35 @@ def launch(
         ("--serial", "serial"): serial or None,
         ("--tracker", "trackers"): tuple(tracker) or None,
     }
-    label = "+".join(map(_label, preset))
+    if seeds is not None:
+        _run_or_show(_launch_seeds(seeds, preset, set_, flags, run_dir), dry_run)
+    else:
+        _launch_one(preset, set_, flags, run_dir, resume, dry_run)
+
+
+def _launch_one(
+    presets: Sequence[str],
+    assignments: Sequence[str],
+    flags: Flags,
+    run_dir: str | None,
+    resume: options.Resume,
+    dry_run: bool,
+) -> None:
+    """Start a run, go on with it where it is there already, or show what would be started."""
+    from stars_dist.config.merge import command_layers, resolve
     from stars_dist.run_files.directory import RunDirectory
     from stars_dist.run_files.same_run import find_repeated
 
-    if seeds is not None:
-        trials = _launch_seeds(seeds, preset, set_, flags, run_dir, label)
-        _run_or_show(trials, dry_run)
-        return
+    label = _label(presets)
     with checking_input():
-        resolved = _resolve(preset, set_, flags)
+        resolved = resolve(command_layers(presets, assignments, flags))
         config, path = resolved.plan.config, _path(run_dir)
         repeated = find_repeated(path, config, label) if resume is options.Resume.AUTO else None
         run = RunDirectory.unused(path, config, label) if repeated is None else repeated.run
     if dry_run:
         _show(resolved, run.path, is_new=repeated is None)
         return
-    _say_how_long(resolved.plan, preset)
+    _say_how_long(resolved.plan, presets)
     if repeated is not None:
         _go_on(repeated, resolved.plan)
         return
@@ -126,12 +138,6 @@ def _run_or_show(trials: Sequence[Trial], dry_run: bool) -> None:
         print(f"# {trial.name}: {shlex.join(['stars-dist', *trial.command()[3:]])}")
 
 
-def _resolve(presets: Sequence[str], assignments: Sequence[str], flags: Flags) -> ResolvedRun:
-    from stars_dist.config.merge import command_layers, resolve
-
-    return resolve(command_layers(presets, assignments, flags))
-
-
 def _absolute(place: str) -> str:
     """Make a directory absolute: processes of a run start elsewhere; a URL stays as it is."""
     return place if "://" in place else str(Path(place).expanduser().absolute())
@@ -156,8 +162,13 @@ def _say_how_long(plan: RunPlan, presets: Sequence[str]) -> None:
         )
 
 
-def _label(preset: str) -> str:
-    """Name a preset in reports and run directories; the config.yaml of a run by that run's own presets."""
+def _label(presets: Sequence[str]) -> str:
+    """Name a run's presets in reports and run directories."""
+    return "+".join(map(_preset_label, presets))
+
+
+def _preset_label(preset: str) -> str:
+    """Name a preset; the config.yaml of a run by that run's own presets."""
     from stars_dist.run_files.directory import RunDirectory
 
     run = RunDirectory(Path(preset).parent)
@@ -172,7 +183,6 @@ def _launch_seeds(
     assignments: Sequence[str],
     flags: Flags,
     run_dir: str | None,
-    label: str,
 ) -> list[Trial]:
     """Make the trials of --seeds, each checked as a launch of its own would be."""
     from stars_dist.config.merge import command_layers, resolve
@@ -192,6 +202,7 @@ def _launch_seeds(
             resolve(command_layers(presets, assignments, {**flags, ("--seed", "seed"): seed})).plan
             for seed in seeds
         ]
+        label = _label(presets)
         place = _path(run_dir) or RunDirectory.unused(None, plans[0].config, label).path.with_suffix(".seeds")
         trials = seed_trials(place, seeds, launch_arguments(presets, assignments, flags))
         for trial, plan in zip(trials, plans, strict=True):
