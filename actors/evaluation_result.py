@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import fmean  # exact, so that the order of the tasks says nothing
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -54,7 +55,7 @@ class EvaluationResult(NamedTuple):
     @property
     def mean_success(self) -> float:
         """Mean of the tasks' success rates."""
-        return float(np.mean(self._success_rates))
+        return fmean(self._success_rates)
 
     @property
     def mean_return(self) -> float:
@@ -74,7 +75,7 @@ class EvaluationResult(NamedTuple):
     @property
     def worst_5_mean(self) -> float:
         """Mean success of the five worst tasks, or of all where there are fewer."""
-        return float(np.mean(sorted(self._success_rates)[:5]))
+        return fmean(sorted(self._success_rates)[:5])
 
     @property
     def failed_episodes(self) -> int:

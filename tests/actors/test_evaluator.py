@@ -119,6 +119,12 @@ def test_statistics(rates: tuple[float, ...], mean: float, std: float, worst: fl
     )
 
 
+def test_the_mean_of_few_tasks_is_that_of_their_worst_five_to_the_last_bit() -> None:
+    """Else a row says 0.48 and "worst 5 0.47" of the same four tasks."""
+    result = result_of(0.6, 0.9, 0.3, 0.1)
+    assert result.mean_success == result.worst_5_mean
+
+
 def test_json_has_exactly_the_promised_keys() -> None:
     data = result_of(0.2, 0.6).to_json()
     assert list(data) == [
