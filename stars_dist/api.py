@@ -18,7 +18,7 @@ from actors.registration import register
 from stars_dist.config.merge import command_layers, flag_layer, resolve
 from stars_dist.config.run_config import RunConfig
 from stars_dist.errors import RunFailedError, UserError
-from stars_dist.monitor.metrics import read_metrics
+from stars_dist.monitor.metrics import Clocks, read_metrics
 from stars_dist.run_files.directory import RunDirectory
 from stars_dist.status.run_status import RunStatus, read_status
 
@@ -61,8 +61,8 @@ class Run:
         `learner_steps` and `wall_time_s` are columns too.
         """
         lines = list(read_metrics(self._directory.metrics_file))
-        known = dict.fromkeys(name for line in lines for name in line)
-        columns = dict.fromkeys((*list(known)[:3], *names)) if names else known
+        found = names or (name for line in lines for name in line)
+        columns = dict.fromkeys((*Clocks._fields, *found))
         return {name: np.array([line.get(name, np.nan) for line in lines]) for name in columns}
 
     def evaluation(self) -> EvaluationResult:
