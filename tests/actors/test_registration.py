@@ -37,13 +37,17 @@ def test_another_program_makes_one_after_the_import_alone(words: str) -> None:
     assert done.stdout.split() == ["stars-dist/reach-v3", "(39,)"], done.stderr
 
 
-def test_the_checker_of_gymnasium_passes() -> None:
-    env = gymnasium.make("stars-dist/push-v3")
-    with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # of bounds that are infinite, as Meta-World's own resets break finite ones
-        check_env(env.unwrapped, skip_render_check=True)
+def test_the_checker_of_gymnasium_finds_no_error() -> None:
+    """It raises for each error it knows, as for an observation outside the space; only its advice is warnings."""
+    env = gymnasium.make("stars-dist/push-v3").unwrapped
+    with (
+        warnings.catch_warnings()
+    ):  # of bounds that are infinite, as Meta-World's own resets break finite ones
+        warnings.simplefilter("ignore")
+        check_env(env, skip_render_check=True)
+        env.observation_space = gymnasium.spaces.Box(-1e-6, 1e-6, (39,))
+        with pytest.raises(AssertionError, match="observation"):
+            check_env(env, skip_render_check=True)
     env.close()
 
 
