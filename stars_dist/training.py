@@ -58,8 +58,8 @@ def start_new(run: RunDirectory, resolved: ResolvedRun, presets: str) -> None:
         from stars_dist.run_files.snapshot_place import take_place
 
         plan = resolved.plan
-        copy = RemoteCopy.of(plan.config.checkpoint.directory)
         with checking_input():
+            copy = RemoteCopy.of(plan.config.checkpoint.directory, run.path)
             check_replay_room(run, plan)
             if copy is not None:
                 copy.check_unused()
@@ -88,6 +88,7 @@ def resume(run: RunDirectory, plan: RunPlan) -> None:
         from stars_dist.run_files.resume_point import check_resumable, find_start
 
         with checking_input():
+            copy = RemoteCopy.of(plan.config.checkpoint.directory, run.path)
             check_resumable(run, plan, recorded_learning(run.metrics_file))
             check_replay_room(run, plan)
         run.write_config(plan.config)
@@ -95,7 +96,6 @@ def resume(run: RunDirectory, plan: RunPlan) -> None:
         record["resumes"].append(this_start())
         record.pop(ending.KEY, None)
         run.write_provenance(record)
-        copy = RemoteCopy.of(plan.config.checkpoint.directory)
         with checking_input():
             if copy is not None:
                 copy.begin(run)
@@ -179,7 +179,7 @@ def _conclude(
     console.line(f"\n{closing_words(run, plan.suite, result)}\n")
     text = json.dumps(result.to_json(), indent=2) + "\n"
     _when_there_is_room(run, console, interruption, lambda: write_text(run.evaluation_file, text))
-    if (copy := RemoteCopy.of(plan.config.checkpoint.directory)) is not None:
+    if (copy := RemoteCopy.of(plan.config.checkpoint.directory, run.path)) is not None:
         copy.finish(run, console.line)
     _when_there_is_room(run, console, interruption, lambda: console.line(f"picture:   {draw_run_curve(run)}"))
     console.line(f"curves:    tensorboard --logdir {shlex.quote(str(run.path.parent))}")

@@ -163,7 +163,7 @@ def _checkpoint_writer(
     sampler: ReplaySampler,
     tell: Callable[[str], None],
 ) -> CheckpointWriter:
-    pause, remote = checkpoint_pause(run, tell), RemoteCopy.of(config.checkpoint.directory)
+    pause, remote = checkpoint_pause(run, tell), RemoteCopy.of(config.checkpoint.directory, run.path)
     keep_last = config.checkpoint.keep_last
 
     def copy() -> LearnerCopy:

@@ -16,6 +16,7 @@ from typing import Any
 
 import fsspec.core
 import yaml
+from fsspec.implementations.local import LocalFileSystem
 
 from actors.checkpoint_path import DIRECTORY, PREFIX, checkpoint_paths
 from replay_service import atomic_directory
@@ -39,16 +40,20 @@ class RemoteCopy:
         self._url = url
         try:
             self._files, self._root = fsspec.core.url_to_fs(url)
-        except (ImportError, ValueError) as error:
+        except Exception as error:  # each file system has errors of its own
             raise ValueError(
-                f"checkpoint.directory must be a place that fsspec knows, got '{url}' ({error}); install "
+                f"checkpoint.directory must be a place that fsspec knows, got '{url}' ({_words(error)}); install "
                 "what it names, or use a directory"
             ) from None
 
     @classmethod
-    def of(cls, directory: str | None) -> RemoteCopy | None:
-        """Return the copy at `checkpoint.directory`, None without one."""
-        return None if directory is None else cls(directory)
+    def of(cls, directory: str | None, run_dir: Path | None) -> RemoteCopy | None:
+        """Return the copy at `checkpoint.directory`; None without one, and where the run itself lies there.
+
+        Whoever resumes in the copy of a lost machine has it so: to copy it onto itself would remove its checkpoints.
+        """
+        copy = None if directory is None else cls(directory)
+        return None if copy is None or copy._is_at(run_dir) else copy
 
     def __str__(self) -> str:
         return self._url
@@ -138,6 +143,10 @@ class RemoteCopy:
         except Exception as error:
             raise self._unusable(error) from None
         log(f"fetched from {self}: configuration, metrics and the newest checkpoint")
+
+    def _is_at(self, path: Path | None) -> bool:
+        is_local = isinstance(self._files, LocalFileSystem)
+        return path is not None and is_local and Path(self._root).resolve() == path.resolve()
 
     def _put_checkpoint(self, checkpoint: Path) -> None:
         there = self._path(DIRECTORY, checkpoint.name)

@@ -58,7 +58,7 @@ def find_repeated(path: Path | None, config: RunConfig, label: str) -> Repeated 
     Raises:
         ValueError: another run is there, or a place cannot be used.
     """
-    copy = RemoteCopy.of(config.checkpoint.directory)
+    copy = RemoteCopy.of(config.checkpoint.directory, path)
     there = None if copy is None else copy.read_config()
     if there is not None:
         check_same_run(there, config, copy)

@@ -76,7 +76,7 @@ class SerialRun:
         self._state = SerialState(self._shards, self._learner, self._worker, monitor)
         self._checkpoints = checkpoint_period(plan)
         self._pause, self._tried_at = checkpoint_pause(run, monitor.log), 0.0
-        self._remote = RemoteCopy.of(plan.config.checkpoint.directory)
+        self._remote = RemoteCopy.of(plan.config.checkpoint.directory, run.path)
         self._is_learning = False
         if start.is_exact and start.checkpoint is not None:
             self._published, self._is_learning = self._state.read(start.checkpoint)

@@ -13,6 +13,7 @@ from replay_service.atomic_directory import sha256
 from stars_dist.config.run_config import RunConfig
 from stars_dist.run_files.directory import RunDirectory
 from stars_dist.run_files.remote_copy import RemoteCopy
+from tests.stars_dist.commands.conftest import run_command
 
 CONFIG = RunConfig.model_validate({"suite": "toy:4", "seed": 7})
 
@@ -154,9 +155,38 @@ def test_a_place_that_fails_costs_a_line_and_not_the_run(run: RunDirectory, tmp_
     assert line.startswith("warning: step-10 is NOT copied to ") and "the next one will be tried" in line
 
 
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_a_run_in_its_own_copy_is_not_copied_onto_itself(
+    scheme: str, run: RunDirectory, tmp_path: Path
+) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(run.path)
+    assert RemoteCopy.of(f"{scheme}{run.path}", run.path) is None
+    assert RemoteCopy.of(f"{scheme}{run.path}", link) is None
+    assert RemoteCopy.of(f"{scheme}{run.path}", None) is not None
+    assert RemoteCopy.of(f"{scheme}{tmp_path}/copy", run.path) is not None
+    assert RemoteCopy.of(None, run.path) is None
+
+
+@pytest.mark.parametrize("url", ["nowhere://x", "github://", "zip://x::/nothing.zip"])
+def test_a_url_that_no_file_system_takes_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="must be a place that fsspec knows") as refusal:
+        RemoteCopy(url)
+    assert url in str(refusal.value)
+
+
+def test_resume_refuses_it_too(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    RunDirectory(tmp_path).write_config(
+        RunConfig.model_validate(
+            {"suite": "toy:4", "serial": True, "checkpoint": {"directory": "nowhere://x"}}
+        )
+    )
+    assert run_command("resume", tmp_path) == 2
+    assert "must be a place that fsspec knows, got 'nowhere://x'" in capfd.readouterr().err
+    assert not RunDirectory(tmp_path).provenance_file.exists()
+
+
 def test_places_that_cannot_be_used_are_refused_at_once(run: RunDirectory, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="must be a place that fsspec knows, got 'nowhere://x'"):
-        RemoteCopy("nowhere://x")
     (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match="must be a place that can be read and written"):
         RemoteCopy(f"{tmp_path}/file/copy").begin(run)
