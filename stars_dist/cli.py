@@ -31,7 +31,7 @@ from stars_dist.commands.status import status
 from stars_dist.commands.sweep import sweep
 from stars_dist.commands.tasks import tasks
 from stars_dist.commands.video import video
-from stars_dist.errors import one_line
+from stars_dist.errors import RunFailedError, one_line
 from stars_dist.help_page import CommandWithExamples
 from stars_dist.monitor.console import discard_unwritten
 
@@ -85,6 +85,10 @@ def main() -> None:
         with contextlib.suppress(OSError):  # the exit code says it too
             print(one_line(error), file=sys.stderr)
         code = error.exit_code
+    except RunFailedError as error:  # of a benchmark; a run of this program itself has said so
+        with contextlib.suppress(OSError):
+            print(f"error: {error}", file=sys.stderr)
+        code = 1
     except (typer.Abort, KeyboardInterrupt):
         code = 130
     except BrokenPipeError:  # the reader of the output has ended, as `head` does

@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 import typer
 
 from stars_dist.bench.gpu_check_sizes import CHECK_SIZES
+from stars_dist.bench.launched_run import CLI
 
-CLI = (sys.executable, "-c", "from stars_dist.cli import main; main()")
 METHODS, SUITES = ("stars", "mtmhsac", "stars-large"), ("mt10", "mt50")
 RESERVE_S = 45.0  # of the whole time: for the stop of the last run
 LEAST_RUN_MINUTES = 0.5  # of bench system; with less it makes no update

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import re
-import signal
-import subprocess
-import sys
-import tempfile
 import time
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import psutil
 
 from actors.tasks import Suite
+from stars_dist.bench.launched_run import LaunchedRun, launched
+from stars_dist.errors import RunFailedError
 from stars_dist.monitor.memory import process_tree_gib
 
 START_DEADLINE_S = 600.0
 SETTLE_S = 15.0  # between the first transitions and the look at the memory
-STOP_DEADLINE_S = 180.0
 STEPS_PER_TASK = 100_000  # more than are made before the run is ended
 
 
@@ -42,30 +38,21 @@ def measure(suite: Suite, num_actors: int) -> LaunchResult:
     """Start a run, wait for the first transitions of all tasks, measure, and end it.
 
     Raises:
-        RuntimeError: the run ended before all tasks had transitions.
+        RunFailedError: the run ended before all tasks had transitions.
     """
-    with tempfile.TemporaryDirectory(prefix="stars-dist-bench-") as directory:
-        started = time.monotonic()
-        command = [sys.executable, "-c", "from stars_dist.cli import main; main()", "launch"]
-        options = {
-            "--suite": suite.name,
-            "--preset": "laptop",
-            "--actors": str(num_actors),
-            "--steps": str(STEPS_PER_TASK * len(suite.tasks)),
-            "--run-dir": str(Path(directory) / "run"),
-            "--address": "local",
-        }
-        command += [text for option in options.items() for text in option]
-        log = Path(directory) / "log"
-        with log.open("w") as stream:
-            run = psutil.Popen(command, stdout=stream, stderr=subprocess.STDOUT)
-        try:
-            _wait_for_all_tasks(run, log)
-            seconds = time.monotonic() - started
-            time.sleep(SETTLE_S)
-            return _memory(run, seconds)
-        finally:
-            _end(run)
+    options = {
+        "--suite": suite.name,
+        "--preset": "laptop",
+        "--actors": str(num_actors),
+        "--steps": str(STEPS_PER_TASK * len(suite.tasks)),
+        "--address": "local",
+    }
+    started = time.monotonic()
+    with launched([text for option in options.items() for text in option]) as run:
+        _wait_for_all_tasks(run)
+        seconds = time.monotonic() - started
+        time.sleep(SETTLE_S)
+        return _memory(run.process, seconds)
 
 
 def table(result: LaunchResult) -> str:
@@ -81,13 +68,12 @@ def table(result: LaunchResult) -> str:
     return "\n".join(lines)
 
 
-def _wait_for_all_tasks(run: psutil.Popen, log: Path) -> None:
+def _wait_for_all_tasks(run: LaunchedRun) -> None:
     deadline = time.monotonic() + START_DEADLINE_S
-    while not re.search(r"first transitions of all \d+ tasks", text := log.read_text()):
-        if run.poll() is not None or time.monotonic() > deadline:
-            last = " | ".join(text.strip().splitlines()[-3:])
-            raise RuntimeError(
-                f"the run must reach the first transitions of all tasks, its output ends with: {last}"
+    while not re.search(r"first transitions of all \d+ tasks", run.log.read_text()):
+        if run.process.poll() is not None or time.monotonic() > deadline:
+            raise RunFailedError(
+                f"the run must reach the first transitions of all tasks, its output ends with: {run.last_words}"
             )
         time.sleep(0.1)
 
@@ -112,13 +98,3 @@ def _kind(process: psutil.Process) -> str:
     if command and command[0].startswith("ray::"):
         return re.split(r"[. ]", command[0])[0]
     return process.name()
-
-
-def _end(run: psutil.Popen) -> None:
-    """End a run as Ctrl-C does, and by force what is left after a while."""
-    processes = [run, *run.children(recursive=True)] if run.is_running() else []
-    if run.poll() is None:
-        run.send_signal(signal.SIGINT)
-    _, alive = psutil.wait_procs(processes, timeout=STOP_DEADLINE_S)
-    for process in alive:
-        process.kill()

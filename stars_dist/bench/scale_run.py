@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,10 +9,12 @@ from typing import NamedTuple
 
 import psutil
 
+from stars_dist.bench.launched_run import LaunchedRun, launched
 from stars_dist.bench.scale import PARTS, RunCosts
+from stars_dist.errors import RunFailedError
 from stars_dist.monitor.metrics import read_metrics
 
-START_DEADLINE_S, STOP_DEADLINE_S, POLL_S = 1800.0, 180.0, 0.5
+START_DEADLINE_S, POLL_S = 1800.0, 0.5
 OF_RAY = {
     "ray::RolloutProcess": "actor",
     "ray::Shard": "shard",
@@ -37,40 +35,29 @@ def measure(arguments: Sequence[str], actors: int, seconds: float) -> RunCosts:
     """Launch a run, and once all actors act and the learner learns count for so long.
 
     Raises:
-        RuntimeError: the run ended, or took too long to come so far.
+        RunFailedError: the run ended, or took too long to come so far.
     """
-    with tempfile.TemporaryDirectory(prefix="stars-dist-bench-") as directory:
-        run_dir, log = Path(directory) / "run", Path(directory) / "log"
-        command = [sys.executable, "-c", "from stars_dist.cli import main; main()", "launch", *arguments]
-        command += ["--actors", str(actors), "--run-dir", str(run_dir)]
-        with log.open("w") as stream:
-            run = psutil.Popen(command, stdout=stream, stderr=subprocess.STDOUT)
-        try:
-            first = _moment(run, run_dir / "metrics.jsonl", log, actors, after=None)
-            last = _moment(run, run_dir / "metrics.jsonl", log, actors, after=first.at + seconds)
-        finally:
-            _end(run)
+    with launched([*arguments, "--actors", str(actors)]) as run:
+        first = _moment(run, actors)
+        last = _moment(run, actors, not_before=first.at + seconds)
     return _difference(actors, first, last)
 
 
-def _moment(run: psutil.Popen, metrics: Path, log: Path, actors: int, after: float | None) -> _Moment:
-    """Wait for the next line of the metrics, with everything running, and count when it appears."""
-    deadline = time.monotonic() + START_DEADLINE_S
-    seen = _newest(metrics)
+def _moment(run: LaunchedRun, actors: int, not_before: float = 0.0) -> _Moment:
+    """Wait for a new line of the metrics, with everything running, and count when it appears."""
+    metrics = run.directory / "metrics.jsonl"
+    deadline, line = time.monotonic() + START_DEADLINE_S, _newest(metrics)
     while True:
-        if run.poll() is not None or time.monotonic() > deadline:
-            last = " | ".join(log.read_text().strip().splitlines()[-3:])
-            raise RuntimeError(
-                f"the run must come to train with all of its actors; its output ends with: {last}"
+        if run.process.poll() is not None or time.monotonic() > deadline:
+            raise RunFailedError(
+                f"the run must come to train with all of its actors; its output ends with: {run.last_words}"
             )
         time.sleep(POLL_S)
-        line = _newest(metrics)
-        if line is None or line == seen or (after is not None and time.monotonic() < after):
-            seen = line
+        seen, line = line, _newest(metrics)
+        if line is None or line == seen or time.monotonic() < not_before:
             continue
         if line["learner_steps"] > 0 and line.get("perf/actors_alive", 0) >= actors:
-            return _Moment(time.monotonic(), line, _spent(run))
-        seen = line
+            return _Moment(time.monotonic(), line, _spent(run.process))
 
 
 def _newest(metrics: Path) -> dict[str, float] | None:
@@ -100,12 +87,3 @@ def _difference(actors: int, first: _Moment, last: _Moment) -> RunCosts:
         cpu_s[part] += spent - first.cpu_s.get(pid, (part, 0.0))[1]
     steps, updates = (int(last.line[key] - first.line[key]) for key in ("env_steps", "learner_steps"))
     return RunCosts(actors, last.at - first.at, steps, updates, cpu_s)
-
-
-def _end(run: psutil.Popen) -> None:
-    """End a run as Ctrl-C does, and by force what is left after a while."""
-    processes = [run, *run.children(recursive=True)] if run.is_running() else []
-    if run.poll() is None:
-        run.send_signal(signal.SIGINT)
-    for process in psutil.wait_procs(processes, timeout=STOP_DEADLINE_S)[1]:
-        process.kill()

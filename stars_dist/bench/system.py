@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
 import subprocess
-import sys
-import tempfile
 import threading
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
 import psutil
 
+from stars_dist.bench.launched_run import launched
+from stars_dist.errors import RunFailedError
 from stars_dist.monitor.metrics import read_metrics
 
-STOP_DEADLINE_S = 180.0
 DEVICE_POLL_S = 1.0
 _GPU_QUERY = ("nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits")
 
@@ -48,30 +44,25 @@ def measure(arguments: Sequence[str], minutes: float) -> SystemFigures:
     """Launch a run with `arguments`, let it train for so long, end it as Ctrl-C does and read its metrics.
 
     Raises:
-        RuntimeError: the run ended before it had made an update.
+        RunFailedError: the run made no update.
     """
-    with tempfile.TemporaryDirectory(prefix="stars-dist-bench-") as directory:
-        run_dir, log = Path(directory) / "run", Path(directory) / "log"
-        command = [sys.executable, "-c", "from stars_dist.cli import main; main()", "launch", *arguments]
-        command += ["--run-dir", str(run_dir)]
-        started = time.monotonic()
-        with log.open("w") as stream:
-            run = psutil.Popen(command, stdout=stream, stderr=subprocess.STDOUT)
+    started = time.monotonic()
+    with launched(arguments) as run:
         device = _DeviceShare()
         psutil.cpu_percent()
         try:
-            reason = _wait(run, minutes * 60 - (time.monotonic() - started))
+            reason = _wait(run.process, minutes * 60 - (time.monotonic() - started))
         finally:
             cpu_share = psutil.cpu_percent() / 100
             device_share = device.end()
-            _end(run)
+        run.end()
         elapsed = (time.monotonic() - started) / 60
-        lines = list(read_metrics(run_dir / "metrics.jsonl"))
+        metrics = run.directory / "metrics.jsonl"
+        lines = list(read_metrics(metrics)) if metrics.exists() else []
         if not any(line["learner_steps"] for line in lines):
-            last = " | ".join(log.read_text().strip().splitlines()[-3:])
-            raise RuntimeError(
-                f"a run must make updates to be measured, it made none in {elapsed:.1f} minutes; its output ends with: "
-                f"{last}"
+            raise RunFailedError(
+                f"a run must make updates to be measured, it made none in {elapsed:.1f} minutes; use more --minutes; "
+                f"its output ends with: {run.last_words}"
             )
         return figures(lines, elapsed, device_share, cpu_share, reason)
 
@@ -170,13 +161,3 @@ class _DeviceShare:
             answer = subprocess.run(_GPU_QUERY, capture_output=True, text=True, check=False)
             if answer.returncode == 0 and answer.stdout.split():
                 self._shares.append(float(answer.stdout.split()[0]) / 100)
-
-
-def _end(run: psutil.Popen) -> None:
-    """End a run as Ctrl-C does, and by force what is left after a while."""
-    processes = [run, *run.children(recursive=True)] if run.is_running() else []
-    if run.poll() is None:
-        os.kill(run.pid, signal.SIGINT)
-    _, alive = psutil.wait_procs(processes, timeout=STOP_DEADLINE_S)
-    for process in alive:
-        process.kill()

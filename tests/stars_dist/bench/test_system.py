@@ -45,6 +45,15 @@ def test_bad_input_is_one_line() -> None:
 
 
 @pytest.mark.cluster
+def test_a_run_that_makes_no_update_in_its_time_is_one_line() -> None:
+    options = ["--suite", "toy:2", "--preset", "small", "--actors", "1", "--minutes", "0.1", "--json"]
+    done = subprocess.run([*COMMAND, *options], capture_output=True, text=True, timeout=290)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: a run must make updates to be measured, it made none in 0.")
+    assert "use more --minutes" in done.stderr and done.stderr.count("\n") == 1
+
+
+@pytest.mark.cluster
 @pytest.mark.slow
 def test_a_run_of_the_toy_suite() -> None:
     options = ["--suite", "toy:2", "--preset", "small", "--actors", "1", "--minutes", "1", "--json"]
