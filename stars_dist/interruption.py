@@ -6,7 +6,7 @@ import contextlib
 import ctypes
 import os
 import signal
-import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -14,6 +14,7 @@ from types import FrameType
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, `kill` and schedulers, a closed terminal
 _ACKNOWLEDGED = b"\nstopping after this update and saving; again: quit without saving\n"
 _STANDARD_ERROR = 2
+_POLL_S = 0.1
 PR_SET_PDEATHSIG = 1  # of Linux's prctl: the signal that a process gets when its parent ends
 
 
@@ -24,18 +25,37 @@ class RunInterruptedError(KeyboardInterrupt):
     """
 
 
-class Interruption(threading.Event):
-    """Whether a run is to stop. `learner_steps` tells how many updates it has made, once a mode has set it."""
+class Interruption:
+    """Whether a run is to stop. `learner_steps` tells how many updates it has made, once a mode has set it.
+
+    A plain flag and no threading.Event: a signal may come while its main thread holds the lock of one, for which its
+    handler, in the same thread, would wait for ever.
+    """
 
     def __init__(self) -> None:
-        super().__init__()
         self.learner_steps: Callable[[], int] = lambda: 0
+        self._is_set = False
         self._raises = False
         self._is_noting = False
 
+    def set(self) -> None:
+        """Have the run stop."""
+        self._is_set = True
+
+    def is_set(self) -> bool:
+        """Return whether the run is to stop."""
+        return self._is_set
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait for so long at most; return whether the run is to stop."""
+        end = time.monotonic() + timeout_s
+        while not self._is_set and (left_s := end - time.monotonic()) > 0:
+            time.sleep(min(left_s, _POLL_S))
+        return self._is_set
+
     @contextmanager
     def listening(self) -> Iterator[Interruption]:
-        """Have the signals set this event, and a second one raise KeyboardInterrupt."""
+        """Have the signals set this, and a second one raise KeyboardInterrupt."""
         # Under nohup the end of the terminal is to be ignored.
         ignored = {signal.SIGHUP} if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else set()
         before = {number: signal.signal(number, self._note) for number in SIGNALS if number not in ignored}
@@ -61,9 +81,7 @@ class Interruption(threading.Event):
             raise RunInterruptedError
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if (
-            self._is_noting
-        ):  # it comes twice at once, as of a parent's threads; `set` must not be entered again
+        if self._is_noting:  # it comes twice at once, as of a parent's threads: that is one
             return
         if self.is_set():
             raise KeyboardInterrupt

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 
 from actors.evaluation_result import EvaluationResult
@@ -11,6 +10,7 @@ from stars_dist.cluster.evaluator_pool import EvaluatorPool
 from stars_dist.cluster.newest_weights import NewestWeights
 from stars_dist.cluster.running_clock import RunningClock
 from stars_dist.config.run_plan import RunPlan
+from stars_dist.interruption import Interruption
 from stars_dist.monitor.console import Console
 from stars_dist.monitor.run_monitor import RunMonitor
 from stars_dist.run_files.directory import RunDirectory
@@ -124,7 +124,7 @@ def evaluate_at_end(
     env_steps: int,
     num_processes: int,
     console: Console,
-    interrupted: threading.Event,
+    interrupted: Interruption,
 ) -> EvaluationResult | None:
     """Evaluate the newest checkpoint; return None if interrupted."""
     # Not the weights that the learner published: they may have gone with its process, which ends when it has finished.

@@ -8,7 +8,6 @@ _collect     heartbeats, statuses, counters  the monitor's news, kills   nothing
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -31,6 +30,7 @@ from stars_dist.cluster.service_pool import CALL_PERIOD_S, ServicePool
 from stars_dist.cluster.supervised_process import SupervisedProcess
 from stars_dist.config.run_plan import RunPlan
 from stars_dist.errors import RunFailedError
+from stars_dist.interruption import Interruption
 from stars_dist.monitor.run_monitor import RunMonitor
 from stars_dist.run_files.directory import RunDirectory
 from stars_dist.run_files.replay_files import PeriodicSnapshots
@@ -99,7 +99,7 @@ class Supervisor:
 
     def run(
         self,
-        interrupted: threading.Event,
+        interrupted: Interruption,
         evaluations: PeriodicEvaluation,
         snapshots: PeriodicSnapshots,
     ) -> bool:
@@ -130,9 +130,8 @@ class Supervisor:
         for actor in self.actors:
             actor.end()
         learner = self.learner.process
-        if (
-            learner is not None and self.learner.is_alive
-        ):  # one that waits for a place or starts has made no update
+        # One that waits for a place or starts has made no update.
+        if learner is not None and self.learner.is_alive:
             learner.handle.stop.remote()
             self._tick()
             deadline = self.clock.now + STOP_DEADLINE_S

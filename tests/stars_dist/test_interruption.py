@@ -8,9 +8,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 import psutil
 import pytest
@@ -51,6 +52,33 @@ def test_what_need_not_be_completed_ends_at_once() -> None:
             signal.raise_signal(signal.SIGTERM)
         with pytest.raises(RunInterruptedError), interruption.raising():
             pytest.fail("it was interrupted before")
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("moment", range(8))
+def test_a_signal_at_any_moment_of_a_wait_is_heard(moment: int) -> None:
+    """Its handler runs between two lines of the wait, and must wait for nothing that they hold."""
+    seen = 0
+
+    def trace(frame: FrameType, event: str, argument: object) -> Callable:
+        nonlocal seen
+        seen += 1
+        if seen == moment + 1:
+            signal.raise_signal(signal.SIGTERM)
+        return trace
+
+    with Interruption().listening() as interruption:
+        before = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            heard = interruption.wait(5.0)
+        finally:
+            sys.settrace(before)
+    assert heard
+
+
+def test_a_wait_ends_after_its_time() -> None:
+    assert not Interruption().wait(0.01)
 
 
 def test_under_nohup_the_end_of_the_terminal_is_ignored() -> None:

@@ -127,7 +127,7 @@ def shard_processes() -> list[psutil.Process]:
     return found
 
 
-def kill_shards(run: RunDirectory, interrupted: threading.Event, killed: list[int]) -> None:
+def kill_shards(run: RunDirectory, interrupted: Interruption, killed: list[int]) -> None:
     """At random moments: while they serve, and while they come back."""
     rng = random.Random(0)
     try:
