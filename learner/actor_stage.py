@@ -31,7 +31,7 @@ class ActorStage:
         group: LearnerGroup,
     ) -> None:
         """`action_mask` f32[T, A], 0 for components that a task's actions do not have."""
-        self.network, self._step, self._sac, self._contrast = network, step, sac, contrast
+        self._network, self._step, self._contrast = network, step, contrast
         self._action_mask, self._generator, self._group = action_mask, generator, group
         self._log_std_bounds = sac.log_std_min, sac.log_std_max
 
@@ -53,7 +53,7 @@ class ActorStage:
     ) -> ActorDiagnostics:
         """Step the actor. `alpha` f32[T] are the temperatures, `keep` bool[T] the tasks that count."""
         weights = composed.leaves()
-        output = self.network(weights, inputs)
+        output = self._network(weights, inputs)
         action, log_prob = self.sample(output.value_EBD[0], batch)
         row_losses = losses.actor_row_losses(log_prob, critics.value(inputs, action), alpha[batch.task_id])
         task_sums = losses.sum_by_task(row_losses, batch.task_id, len(alpha))
@@ -68,6 +68,6 @@ class ActorStage:
         whole_loss = losses.masked_mean(whole_sums, keep, num_rows)
         sizes = batch.group_sizes if triplets is None or self._group.is_alone else triplets.group_sizes
         unique = None if unique is None else unique[0].detach()
-        margin = self.network.config.unique.triplet_margin
+        margin = self._network.config.unique.triplet_margin
         parts = (whole_loss, contrastive.detach(), norm, log_prob.detach())
         return ActorDiagnostics(*parts, unique, sizes, triplets, margin)

@@ -52,9 +52,8 @@ class LoopOutputs(NamedTuple):
     report: Callable[[LearnerReport], None]
     save: Callable[[], None]  # begins a checkpoint of the learner as it is now
     check: Callable[[], None] = lambda: None  # raises what a checkpoint raised that was written meanwhile
-    settle: Callable[[], bool] = lambda: (
-        True
-    )  # returns once what was begun is written, or refused by a full disk
+    # Returns once what was begun is written, or False where a full disk has refused it.
+    settle: Callable[[], bool] = lambda: True
 
 
 class LearnerLoop:
@@ -127,9 +126,8 @@ class LearnerLoop:
         try:
             self._update_until_end()
         except BaseException:
-            with contextlib.suppress(
-                Exception
-            ):  # the first error counts, and what was begun is still worth having
+            # The first error counts, and what was begun is still worth having.
+            with contextlib.suppress(Exception):
                 self._outputs.settle()
             raise
         finally:

@@ -53,9 +53,8 @@ class UpdateProgram:
             self._graphs[kind] = self._captured(self._stream)
         graph, result = self._graphs[kind]
         graph.replay()
-        return result._replace(
-            actor=self._learner.actor_diagnostics
-        )  # of an update without it: the one before
+        # Of an update without the actor: the one before.
+        return result._replace(actor=self._learner.actor_diagnostics)
 
     def _warm_up(self, stream: torch.cuda.Stream) -> UpdateResult:
         current = torch.cuda.current_stream(self._learner.device)

@@ -17,9 +17,8 @@ class PublishedWeights(NamedTuple):
 
     version: int
     common: list[Any]  # one reference, boxed: Ray would replace a bare one by what it refers to
-    of_task: dict[
-        int, Any
-    ]  # a reference for each task, or for those that were asked for; empty: tasks have none
+    # A reference for each task, or for those that were asked for; empty: tasks have none.
+    of_task: dict[int, Any]
     num_tasks: int  # of the run
 
     def for_tasks(self, task_ids: Collection[int]) -> PublishedWeights:

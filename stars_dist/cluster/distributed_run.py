@@ -55,10 +55,8 @@ def train_distributed(
     console.phase(f"starting Ray ({config.address})")
     try:
         try:
-            with (
-                checking_input(),
-                interruption.raising(),
-            ):  # what Ray has started by then ends with this program
+            # What Ray has started when a signal comes ends with this program.
+            with checking_input(), interruption.raising():
                 is_own_cluster = connect(config.address, plan.num_actors)
         except RunInterruptedError:
             begin(console)

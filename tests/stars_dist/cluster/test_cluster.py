@@ -11,12 +11,8 @@ from stars_dist.config.merge import resolve, set_layer
 @pytest.mark.parametrize(
     ("tasks", "actors", "shards", "chunks"),
     [
-        (
-            50,
-            50,
-            5,
-            40,
-        ),  # ten tasks of a shard, two chunks of each in flight, and those of a killed actor before
+        # Ten tasks of a shard, two chunks of each in flight, and those of a killed actor before.
+        (50, 50, 5, 40),
         (10, 4096, 1, 2 * 10 * 410 * 2),
         (50, 500, 5, 400),
         (7, 3, 2, 16),
