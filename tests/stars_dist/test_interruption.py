@@ -186,6 +186,30 @@ def test_a_distributed_run_stops_in_every_phase(tmp_path: Path, phase: str, numb
     assert psutil.wait_procs(children, timeout=10)[1] == []
 
 
+@pytest.mark.cluster
+@pytest.mark.slow
+@pytest.mark.parametrize("phase", ["saving a checkpoint", "evaluating: 100000 episodes", "beside training"])
+def test_a_distributed_run_stops_while_it_evaluates_and_saves(tmp_path: Path, phase: str) -> None:
+    """An evaluation of so many episodes would last for hours; the signal goes to the driver alone, as of `kill`."""
+    run, output = tmp_path / "run", tmp_path / "output"
+    is_beside = phase == "beside training"
+    steps = ["--steps", "400000", "--eval-every", "1000"] if is_beside else ["--steps", "2000"]
+    arguments = [*RUN, "--eval-episodes", "100000", *steps, "--actors", "2", "--address", "local"]
+    with started(output, *arguments, "--run-dir", run) as process:
+        wait_for_text(output, r"update [1-9]" if is_beside else phase)
+        children = psutil.Process(process.pid).children(recursive=True)
+        while is_beside and not any("Evaluat" in child.name() for child in children):
+            time.sleep(0.2)
+            children = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 130
+    text = output.read_text()
+    assert STOPPING in text and "the run is saved" in text and f"stars-dist resume {run}" in text
+    assert checkpoints(run) and not (run / "evaluation.json").exists()
+    assert psutil.wait_procs(children, timeout=10)[1] == []
+    assert read_status(run).state is State.INTERRUPTED
+
+
 @pytest.mark.parametrize("output", ["closed pipe", "/dev/full"])
 def test_output_that_cannot_be_written_does_not_end_a_run(tmp_path: Path, output: str) -> None:
     run = tmp_path / "run"
