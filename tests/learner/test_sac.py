@@ -187,16 +187,6 @@ def test_adams_epsilon_is_that_of_every_optimizer(make_learner: Callable, make_b
     assert (learner.log_alpha - before["log_alpha"]).abs().max() < 1e-6
 
 
-def test_log_alpha_without_bounds_rises_above_zero(make_learner: Callable, make_batch: Callable) -> None:
-    bounds = {"log_alpha_min": None, "log_alpha_max": None}
-    for limits, highest in (({}, 0.0), (bounds, 0.1)):
-        settings = {"target_entropy": 50.0, "temperature_learning_rate": 0.1}
-        sac = SacConfig.model_validate(settings | limits)
-        learner = make_learner(sac=sac)
-        learner.update(make_batch(GROUP_SIZES))
-        assert learner.log_alpha.tolist() == pytest.approx([highest] * 3, abs=1e-3)
-
-
 @pytest.mark.parametrize("progress, factor", [(0.0, 1.0), (0.5, 0.6), (1.0, 0.2)])
 def test_step_sizes_fall_over_the_run(
     progress: float, factor: float, make_learner: Callable, make_batch: Callable
@@ -215,27 +205,6 @@ def test_step_sizes_fall_over_the_run(
     )
 
 
-def test_gradients_are_clipped_by_network(make_learner: Callable, make_batch: Callable) -> None:
-    learner = make_learner(sac=SacConfig(gradient_clip_norm=0.01))
-    result = learner.update(make_batch(GROUP_SIZES))
-    for network, norm in (
-        (learner.critic, result.critic.gradient_norm),
-        (learner.actor, result.actor.gradient_norm),
-    ):
-        clipped = torch.cat([p.grad.flatten() for p in network.parameters()]).norm()
-        assert norm > 0.01
-        assert clipped.item() == pytest.approx(0.01, rel=1e-3)
-
-
-def test_temperature_stays_in_its_bounds(make_learner: Callable, make_batch: Callable) -> None:
-    """A new policy has more entropy than -dim(A): alpha falls, until its bound."""
-    sac = SacConfig(log_alpha_min=-0.02, temperature_learning_rate=1e-2)
-    learner = make_learner(sac=sac)
-    for _ in range(4):
-        learner.update(make_batch(GROUP_SIZES))
-    torch.testing.assert_close(learner.log_alpha.detach(), torch.full((3,), -0.02))
-
-
 def test_padding_of_the_action_neither_learns_nor_counts(make_batch: Callable) -> None:
     """Task 1 has one component of two: its entropy target is -1, and the output for the other has no effect."""
     spec = TransitionSpec(2, OBS_DIM, ACTION_DIM, action_dims=(2, 1))
@@ -248,16 +217,6 @@ def test_padding_of_the_action_neither_learns_nor_counts(make_batch: Callable) -
         learner.update(batch)
     moved = (learner.actor.head.detach() != before)[0].any(dim=1)  # bool[T, 2 A]: means, then log stds
     assert moved.tolist() == [[True] * 4, [True, False, True, False]]
-
-
-def test_entropy_target_follows_the_components_unless_it_is_given() -> None:
-    spec = TransitionSpec(2, OBS_DIM, ACTION_DIM, action_dims=(2, 1))
-    for sac, expected in (
-        (SacConfig(target_entropy_per_component=-0.5), [-1.0, -0.5]),
-        (SacConfig(target_entropy_per_component=-0.5, target_entropy=-3.0), [-3.0, -3.0]),
-    ):
-        learner = SacLearner(method_config("mtmhsac"), sac, spec, ["a", "b"], torch.device("cpu"), seed=0)
-        assert learner.temperatures.target_entropy.tolist() == expected
 
 
 def test_tasks_without_rows_do_not_change(make_learner: Callable, make_batch: Callable) -> None:
