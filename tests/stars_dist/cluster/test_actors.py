@@ -166,3 +166,5 @@ def test_the_task_of_a_lost_actor_goes_on_in_another_until_it_is_back(
     run.wait_for(lambda: (run.inserted() > before + 200).all())
     cluster.add_node(num_cpus=1)
     run.wait_for(lambda: re.search(r"actor \d now serves toy-\d\n", run.output))
+    (other, both), *_, (again, own) = re.findall(r"actor (\d) now serves (.*)", run.output)
+    assert again == other and own in both.split(", "), "the one that took the task on has given it back"
