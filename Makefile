@@ -37,8 +37,8 @@ train: venv ## train on real Meta-World (SUITE= ACTORS= STEPS= PRESET= SETS= ove
 demo: venv ## the trained policy that comes along: a table, an MP4 and a GIF, in two minutes
 	$(BIN)/stars-dist demo
 
-test: venv ## the tests that fit in ten minutes
-	$(BIN)/python -m pytest -m "not slow"
+test: venv ## the tests that fit in ten minutes, as many at a time as there are cores
+	$(BIN)/python -m pytest -m "not slow" --numprocesses logical --maxprocesses 8 --dist worksteal
 
 test-all: venv ## every test, the slow ones too
 	$(BIN)/python -m pytest
