@@ -35,3 +35,13 @@ def write_text(path: Path, text: str) -> None:
     """Write a file of UTF-8 text, whole or not at all."""
     with atomic_file(path) as file:
         file.write(text.encode())
+
+
+def overwrite_text(path: Path, text: str) -> None:
+    """Write a file of UTF-8 text into the room that it has, at least as long as it was, for a disk that has no more.
+
+    A loss of power may leave a part of it.
+    """
+    with path.open("r+b", buffering=0) as file:
+        file.write(text.encode().ljust(path.stat().st_size))
+        os.fsync(file.fileno())

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from replay_service.atomic_directory import sync
-from replay_service.atomic_file import write_text
+from replay_service.atomic_file import overwrite_text, write_text
 from replay_service.closing_mark import ClosingMark
 from replay_service.file_lock import FileLock
+from replay_service.full_disk import is_full_disk
 from replay_service.mapped_file import map_file
 
 logger = logging.getLogger(__name__)
@@ -117,8 +118,14 @@ class Storage:
     def _mark(self, mark: ClosingMark) -> None:
         assert self._directory is not None
         if mark != self._found:  # a process that is started again writes nothing, also on a full disk
-            text = json.dumps(self._layout | {"written": mark._asdict()}, indent=2)
-            write_text(self._directory / LAYOUT_FILE, f"{text}\n")
+            path = self._directory / LAYOUT_FILE
+            text = json.dumps(self._layout | {"written": mark._asdict()}, indent=2) + "\n"
+            try:
+                write_text(path, text)
+            except OSError as error:
+                if not is_full_disk(error):
+                    raise
+                overwrite_text(path, text)  # the arrays have their room, so that only this could fail
             sync(self._directory)  # before any store that it vouches for
             self._found = mark
 

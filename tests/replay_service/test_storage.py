@@ -1,11 +1,13 @@
 """Named arrays in memory and in files."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from replay_service.storage import Storage
+from tests.small_disk import SmallDisk
 
 
 def test_memory_arrays_start_as_zeros() -> None:
@@ -50,3 +52,24 @@ def test_a_directory_has_one_process(tmp_path: Path) -> None:
 def test_files_greater_than_the_disk_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"must fit on the disk, got 1000000\.0 GB"):
         Storage(tmp_path).array("a", (10**15,), np.int8)
+
+
+def test_a_full_disk_keeps_nobody_from_opening_and_closing_files_that_are_there(
+    small_disk: Callable[..., SmallDisk],
+) -> None:
+    disk = small_disk("256k")
+
+    def use(*, is_closed_well: bool) -> int:
+        storage = Storage(disk.path / "replay", {"rows": 8})
+        rows = storage.array("rows", (8,), np.int64)
+        assert storage.doubt is None
+        storage.begin_writing()
+        rows += 1
+        if is_closed_well:
+            storage.mark_clean()
+        storage.close()
+        return int(rows[0])
+
+    assert use(is_closed_well=True) == 1
+    disk.fill()
+    assert [use(is_closed_well=closed) for closed in (True, False, True)] == [2, 3, 4]

@@ -188,13 +188,13 @@ def test_a_distributed_run_stops_in_every_phase(tmp_path: Path, phase: str, numb
 
 @pytest.mark.cluster
 @pytest.mark.slow
-@pytest.mark.parametrize("phase", ["saving a checkpoint", "evaluating: 100000 episodes", "beside training"])
+@pytest.mark.parametrize("phase", ["saving a checkpoint", "evaluating: 20000 episodes", "beside training"])
 def test_a_distributed_run_stops_while_it_evaluates_and_saves(tmp_path: Path, phase: str) -> None:
     """An evaluation of so many episodes would last for hours; the signal goes to the driver alone, as of `kill`."""
     run, output = tmp_path / "run", tmp_path / "output"
     is_beside = phase == "beside training"
     steps = ["--steps", "400000", "--eval-every", "1000"] if is_beside else ["--steps", "2000"]
-    arguments = [*RUN, "--eval-episodes", "100000", *steps, "--actors", "2", "--address", "local"]
+    arguments = [*RUN, "--eval-episodes", "20000", *steps, "--actors", "2", "--address", "local"]
     with started(output, *arguments, "--run-dir", run) as process:
         wait_for_text(output, r"update [1-9]" if is_beside else phase)
         children = psutil.Process(process.pid).children(recursive=True)
