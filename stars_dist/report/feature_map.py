@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from actors.environment import build_environment
 from actors.policy import NumpyPolicy
+from replay_service.atomic_file import atomic_file
 from stars_dist.evaluate import CheckpointPolicy
 from stars_dist.monitor.features import principal_plane
 
@@ -78,7 +79,8 @@ def draw_feature_maps(path: Path, policies: Mapping[str, PolicyFeatures]) -> Non
             _draw_map(axes, features, branch, colours)
     handles, labels = next(axes for axes in figure.axes if axes.collections).get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, markerscale=3)
-    figure.savefig(path, dpi=100)
+    with atomic_file(path) as file:
+        figure.savefig(file, dpi=100, format="png")
 
 
 def _draw_map(axes: Axes, features: PolicyFeatures, branch: str, colours: object) -> None:
