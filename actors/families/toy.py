@@ -101,7 +101,10 @@ def _parse(name: str, horizon: int | None) -> Suite:
 
 def _build(request: EnvironmentRequest) -> ToyEnvironment:
     if request.render_mode is not None:
-        raise ValueError(f"a toy task draws nothing, got render_mode {request.render_mode!r}; use None")
+        raise ValueError(
+            f"a toy task draws nothing, got render_mode {request.render_mode!r}; use None, "
+            "and film tasks of Meta-World or Gymnasium"
+        )
     config = request.config
     return ToyEnvironment(
         request.task_id, request.seed, config.num_goals, request.task.horizon, config.partially_observable

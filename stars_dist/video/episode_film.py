@@ -8,6 +8,7 @@ import numpy as np
 
 from actors.environment import build_environment
 from actors.policy import NumpyPolicy
+from stars_dist.errors import checking_input
 from stars_dist.rendering.picture import Picture, painter
 from stars_dist.video.caption import Caption, captioned
 from stars_dist.video.shown_policy import ShownPolicy
@@ -39,9 +40,10 @@ def film_episode(policy: ShownPolicy, task: str, goal: int, size: int) -> Film:
     """Run the mode action from a goal and draw it."""
     spec = policy.suite.task(task)
     act = NumpyPolicy(policy.weights, (spec.id,), policy.suite.obs_dim)
-    env = build_environment(
-        policy.suite, spec.id, policy.seed, (), policy.environment, render_mode="rgb_array"
-    )
+    with checking_input():  # whether a task can be drawn its environment alone knows
+        env = build_environment(
+            policy.suite, spec.id, policy.seed, (), policy.environment, render_mode="rgb_array"
+        )
     frames: list[Picture] = []
     return_, step, success_step, has_flag, is_over = 0.0, 0, None, False, False
     try:

@@ -127,3 +127,12 @@ def test_a_missing_opengl_is_named(stars_dist: Command, monkeypatch: pytest.Monk
 def test_a_file_that_is_no_video_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"must end in .mp4 or .gif"):
         check_video_file(tmp_path / "film.avi")
+
+
+@needs_gl
+def test_a_suite_that_draws_nothing_is_refused_in_one_line(
+    finished_run: Path, tmp_path: Path, stars_dist: Command
+) -> None:
+    done = stars_dist("video", finished_run, "--worst", "1", "--gif", "--out", tmp_path / "films")
+    assert done.code == 2 and "error: a toy task draws nothing" in done.err
+    assert "Traceback" not in done.err and not list(tmp_path.glob("**/*.gif"))
