@@ -11,6 +11,7 @@ import sys
 from typing import NamedTuple
 
 BACKENDS = ("egl", "osmesa")
+LIBRARIES = {"egl": "libEGL", "osmesa": "libOSMesa"}
 TIMEOUT_S = 120.0
 _DRAW = """
 import mujoco
@@ -70,5 +71,7 @@ def _failure(name: str) -> str | None:
         return f"no picture within {TIMEOUT_S:.0f} s"
     if tried.stdout.strip().endswith("drawn"):  # a library may fail when it is closed; the picture counts
         return None
+    if "'NoneType' object has no attribute" in tried.stderr:  # as PyOpenGL says it
+        return f"{LIBRARIES.get(name, 'its library')} is not installed"
     lines = [line for line in tried.stderr.splitlines() if line.strip() and not line.startswith(" ")]
     return lines[-1].strip()[:160] if lines else f"ended with code {tried.returncode}"
