@@ -16,6 +16,7 @@ PACKAGES = ("replay_service", "actors", "learner", "stars_dist")  # from the gro
 # for the two modes of a run, which know nothing of each other.
 ROOMS = (
     "errors",
+    "output_place",
     "interruption",
     "config",
     "schedule",

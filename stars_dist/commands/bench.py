@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 AS_JSON = typer.Option(False, "--json", help="Print JSON and nothing else on standard output.")
 PRESET = typer.Option(["stars"], help="As in launch; repeatable, a later one wins.")
 SCALE_PRESET = typer.Option(["stars", "small"], "--preset", help="As in launch; repeatable.")
+DEVICE = typer.Option("auto", help="auto, cpu or cuda.")
 SET = typer.Option([], "--set", help="key.subkey=value for any field; repeatable.")
 
 bench = typer.Typer(help="Measure a part of the system; ratios come from one run.", rich_markup_mode=None)
@@ -57,7 +58,7 @@ def learner(
     preset: list[str] = PRESET,
     suite: str = typer.Option("mt10", help="As in launch: its tasks and sizes; nothing is simulated."),
     set_: list[str] = SET,
-    device: str = typer.Option("auto", help="auto, cpu or cuda."),
+    device: str = DEVICE,
     threads: str | None = typer.Option(
         None, metavar="N", help="Threads of torch.  [default: torch's choice]"
     ),
@@ -106,6 +107,7 @@ def env(
 
     with checking_input():
         _check_at_least_one(steps=steps)
+        _check_written(write)
         loaded = parse_suite(suite)
         if loaded.tasks[0].family != "metaworld":
             raise ValueError(f"--suite must be of Meta-World, got {suite}; use mt10, mt25 or mt50")
@@ -171,6 +173,7 @@ def replay(
     """Measure the replay service: beside cpprb (if installed), inserts, through Ray, growth, snapshots."""
     with checking_input():
         _check_at_least_one(rounds=rounds, seconds=seconds, batches_per_call=batches_per_call)
+        _check_written(write)
     from stars_dist.bench.replay import measure, table, write_report
 
     figures = measure(rounds, seconds, batches_per_call, lambda part: _log(f"measuring {part}"))
@@ -209,7 +212,7 @@ def system(
     suite: str = typer.Option("mt10", help="As in launch."),
     actors: str | None = typer.Option(None, metavar="N", help="As in launch.  [default: one per task]"),
     set_: list[str] = SET,
-    device: str = typer.Option("auto", help="auto, cpu or cuda."),
+    device: str = DEVICE,
     minutes: float = typer.Option(5.0, help="How long the run lasts, its start included."),
     as_json: bool = AS_JSON,
 ) -> None:
@@ -276,6 +279,13 @@ def _check_at_least_one(**values: float) -> None:
     for name, value in values.items():
         if value < 1:
             raise ValueError(f"--{name.replace('_', '-')} must be at least 1, got {value}")
+
+
+def _check_written(directory: Path | None) -> None:
+    from stars_dist.output_place import check_output_place
+
+    if directory is not None:
+        check_output_place("a benchmark's page", directory, "--write")
 
 
 def _log(line: str) -> None:

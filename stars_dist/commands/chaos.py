@@ -41,6 +41,7 @@ def chaos(
     """Kill, freeze, pause and roll back a real training at random, then audit it; exit code 1 if anything was lost."""
     with checking_input():
         _check(minutes, seed, nodes, run_dir)
+        _check_places(run_dir, write)
         _check_plan(suite, preset, set_)
     from stars_dist.chaos.chaos_run import ChaosOptions, ChaosRun
 
@@ -81,6 +82,14 @@ def _check(minutes: float, seed: int, nodes: int, run_dir: Path | None) -> None:
         raise ValueError(f"--nodes must be 0 to 16, got {nodes}; use --nodes 2")
     if run_dir is not None and run_dir.exists():
         raise ValueError(f"--run-dir must name a directory that is not there yet, {run_dir} is; use another")
+
+
+def _check_places(run_dir: Path | None, write: Path | None) -> None:
+    from stars_dist.output_place import check_output_place
+
+    for place, option in ((run_dir, "--run-dir"), (write, "--write")):
+        if place is not None:
+            check_output_place("what is left of a chaos run", place, option)
 
 
 def _check_plan(suite: str, presets: list[str], assignments: list[str]) -> None:

@@ -23,8 +23,8 @@ def features(
 ) -> None:
     """Draw the shared and the unique features of trained policies in two dimensions, coloured by task."""
     from stars_dist.evaluate import read_checkpoint_policy
+    from stars_dist.output_place import check_output_place
     from stars_dist.report.feature_map import draw_feature_maps, policy_features
-    from stars_dist.report.report_files import check_writable
 
     with checking_input():
         for name, value in (("--episodes", episodes), ("--states", states)):
@@ -32,7 +32,7 @@ def features(
                 raise ValueError(f"{name} must be at least 1, got {value}")
         if out.suffix != ".png":
             raise ValueError(f"--out must name a .png file, got {out}; use {out.with_suffix('.png')}")
-        check_writable(out.parent)
+        check_output_place("a picture", out.parent)
         policies = [read_checkpoint_policy(run) for run in runs]
         suites = {policy.plan.suite.name for policy in policies}
         if len(suites) > 1:

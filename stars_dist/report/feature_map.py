@@ -79,6 +79,7 @@ def draw_feature_maps(path: Path, policies: Mapping[str, PolicyFeatures]) -> Non
             _draw_map(axes, features, branch, colours)
     handles, labels = next(axes for axes in figure.axes if axes.collections).get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, markerscale=3)
+    path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_file(path) as file:
         figure.savefig(file, dpi=100, format="png")
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from replay_service.atomic_file import atomic_file, write_text
+from stars_dist.output_place import check_output_place
 from stars_dist.report.comparison import Comparison, compare
 from stars_dist.report.csv_tables import write_csv_tables
 from stars_dist.report.figures import draw_all, picture_path
@@ -31,19 +31,7 @@ def check_place(out: Path) -> None:
             f"--out must name a .html or .md file, got {out}; use {out.with_suffix('.html')}, beside which the "
             "others are written"
         )
-    check_writable(out.parent)
-
-
-def check_writable(directory: Path) -> None:
-    """Make a directory and check that it can be written to; ValueError otherwise."""
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=directory):
-            pass
-    except OSError as error:
-        raise ValueError(
-            f"a report needs a directory that can be written to, {directory} is none ({error.strerror}); use --out"
-        ) from None
+    check_output_place("a report", out.parent)
 
 
 def write_report(
@@ -56,6 +44,7 @@ def write_report(
     """
     methods = with_baseline(group_by_method(runs), baseline)
     check_place(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
     comparison = compare(methods)
     page, markdown, raw = (out.with_suffix(suffix) for suffix in (".html", ".md", ".json"))
     figures = [run.to_json(method.name) for method in comparison.methods for run in method.runs]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from stars_dist.output_place import check_output_place
 from stars_dist.rendering.picture import Picture
 
 _GIF_WIDTH, _GIF_EVERY, _GIF_COLOURS = 480, 2, 128  # pixels at most, every how many frames, of the palette
@@ -19,14 +19,7 @@ def check_video_file(path: Path) -> None:
     """Check that a video can be written there; ValueError with what is missing."""
     if path.suffix not in SUFFIXES:
         raise ValueError(f"a video must end in {' or '.join(SUFFIXES)}, got {path}; rename it")
-    place = next(parent for parent in path.absolute().parents if parent.exists())
-    try:
-        with tempfile.TemporaryFile(dir=place):
-            pass
-    except OSError as error:
-        raise ValueError(
-            f"a video needs a directory that can be written to, {place} is none ({error.strerror}); use --out"
-        ) from None
+    check_output_place("a video", path.parent)
     if path.suffix == ".mp4":
         try:
             import imageio_ffmpeg  # noqa: F401 -- whether it can be imported is all that is asked

@@ -84,7 +84,9 @@ def _check_html(text: str) -> None:
     assert "<h1>Toy &lt;1&gt;</h1>" in text
     assert text.count("<svg") == text.count("</svg>") == 5
     assert not re.findall(r"""(?:src|href)=["'](?!#|data:)""", text), "nothing is loaded from elsewhere"
-    assert text.count("<span>--suite</span> <span>toy:2</span>") == 3, "a command breaks between its words alone"
+    assert text.count("<span>--suite</span> <span>toy:2</span>") == 3, (
+        "a command breaks between its words alone"
+    )
     assert "<span>report</span>" in text.split("Written by")[1]
     assert text.count('class="score') == 2 * (3 + 1), "each task: three runs and the mean of the two seeds"
 
