@@ -23,9 +23,12 @@ def doctor(
     as_json: bool = typer.Option(False, "--json", help="Print JSON and nothing else on standard output."),
 ) -> None:
     """Check this machine, and a cluster: a row PASS, WARN or FAIL each, with its fix. Exit code 1 for a FAIL."""
+    import sys
+
     from stars_dist.doctor.check import Verdict, table
     from stars_dist.doctor.machine import machine_checks
     from stars_dist.doctor.software import software_checks
+    from stars_dist.monitor.terminal import columns_of
 
     checks = [*software_checks(), *machine_checks(directory)]
     if cluster:
@@ -33,7 +36,11 @@ def doctor(
 
         with checking_input():
             checks += cluster_checks(_running(address))
-    print(json.dumps([check._asdict() for check in checks]) if as_json else table(checks))
+    print(
+        json.dumps([check._asdict() for check in checks])
+        if as_json
+        else table(checks, columns_of(sys.stdout))
+    )
     if any(check.verdict is Verdict.FAIL for check in checks):
         raise typer.Exit(1)
 

@@ -28,15 +28,17 @@ def status(
     ),
 ) -> None:
     """Show how a run is doing: progress, pace, who waits for whom, worst tasks. Reads only."""
+    import sys
+
+    from stars_dist.monitor.terminal import columns_of
     from stars_dist.status.run_status import State, read_status
     from stars_dist.status.status_page import status_page
 
     while True:
         with checking_input():
             newest = read_status(run)
-        _show(
-            json.dumps(newest.to_json()) if as_json else status_page(newest, all_tasks), watch and not as_json
-        )
+        page = status_page(newest, all_tasks, columns_of(sys.stdout))
+        _show(json.dumps(newest.to_json()) if as_json else page, watch and not as_json)
         if not watch or newest.state not in (State.STARTING, State.TRAINING):
             return
         _wait()
@@ -45,7 +47,9 @@ def status(
 def _show(text: str, in_place: bool) -> None:
     import sys
 
-    print(f"{_CLEAR if in_place and sys.stdout.isatty() else ''}{text}", flush=True)
+    from stars_dist.monitor.terminal import can_repaint
+
+    print(f"{_CLEAR if in_place and can_repaint(sys.stdout) else ''}{text}", flush=True)
 
 
 def _wait() -> None:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
+from stars_dist.monitor.terminal import folded
+
 
 class Verdict(StrEnum):
     """How a check went: a warning slows or limits runs, a failure keeps them from starting."""
@@ -29,13 +31,17 @@ def passed(name: str, found: str) -> Check:
     return Check(name, Verdict.PASS, found)
 
 
-def table(checks: Sequence[Check]) -> str:
-    """Format the rows, the fix under each that is no PASS, and a last line that counts them."""
+def table(checks: Sequence[Check], columns: int | None = None) -> str:
+    """Format the rows, the fix under each that is no PASS, and a last line that counts them.
+
+    What is wider than a terminal of so many columns goes on below itself.
+    """
     width = max(len(check.name) for check in checks)
+    indent = width + 8
     lines = []
     for check in checks:
-        lines.append(f"{check.verdict.value}  {check.name:{width}}  {check.found}")
+        lines.append(folded(f"{check.verdict.value}  {check.name:{width}}  {check.found}", columns, indent))
         if check.fix and check.verdict is not Verdict.PASS:
-            lines.append(f"      {'':{width}}  fix: {check.fix}")
+            lines.append(folded(f"{'':{indent}}fix: {check.fix}", columns, indent + 5))
     counts = [f"{sum(check.verdict is v for check in checks)} {v.value}" for v in Verdict]
     return "\n".join([*lines, ", ".join(counts)])

@@ -12,6 +12,7 @@ from typing import TextIO
 
 from stars_dist.monitor.pace import duration_words
 from stars_dist.monitor.progress import Progress, fitting, status_parts
+from stars_dist.monitor.terminal import can_repaint, columns_of
 
 LINE_EVERY_S = 5.0
 LONGEST_LINE_EVERY_S = 60.0  # of a long run, whose log would have a line every five seconds for days
@@ -28,8 +29,7 @@ class Console:
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stdout  # None where the program has no output
-        self._is_terminal = _can_repaint(self._stream)
-        self._has_width = self._stream is not None and self._stream.isatty()
+        self._is_terminal = can_repaint(self._stream)
         self._started = time.monotonic()
         self._last_line = self._started
         self._detail: str | Progress | None = None
@@ -95,7 +95,7 @@ class Console:
         return live_view(detail, f"{duration_words(self.elapsed_s)} so far", columns, rows)
 
     def _plain(self, detail: str | Progress) -> str:
-        width = shutil.get_terminal_size().columns if self._has_width else None
+        width = columns_of(self._stream)
         parts = [detail] if isinstance(detail, str) else status_parts(detail)
         clock = self._clock()
         return f"{clock} {fitting(parts, None if width is None else width - len(clock) - 1)}"
@@ -127,13 +127,6 @@ class Console:
 
     def _write(self, text: str) -> None:
         _write(self._stream, text)
-
-
-def _can_repaint(stream: TextIO | None) -> bool:
-    """Tell whether a stream is a terminal that can be drawn on, with characters for bars, and may have colours."""
-    if stream is None or not stream.isatty() or os.environ.get("NO_COLOR"):
-        return False
-    return os.environ.get("TERM") != "dumb" and "utf" in (stream.encoding or "").lower()
 
 
 def _write(stream: TextIO | None, text: str) -> None:

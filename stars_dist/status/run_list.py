@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from stars_dist.status.run_status import RunStatus, State, read_status
@@ -10,6 +10,8 @@ from stars_dist.status.words import duration, percent, rate
 
 _LEVELS = 3  # a sweep's runs lie below a directory of its own
 _CONFIG = "config.yaml"
+_HEADER = ("state", "success", "steps", "of", "left", "age", "method", "seed", "run")
+_DISPENSABLE = ("seed", "method", "left", "age", "of", "steps")  # on a narrow terminal, the first ones first
 
 
 def list_runs(directory: Path) -> list[RunStatus]:
@@ -36,14 +38,24 @@ def _run_directories(directory: Path, levels: int) -> list[Path]:
     return [run for path in below for run in _run_directories(path, levels - 1)]
 
 
-def runs_table(statuses: Sequence[RunStatus]) -> str:
-    """Format a line per run, with the state first."""
-    header = ("state", "success", "steps", "of", "left", "age", "method", "seed", "run")
-    rows = [header, *(_row(status) for status in statuses)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
-    lines = ["  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows]
+def runs_table(statuses: Sequence[RunStatus], columns: int | None = None) -> str:
+    """Format a line per run, with the state first, for a terminal of so many columns, which may be too few for all."""
+    rows = [_HEADER, *(_row(status) for status in statuses)]
+    cells = {name: [row[place] for row in rows] for place, name in enumerate(_HEADER)}
+    lines = _aligned(cells)
+    for name in _DISPENSABLE:
+        if columns is None or max(map(len, lines)) <= columns:
+            break
+        del cells[name]
+        lines = _aligned(cells)
     hints = [f"go on with one that {words}: {command}" for words, command in _stopped(statuses)]
-    return "\n".join([*(line.rstrip() for line in lines), *hints])
+    return "\n".join([*lines, *hints])
+
+
+def _aligned(cells: Mapping[str, Sequence[str]]) -> list[str]:
+    """Write columns side by side, a line per row."""
+    padded = [[f"{cell:{max(map(len, column))}}" for cell in column] for column in cells.values()]
+    return ["  ".join(row).rstrip() for row in zip(*padded, strict=True)]
 
 
 def _stopped(statuses: Sequence[RunStatus]) -> Iterator[tuple[str, str | None]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from stars_dist.monitor.terminal import folded
 from stars_dist.status.run_status import RunStatus, State, TaskStatus
 from stars_dist.status.words import bar, duration, percent, rate
 
@@ -11,9 +12,12 @@ WORST = 5
 _SILENT_S = 120.0  # after which a live run that records nothing is worth a word
 
 
-def status_page(status: RunStatus, all_tasks: bool = False) -> str:
-    """Format a status; the worst five tasks, or all of them."""
-    return "\n".join(_lines(status, all_tasks))
+def status_page(status: RunStatus, all_tasks: bool = False, columns: int | None = None) -> str:
+    """Format a status for a terminal of so many columns; the worst five tasks, or all of them."""
+    lines = [folded(line, columns, indent=4) for line in _lines(status, all_tasks)]
+    if status.resume_command is not None:  # whole, so that it can be copied
+        lines.append(f"  go on with: {status.resume_command}")
+    return "\n".join(lines)
 
 
 def _lines(status: RunStatus, all_tasks: bool) -> Iterator[str]:
@@ -112,5 +116,3 @@ def _files(status: RunStatus) -> Iterator[str]:
         yield f"  last checkpoint {status.last_checkpoint}, {duration(status.checkpoint_age_s)} ago"
     if status.last_failure is not None:
         yield f"  last failure: {status.last_failure}"
-    if status.resume_command is not None:
-        yield f"  go on with: {status.resume_command}"
