@@ -58,25 +58,7 @@ def launch(
     dry_run: bool = options.DRY_RUN,
 ) -> None:
     """Train on a suite of tasks."""
-    flags = {
-        ("--suite", "suite"): suite,
-        ("--actors", "actors.num_actors"): actors,
-        ("--steps", "steps"): steps,
-        ("--seed", "seed"): seed,
-        ("--learners", "learner.num_learners"): learners,
-        ("--device", "device"): device and device.value,
-        ("--shards", "replay.num_shards"): None if shards == "auto" else shards,
-        ("--address", "address"): address,
-        ("--wait-for-cores", "wait_for_cores_s"): wait_for_cores,
-        ("--checkpoint-dir", "checkpoint.directory"): checkpoint_dir and _absolute(checkpoint_dir),
-        ("--checkpoint-every", "checkpoint.every_env_steps"): checkpoint_every,
-        ("--replay-snapshot-every", "replay.snapshot_every_env_steps"): replay_snapshot_every,
-        ("--eval-every", "evaluation.every_env_steps"): eval_every,
-        ("--eval-episodes", "evaluation.episodes_per_task"): eval_episodes,
-        ("--eval-episodes", "evaluation.final_episodes_per_task"): eval_episodes,
-        ("--serial", "serial"): serial or None,
-        ("--tracker", "trackers"): tuple(tracker) or None,
-    }
+    flags = options.flags(locals())  # all of the parameters
     if seeds is not None:
         _run_or_show(_launch_seeds(seeds, preset, set_, flags, run_dir), dry_run)
     else:
@@ -136,11 +118,6 @@ def _run_or_show(trials: Sequence[Trial], dry_run: bool) -> None:
         run_in_turn(trials)
     for trial in trials if dry_run else ():
         print(f"# {trial.name}: {shlex.join(['stars-dist', *trial.command()[3:]])}")
-
-
-def _absolute(place: str) -> str:
-    """Make a directory absolute: processes of a run start elsewhere; a URL stays as it is."""
-    return place if "://" in place else str(Path(place).expanduser().absolute())
 
 
 def _say_how_long(plan: RunPlan, presets: Sequence[str]) -> None:

@@ -2,12 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from actors.suites import SUITE_GRAMMAR
 from stars_dist.commands.completion import preset_names, suite_names
+
+if TYPE_CHECKING:
+    from stars_dist.config.merge import Flags
+
+KEYS = {  # which keys of the configuration a parameter of `launch` gives
+    "suite": ("suite",),
+    "actors": ("actors.num_actors",),
+    "steps": ("steps",),
+    "seed": ("seed",),
+    "learners": ("learner.num_learners",),
+    "device": ("device",),
+    "shards": ("replay.num_shards",),
+    "address": ("address",),
+    "wait_for_cores": ("wait_for_cores_s",),
+    "checkpoint_dir": ("checkpoint.directory",),
+    "checkpoint_every": ("checkpoint.every_env_steps",),
+    "replay_snapshot_every": ("replay.snapshot_every_env_steps",),
+    "eval_every": ("evaluation.every_env_steps",),
+    "eval_episodes": ("evaluation.episodes_per_task", "evaluation.final_episodes_per_task"),
+    "serial": ("serial",),
+    "tracker": ("trackers",),
+}
 
 
 class Device(StrEnum):
@@ -25,7 +50,11 @@ class Resume(StrEnum):
     NEVER = "never"
 
 
-# Numbers arrive as text: the configuration checks them and names rule, value and remedy.
+def _number(panel: str, text: str) -> Any:
+    """Make an option that takes a number, as text: the configuration checks it and names rule, value and remedy."""
+    return typer.Option(None, metavar="N", help=text, rich_help_panel=panel)
+
+
 TASKS = "What to train"
 SUITE = typer.Option(
     None,
@@ -41,15 +70,8 @@ PRESET = typer.Option(
     autocompletion=preset_names,
 )
 SET = typer.Option([], "--set", help="key.subkey=value for any field; repeatable.", rich_help_panel=TASKS)
-STEPS = typer.Option(
-    None,
-    metavar="N",
-    help="Environment steps over all tasks.  [default: the suite's standard budget]",
-    rich_help_panel=TASKS,
-)
-SEED = typer.Option(
-    None, metavar="N", help="Root of every random stream.  [default: 1]", rich_help_panel=TASKS
-)
+STEPS = _number(TASKS, "Environment steps over all tasks.  [default: the suite's standard budget]")
+SEED = _number(TASKS, "Root of every random stream.  [default: 1]")
 SEEDS = typer.Option(
     None,
     metavar="N,N,...",
@@ -57,15 +79,8 @@ SEEDS = typer.Option(
     rich_help_panel=TASKS,
 )
 MACHINE = "Where it runs"
-ACTORS = typer.Option(
-    None, metavar="N", help="Rollout actors, 1 or more.  [default: one per task]", rich_help_panel=MACHINE
-)
-LEARNERS = typer.Option(
-    None,
-    metavar="N",
-    help="Learner processes that share each batch, with a GPU each.  [default: 1]",
-    rich_help_panel=MACHINE,
-)
+ACTORS = _number(MACHINE, "Rollout actors, 1 or more.  [default: one per task]")
+LEARNERS = _number(MACHINE, "Learner processes that share each batch, with a GPU each.  [default: 1]")
 DEVICE = typer.Option(None, help="Where the learner computes.  [default: auto]", rich_help_panel=MACHINE)
 SHARDS = typer.Option(
     None, help="auto or a number of replay shards.  [default: auto]", rich_help_panel=MACHINE
@@ -104,24 +119,12 @@ CHECKPOINT_DIR = typer.Option(
     "s3://bucket/run.  [default: none]",
     rich_help_panel=FILES,
 )
-CHECKPOINT_EVERY = typer.Option(
-    None,
-    metavar="N",
-    help="Environment steps between checkpoints.  [default: every five minutes]",
-    rich_help_panel=FILES,
+CHECKPOINT_EVERY = _number(FILES, "Environment steps between checkpoints.  [default: every five minutes]")
+REPLAY_SNAPSHOT_EVERY = _number(
+    FILES, "Environment steps between snapshots of the replay, against lost hosts.  [default: none]"
 )
-REPLAY_SNAPSHOT_EVERY = typer.Option(
-    None,
-    metavar="N",
-    help="Environment steps between snapshots of the replay, against lost hosts.  [default: none]",
-    rich_help_panel=FILES,
-)
-EVAL_EVERY = typer.Option(
-    None, metavar="N", help="Environment steps between evaluations.", rich_help_panel=FILES
-)
-EVAL_EPISODES = typer.Option(
-    None, metavar="N", help="Episodes per task in each evaluation.", rich_help_panel=FILES
-)
+EVAL_EVERY = _number(FILES, "Environment steps between evaluations.")
+EVAL_EPISODES = _number(FILES, "Episodes per task in each evaluation.")
 TRACKER = typer.Option(
     [],
     metavar="wandb|mlflow",
@@ -129,3 +132,19 @@ TRACKER = typer.Option(
     rich_help_panel=FILES,
 )
 DRY_RUN = typer.Option(False, help="Show the plan and the resolved configuration, start nothing.")
+
+
+def flags(parameters: Mapping[str, Any]) -> Flags:
+    """Turn the parameters of `launch` into values by flag and key; one that was not given is None."""
+    given = dict(parameters)
+    given["shards"] = None if given["shards"] == "auto" else given["shards"]
+    given["device"] = given["device"] and given["device"].value
+    given["checkpoint_dir"] = given["checkpoint_dir"] and _absolute(given["checkpoint_dir"])
+    given["serial"] = given["serial"] or None
+    given["tracker"] = tuple(given["tracker"]) or None
+    return {(f"--{name.replace('_', '-')}", key): given[name] for name, keys in KEYS.items() for key in keys}
+
+
+def _absolute(place: str) -> str:
+    """Make a directory absolute: processes of a run start elsewhere; a URL stays as it is."""
+    return place if "://" in place else str(Path(place).expanduser().absolute())
