@@ -12,8 +12,13 @@ from stars_dist.doctor.machine import GIB, LEAST_SHM
 def cluster_checks(address: str) -> Iterator[Check]:
     """Check the cluster at an address; ValueError where none runs."""
     nodes = survey(address)
-    cpus, gpus = sum(node.cpus for node in nodes), sum(node.gpus for node in nodes)
-    yield passed("cluster", f"{len(nodes)} nodes, {cpus:.0f} cores, {gpus:.0f} GPUs that Ray hands out")
+    sizes = {
+        "node": len(nodes),
+        "core": sum(node.cpus for node in nodes),
+        "GPU": sum(node.gpus for node in nodes),
+    }
+    counted = [f"{size:.0f} {noun}{'' if size == 1 else 's'}" for noun, size in sizes.items()]
+    yield passed("cluster", f"{', '.join(counted)} that Ray hands out")
     yield from node_checks(nodes, answer())
 
 

@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -17,12 +16,12 @@ import psutil
 import pytest
 import yaml
 
+from tests.stars_dist.cluster.started_ray import HEAD
 from tests.stars_dist.cluster.test_actors import Run, start
 from tests.stars_dist.test_training import metrics
 
 __all__ = ["start"]
 
-HEAD = [sys.executable, "-c", "from ray.scripts.scripts import main; main()", "start", "--head", "--block"]
 HEAD_ID = "f" * 51 + "00000"
 # RAY_OVERRIDE_NODE_ID_FOR_TESTING is for the head alone
 ENVIRONMENT = {

@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from stars_dist.run_files.directory import RunDirectory
+from stars_dist.status.run_status import State, read_status
 from stars_dist.sweep.seeds import parse_seeds
 from tests.stars_dist.commands.conftest import SHORT, Command
+from tests.stars_dist.commands.program import PROGRAM, run_program
+
+LONGER = """
+suite: toy:2
+steps: 8000
+presets: [stars+small, mtsac+small]
+set: {{evaluation.final_episodes_per_task: 2}}
+directory: {directory}
+"""
 
 FILE = """
 suite: toy:2
@@ -71,6 +87,48 @@ def test_a_sweep_by_ray_tune_ends_in_a_report_and_goes_on(tmp_path: Path, stars_
     file.write_text(file.read_text().replace("steps: 600", "steps: 800"))
     changed = stars_dist("sweep", file, "--json")
     assert changed.code == 2 and "holds another run (steps is 600 there and 800 here" in changed.err
+
+
+@pytest.mark.cluster
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_an_interrupted_sweep_saves_its_runs_and_the_same_command_goes_on_with_them(tmp_path: Path) -> None:
+    pytest.importorskip("ray.tune")
+    file, place = tmp_path / "two.yaml", tmp_path / "two"
+    file.write_text(LONGER.format(directory=place))
+    sweep = subprocess.Popen(
+        [*PROGRAM, "sweep", file, "--json"], stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    runs = [place / f"{preset}+small-s1" for preset in ("stars", "mtsac")]
+    try:
+        wait_for(lambda: any(state_of(run) is State.TRAINING for run in runs), sweep)
+        os.killpg(sweep.pid, signal.SIGINT)  # as Ctrl-C in a terminal
+        out, _ = sweep.communicate(timeout=300)
+    finally:
+        sweep.kill()
+    assert sweep.returncode == 130
+    interrupted = json.loads(out.splitlines()[-1])
+    assert interrupted["was_interrupted"] and not interrupted["report"] and len(interrupted["done"]) < 2
+    begun = [run for run in runs if state_of(run) is State.INTERRUPTED]
+    assert begun and all(read_status(run).env_steps > 0 for run in begun)
+    assert not any(state_of(run) is State.DIED for run in runs)
+    done = run_program("sweep", file, "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert sorted(result["done"]) == sorted(map(str, runs)) and not result["failed"]
+    assert all(Path(page).is_file() for page in result["report"]) and result["no_report"] is None
+    assert all(RunDirectory(run).num_resumes == 1 for run in begun), "they went on and were not begun anew"
+
+
+def state_of(run: Path) -> State | None:
+    return read_status(run).state if (run / "config.yaml").is_file() else None
+
+
+def wait_for(happens: Callable[[], bool], program: subprocess.Popen[str], timeout_s: float = 300.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not happens():
+        assert program.poll() is None and time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 @pytest.mark.timeout(600)

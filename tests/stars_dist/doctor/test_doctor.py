@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,11 @@ from stars_dist.cluster.node_survey import NodeAnswer, SurveyedNode, answer
 from stars_dist.doctor.check import Check, Verdict, table
 from stars_dist.doctor.machine import machine_checks
 from stars_dist.doctor.nodes import node_checks
+from tests.stars_dist.cluster.started_ray import head
 from tests.stars_dist.commands.conftest import Command, stars_dist
+from tests.stars_dist.commands.program import PROGRAM
 
-__all__ = ["stars_dist"]  # the fixture
+__all__ = ["head", "stars_dist"]  # the fixtures
 
 
 def test_the_rows_of_this_machine(stars_dist: Command, tmp_path: Path) -> None:
@@ -72,10 +75,39 @@ def test_nodes_are_compared_with_this_machine() -> None:
         assert text in " ".join(check.found for check in checks)
 
 
+@pytest.mark.cluster
+@pytest.mark.timeout(300)
+def test_every_node_of_a_running_cluster_is_asked(head: tuple[str, dict[str, str]], tmp_path: Path) -> None:
+    address, user = head
+    for where in ((), ("--address", address)):
+        command = [*PROGRAM, "doctor", "--cluster", *where, "--runs", str(tmp_path), "--json"]
+        done = subprocess.run(command, env=user, capture_output=True, text=True, timeout=200)
+        rows = json.loads(done.stdout)
+        (cluster,) = [row for row in rows if row["name"] == "cluster"]
+        assert cluster["verdict"] == "PASS" and cluster["found"].startswith("1 node, 1 core, 0 GPUs")
+        versions, resources = [row for row in rows if row["name"] == "node 127.0.0.1"]
+        assert versions["verdict"] == "PASS" and "the versions of this one" in versions["found"]
+        assert "1 cores allotted of" in resources["found"]
+        assert done.returncode == any(row["verdict"] == "FAIL" for row in rows)
+        assert done.stderr == ""
+
+
 def test_a_cluster_must_run(stars_dist: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
     done = stars_dist("doctor", "--cluster")
     assert done.code == 2 and "127.0.0.1:1" in done.err
+
+
+def test_a_row_goes_on_below_itself_on_a_narrow_terminal() -> None:
+    text = table([Check("disk", Verdict.WARN, "one two three four", "do this and do that")], columns=24)
+    assert text.splitlines() == [
+        "WARN  disk  one two",
+        "            three four",
+        "            fix: do this",
+        "                 and do",
+        "                 that",
+        "0 PASS, 1 WARN, 0 FAIL",
+    ]
 
 
 def test_a_fix_stands_under_its_row() -> None:
