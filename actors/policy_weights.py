@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ from replay_service.atomic_file import atomic_file
 
 POLICY_FILE = "policy.npz"
 _METADATA_KEY = "metadata"
+_RUN_FILE = "config.yaml"  # of a directory that is a run's
 
 
 class PolicyWeights(NamedTuple):
@@ -83,12 +85,19 @@ def find_policy_file(run_or_checkpoint: str | Path) -> Path:
     """Find the policy of a checkpoint directory, or of the newest checkpoint of a run directory."""
     directory = Path(run_or_checkpoint)
     if not directory.exists():
-        raise ValueError(f"a run or checkpoint must exist, got {directory}; check the path")
+        raise ValueError(
+            f"a run or checkpoint must exist, got {directory}; `stars-dist runs [DIR]` lists runs"
+        )
     if directory.is_file():
         return directory
     if (directory / POLICY_FILE).is_file():
         return directory / POLICY_FILE
     whole = [path for path in checkpoint_paths(directory) if (path / POLICY_FILE).is_file()]
+    if not whole and (directory / _RUN_FILE).is_file():
+        raise ValueError(
+            f"a run must have saved a checkpoint, {directory} has none yet; how it stands: "
+            f"stars-dist status {shlex.quote(str(directory))}"
+        )
     if not whole:
         raise ValueError(
             f"a run must hold {DIRECTORY}/{PREFIX}<learner_steps>/{POLICY_FILE}, or a checkpoint "

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import sys
 
 import typer
@@ -79,8 +80,9 @@ def root(
 def main() -> None:
     """Run the program and exit with its code: 0 done, 1 failed, 2 bad input, 130 interrupted."""
     _accept_any_text()
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # of its caches, in a home that is none
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="stars-dist", standalone_mode=False)
     except typer.TyperException as error:
         with contextlib.suppress(OSError):  # the exit code says it too
             print(one_line(error), file=sys.stderr)

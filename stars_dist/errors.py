@@ -30,7 +30,15 @@ def checking_input() -> Iterator[None]:
 
 def one_line(error: typer.TyperException) -> str:
     """Format an error for standard error."""
-    return f"error: {' '.join((_words_of_option(error) or error.format_message()).split())}"
+    return f"error: {' '.join((_words_of_option(error) or _with_help_page(error)).split())}"
+
+
+def _with_help_page(error: typer.TyperException) -> str:
+    """Add the help page to what typer says of a command line that it does not take."""
+    context, message = getattr(error, "ctx", None), error.format_message()
+    if context is None:
+        return message
+    return f"{message.rstrip('.')}; see {_command(context)} --help"
 
 
 def _words_of_option(error: typer.TyperException) -> str | None:

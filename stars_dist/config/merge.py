@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from actors.near_name import did_you_mean
 from learner.parameter_match import match_parameters
 from stars_dist.config.preset_files import ConfigLayer, preset_layer, preset_names
 from stars_dist.config.run_config import RunConfig
 from stars_dist.config.run_plan import RunPlan, plan_run
+from stars_dist.config.unknown_key import unknown_key
 from stars_dist.config.value_types import field_type, fitted
 from stars_dist.config.yaml_text import read_yaml
 
@@ -162,7 +162,7 @@ def _one_line(error: ErrorDetails, origins: Mapping[str, str]) -> str:
     key = ".".join(path)
     origin = next((origins[k] for k in origins if k == key or k.startswith(f"{key}.")), None)
     if error["type"] == "extra_forbidden":
-        return f"unknown key '{key}'{did_you_mean(path[-1], _fields_at(path[:-1]))}{_set_by(origin)}"
+        return f"{unknown_key(path)}{_set_by(origin)}; `stars-dist config show` lists all"
     if error["type"] == "value_error":
         below = list(dict.fromkeys(o for k, o in origins.items() if k.startswith(f"{key}.")))
         message = error["msg"].removeprefix("Value error, ")
@@ -172,21 +172,6 @@ def _one_line(error: ErrorDetails, origins: Mapping[str, str]) -> str:
     rule = error["msg"].replace("Input should be", "must be").split(", unable")[0]
     subject = origin if origin and origin.startswith("--") else key
     return f"{subject} {rule}, got {error['input']}{_set_by(origin if subject == key else None)}"
-
-
-def _fields_at(path: Sequence[str]) -> list[str]:
-    """List the names that may stand below a dotted path of the configuration."""
-    model: type[BaseModel] = RunConfig
-    for part in path:
-        field = model.model_fields.get(part)
-        if field is None:
-            return []
-        kinds = [field.annotation, *get_args(field.annotation)]
-        below = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
-        if not below:
-            return []
-        model = below[0]
-    return list(model.model_fields)
 
 
 def _set_by(origin: str | None) -> str:

@@ -107,7 +107,7 @@ class RunDirectory:
         run = cls(path)
         if not run.config_file.is_file():
             raise ValueError(
-                f"a run directory must hold config.yaml, {path} does not; use a directory that launch made"
+                f"a run directory must hold config.yaml, {path} does not; `stars-dist runs [DIR]` lists runs"
             )
         return run
 

@@ -13,6 +13,7 @@ import pytest
 import typer.main
 
 from stars_dist.cli import app
+from tests.stars_dist.commands.program import run_program
 
 ROOT: Any = typer.main.get_command(app)
 
@@ -48,6 +49,10 @@ def test_every_example_is_taken_by_the_command_line(path: tuple[str, ...]) -> No
         while hasattr(command, "commands"):
             command, rest = command.commands[rest[0]], rest[1:]
         command.make_context(line, rest)  # raises for an unknown flag, a missing argument or a wrong type
+
+
+def test_the_program_is_named_as_it_is_typed() -> None:
+    assert run_program("--help").stdout.lstrip().startswith("Usage: stars-dist [OPTIONS] COMMAND")
 
 
 def test_launch_groups_its_options() -> None:

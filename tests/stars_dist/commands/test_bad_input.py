@@ -108,6 +108,9 @@ def test_a_place_that_cannot_be_written_to(
         ("bench env --peer envpool --actions scripted", "--peer compares random actions"),
         ("launch --tracker tensorflow --dry-run", "must be 'wandb' or 'mlflow', got tensorflow"),
         ("lanch", "No such command 'lanch'. Did you mean 'launch'"),
+        ("status", "Missing argument 'RUN'; see stars-dist status --help"),
+        ("launch mt10", "Got unexpected extra argument(s) (mt10); see stars-dist launch --help"),
+        ("replay inspect --al", "see stars-dist replay inspect --help"),
     ],
 )
 def test_values_that_cannot_be(arguments: str, message: str, stars_dist: Command) -> None:

@@ -10,7 +10,9 @@ import pytest
 
 from stars_dist.run_files.directory import RunDirectory
 from stars_dist.run_files.ending import note_interrupted
+from stars_dist.status.run_list import runs_table
 from stars_dist.status.run_status import State, read_status
+from stars_dist.status.status_page import status_page
 from tests.stars_dist.commands.conftest import Command
 
 
@@ -101,6 +103,35 @@ def test_runs_lists_the_newest_first_at_any_depth(run: Path, tmp_path: Path, sta
     assert ages == sorted(ages)
     lines = stars_dist("runs", tmp_path).out.splitlines()
     assert lines[0].startswith("state") and len(lines) == 4 and "stars-dist resume" in lines[-1]
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+def test_both_fit_a_narrow_terminal(columns: int, run: Path) -> None:
+    (run / "evaluation.json").unlink()
+    large = {"env_steps": 1_200_000, "learner_steps": 585_000, "env_steps_per_s": 1234.0, "eta_s": 1e4}
+    status = read_status(run)._replace(
+        run="runs/mt10-stars+laptop-s1-20261127-4821",
+        total_steps=100_000_000,
+        total_updates=48_750_000,
+        **large,
+    )
+    page = status_page(status, columns=columns).splitlines()
+    assert all(len(line) <= columns for line in page[:-1])
+    assert page[-1] == f"  go on with: stars-dist resume '{run}'", "a command is whole, however long"
+    assert " ".join(status_page(status).split()) == " ".join(" ".join(page).split()), "nothing is left out"
+    listed = runs_table([status, status], columns).splitlines()
+    assert all(len(line) <= columns for line in listed[:3])
+    assert listed[0].split()[:2] == ["state", "success"] and listed[0].endswith("run")
+    assert len(runs_table([status]).splitlines()[0].split()) == 9, "what is no terminal gets all"
+
+
+def test_no_runs_yet_are_no_error(
+    tmp_path: Path, stars_dist: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = stars_dist("runs")
+    assert done.code == 0 and done.out == "no runs in runs; `stars-dist launch` makes one\n"
+    assert json.loads(stars_dist("runs", "--json").out) == []
 
 
 def test_bad_input(tmp_path: Path, stars_dist: Command) -> None:

@@ -60,6 +60,10 @@ def test_layers_of_a_command_are_presets_then_sets_then_flags_that_were_given(tm
 
 BAD = {
     "unknown key": (lambda: set_layer("sac.gama=1"), "unknown key 'sac.gama', did you mean 'gamma'?"),
+    "a key without its section": (
+        lambda: set_layer("gamma=0.9"),
+        "unknown key 'gamma', did you mean 'sac.gamma'? (set by --set gamma); `stars-dist config show` lists all",
+    ),
     "unknown section": (lambda: set_layer("sak.gamma=1"), "unknown key 'sak', did you mean 'sac'?"),
     "wrong type": (lambda: set_layer("sac.gamma=high"), "--set sac.gamma must be a valid number, got high"),
     "value for a section": (lambda: set_layer("sac=3"), "sac must be a mapping"),
