@@ -11,6 +11,7 @@ from actors.tasks import Suite
 from learner.parameter_count import count_parameters
 from replay_service.plan import ReplayPlan
 from replay_service.types import TransitionSpec
+from stars_dist.config.count_words import counted
 from stars_dist.config.run_config import RunConfig
 
 EVALUATIONS_PER_RUN = 5
@@ -70,9 +71,9 @@ class RunPlan:
         count = count_parameters(config.network, plan.spec)
         matched, learners = config.network.match_parameters, self.num_learners
         return [
-            f"suite {self.suite.name}: {self.num_tasks} tasks, {self.total_steps:,} environment steps, "
+            f"suite {self.suite.name}: {counted(self.num_tasks, 'task')}, {self.total_steps:,} environment steps, "
             f"{self.total_updates:,} updates of {plan.batch_size} transitions",
-            f"{self.num_actors} actors, {plan.num_shards} replay shards ({plan.replay.storage}), "
+            f"{counted(self.num_actors, 'actor')}, {counted(plan.num_shards, 'replay shard')} ({plan.replay.storage}), "
             f"{plan.warmup_steps:,} warm-up steps per task, device {config.device}, seed {config.seed}"
             f"{f', {learners} learners' if learners > 1 else ''}",
             f"{count.total:,} parameters: actor {count.actor:,}, critics {count.critics:,}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from stars_dist.cluster.node_survey import NodeAnswer, SurveyedNode, answer, survey
+from stars_dist.config.count_words import counted
 from stars_dist.doctor.check import Check, Verdict, passed
 from stars_dist.doctor.machine import GIB, LEAST_SHM
 
@@ -12,13 +13,9 @@ from stars_dist.doctor.machine import GIB, LEAST_SHM
 def cluster_checks(address: str) -> Iterator[Check]:
     """Check the cluster at an address; ValueError where none runs."""
     nodes = survey(address)
-    sizes = {
-        "node": len(nodes),
-        "core": sum(node.cpus for node in nodes),
-        "GPU": sum(node.gpus for node in nodes),
-    }
-    counted = [f"{size:.0f} {noun}{'' if size == 1 else 's'}" for noun, size in sizes.items()]
-    yield passed("cluster", f"{', '.join(counted)} that Ray hands out")
+    cpus, gpus = sum(node.cpus for node in nodes), sum(node.gpus for node in nodes)
+    sizes = (counted(len(nodes), "node"), counted(cpus, "core"), counted(gpus, "GPU"))
+    yield passed("cluster", f"{', '.join(sizes)} that Ray hands out")
     yield from node_checks(nodes, answer())
 
 
@@ -47,7 +44,7 @@ def _versions(name: str, found: NodeAnswer, here: NodeAnswer) -> Check:
 
 def _resources(name: str, node: SurveyedNode, found: NodeAnswer) -> Check:
     said = (
-        f"{node.cpus:.0f} cores allotted of {found.cores}, {found.memory_bytes / GIB:.1f} GiB free, "
+        f"{counted(node.cpus, 'core')} allotted of {found.cores}, {found.memory_bytes / GIB:.1f} GiB free, "
         f"/dev/shm {found.shm_bytes / GIB:.1f} GiB"
     )
     if node.cpus > found.cores:

@@ -261,9 +261,10 @@ def _reason(error: Exception) -> str:
 
 
 def _unusable(path: Path, error: OSError) -> ValueError:
+    is_run = (path / "config.yaml").is_file()
+    remedy = "copy the run to a place of yours" if is_run else "use another --run-dir"
     return ValueError(
-        f"a run directory must be one that can be made and written to, got {path} ({error.strerror}); "
-        "use another --run-dir"
+        f"a run directory must be one that can be made and written to, got {path} ({error.strerror}); {remedy}"
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import typer
 
+from stars_dist.config.count_words import counted
 from stars_dist.report.methods import read_finished_runs
 from stars_dist.report.report_files import write_report
 from stars_dist.sweep.seeds import INTERRUPTED
@@ -56,7 +57,8 @@ def _to_json(result: SweepResult, pages: list[Path]) -> dict[str, object]:
 
 
 def _lines(result: SweepResult, pages: list[Path]) -> list[str]:
-    lines = [f"{len(result.done)} runs are done, {len(result.failed)} are not"]
+    wanted = len(result.done) + len(result.failed)
+    lines = [f"{len(result.done)} of {counted(wanted, 'run')} done"]
     if result.was_interrupted:
         lines.append("interrupted; go on by the same command")
     else:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import pty
+import select
 import subprocess
 import sys
 from pathlib import Path
 
 PROGRAM = (sys.executable, "-m", "stars_dist")
+SILENT_S = 100  # which no command is, on a machine that is busy with other tests either
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -41,6 +43,8 @@ class OnTerminal:
         text = b""
         with contextlib.suppress(OSError):  # the end of the program is one of the terminal
             while until is None or until.encode() not in text:
+                readable, _, _ = select.select([self._controller], [], [], SILENT_S)
+                assert readable, f"silent for {SILENT_S} s after {text!r}"
                 text += os.read(self._controller, 1 << 16)
         return text.decode()
 

@@ -67,6 +67,14 @@ def test_a_live_run(live: Path, stars_dist: Command) -> None:
     assert stars_dist("export", live, "--format", "safetensors").code == 0, "its newest checkpoint is whole"
 
 
+@pytest.mark.parametrize("command", ["evaluate", "video", "export", "features"])
+def test_a_run_that_has_saved_no_checkpoint_yet(command: str, copy: Path, stars_dist: Command) -> None:
+    shutil.rmtree(copy / "checkpoints")
+    done = stars_dist(command, copy)
+    assert done.code == 2 and done.err.count("\n") == 1
+    assert f"{copy} has none yet; how it stands: stars-dist status {copy}" in done.err
+
+
 def test_a_torn_evaluation_is_no_result(copy: Path, stars_dist: Command) -> None:
     (copy / "evaluation.json").write_text("{")
     done = stars_dist("report", copy)

@@ -43,7 +43,7 @@ def test_what_reads_the_run_works(command: str, run: Path, tmp_path: Path, stars
         ("export RUN --format safetensors", "--out"),
         ("video RUN --gif", "--out"),
         ("features RUN --out RUN/features.png", "--out"),
-        ("resume RUN --steps 800", "--run-dir"),
+        ("resume RUN --steps 800", "copy the run to a place of yours"),
         ("demo --out RUN/demo", "--out"),
         ("bench env --suite reach-v3 --write RUN", "--write"),
         ("bench env --suite reach-v3 --peer envpool --write RUN", "--write"),
