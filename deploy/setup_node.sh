@@ -31,7 +31,8 @@ fi
 
 if [ ! -x "$PYTHON/bin/python3" ]; then
     ARCHIVE="cpython-$PYTHON_VERSION+$PYTHON_RELEASE-x86_64-unknown-linux-gnu-install_only.tar.gz"
-    DOWNLOAD="$(mktemp -d)"
+    rm -rf "$PYTHON"
+    DOWNLOAD="$(mktemp -d "$HOME/.stars-dist-XXXXXX")" # on the disk of $PYTHON, so that it appears there as a whole
     curl --fail --location --silent --show-error --retry 5 --output "$DOWNLOAD/python.tar.gz" \
         "https://github.com/astral-sh/python-build-standalone/releases/download/$PYTHON_RELEASE/$ARCHIVE"
     echo "$PYTHON_SHA256  $DOWNLOAD/python.tar.gz" | sha256sum --check --quiet

@@ -147,7 +147,7 @@ def _fault(path: Path) -> str | None:
     """Return what is wrong with a checkpoint's files; None if nothing is."""
     try:
         manifest = json.loads((path / MANIFEST_FILE).read_text())
-        version, hashes = manifest["format"], manifest["sha256"]
+        version, hashes = manifest["format"], dict(manifest["sha256"])
     except (OSError, ValueError, KeyError, TypeError):
         return f"{path} is no checkpoint of this project: its {MANIFEST_FILE} is missing or unreadable"
     if version != FORMAT:
@@ -157,7 +157,11 @@ def _fault(path: Path) -> str | None:
             return f"{path / MANIFEST_FILE} names {name}, which is no file of the checkpoint"
         if not (path / name).is_file():
             return f"{path / name} is missing"
-        if atomic_directory.sha256(path / name) != hashes.get(name):
+        try:
+            is_whole = atomic_directory.sha256(path / name) == hashes.get(name)
+        except OSError as error:
+            return f"{path / name} cannot be read ({error.strerror})"
+        if not is_whole:
             return f"{path / name} is damaged: its sha256 is not the one in {MANIFEST_FILE}"
     return None
 

@@ -220,8 +220,12 @@ class CheckpointConfig(StrictModel):
     @field_validator("directory")
     @classmethod
     def _is_one_place(cls, value: str | None) -> str | None:
-        if value is None or "://" in value or value.startswith("/"):
+        """Refuse what is relative: the learner, which writes there, runs in another directory than the program."""
+        if value is None:
+            return None
+        scheme, mark, place = value.rpartition("://")
+        if place.startswith("/") or scheme not in ("", "file", "local"):
             return value
         raise ValueError(
-            f"checkpoint.directory must be a URL or an absolute path, got '{value}'; use \"$PWD/{value}\""
+            f"checkpoint.directory must be a URL or an absolute path, got '{value}'; use \"{scheme}{mark}$PWD/{place}\""
         )

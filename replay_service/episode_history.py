@@ -53,9 +53,8 @@ class EpisodeHistory:
 
     def _is_possible(self, table: int) -> bool:
         ring = self._episode[table, : max(self._count[table], 0)]
-        return bool(
-            self._count[table] >= 0 and (ring["length"] > 0).all() and np.isfinite(ring["return_"]).all()
-        )
+        is_known = np.isin(ring["success"], (UNKNOWN_SUCCESS, 0, 1)) & np.isfinite(ring["return_"])
+        return bool(self._count[table] >= 0 and (ring["length"] > 0).all() and is_known.all())
 
     def _refresh(self, table: int) -> None:
         count = int(self._count[table])

@@ -5,12 +5,11 @@ A path alone does not: on another host, or after a disk was changed, it may hold
 
 from __future__ import annotations
 
-import json
 import secrets
 from pathlib import Path
 from typing import NamedTuple
 
-from replay_service.atomic_file import write_text
+from replay_service.checked_record import read_record, write_record
 
 IDENTITY_FILE = "identity.json"
 
@@ -29,7 +28,7 @@ class ReplayIdentity(NamedTuple):
 def read_identity(directory: Path) -> ReplayIdentity | None:
     """Read the identity of a directory; None where it has none or its file is damaged."""
     try:
-        record = json.loads((directory / IDENTITY_FILE).read_text())
+        record = read_record(directory / IDENTITY_FILE)
         return ReplayIdentity(str(record["name"]), record["follows"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -41,7 +40,7 @@ def give_identity(directory: Path, follows: str | None = None) -> ReplayIdentity
     if identity is None:
         identity = ReplayIdentity(secrets.token_hex(8), follows)
         directory.mkdir(parents=True, exist_ok=True)
-        write_text(directory / IDENTITY_FILE, json.dumps(identity._asdict()) + "\n")
+        write_record(directory / IDENTITY_FILE, identity._asdict())
     return identity
 
 

@@ -6,13 +6,13 @@ of neighbouring instants.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from replay_service.checked_record import read_record
 from replay_service.priority import priority_mass
 from replay_service.storage import LAYOUT_FILE, LAYOUT_VERSION
 
@@ -66,7 +66,7 @@ def inspect_shards(directory: Path) -> list[ShardReport]:
 
 
 def _inspect(directory: Path) -> ShardReport:
-    layout = json.loads((directory / LAYOUT_FILE).read_text())
+    layout = read_record(directory / LAYOUT_FILE)
     if layout["version"] != LAYOUT_VERSION:
         raise ValueError(
             f"replay files must be of layout version {LAYOUT_VERSION}, {directory} is of {layout['version']}; "

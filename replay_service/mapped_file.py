@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import logging
 import math
 import os
@@ -37,6 +38,7 @@ def _opened(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> np.memmap |
     """Map a file as it was left; None if there is none, or only the stump of one."""
     try:
         with path.open("r+b") as file:
+            _mend_header(file, shape, np.dtype(dtype))
             found, size_bytes = _read_header(file)
             if found != (shape, np.dtype(dtype)):
                 raise ValueError(
@@ -69,6 +71,19 @@ def _created(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> np.memmap:
         raise
     partial.rename(path)
     return mapped
+
+
+def _mend_header(file: IO[bytes], shape: tuple[int, ...], dtype: np.dtype) -> None:
+    """Write the header of a file anew if it alone is damaged: the size is that of the array, which is still there."""
+    expected = io.BytesIO()
+    written = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(expected, written)
+    header, size_bytes = expected.getvalue(), expected.tell() + math.prod(shape) * dtype.itemsize
+    if os.fstat(file.fileno()).st_size == size_bytes and file.read(len(header)) != header:
+        logger.warning("the header of %s is damaged and is written anew", file.name)
+        file.seek(0)
+        file.write(header)
+    file.seek(0)
 
 
 def _read_header(file: IO[bytes]) -> tuple[tuple[tuple[int, ...], np.dtype], int]:

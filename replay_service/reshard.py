@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from replay_service.checked_record import read_record
 from replay_service.plan import ReplayPlan
 from replay_service.shard import Shard
 from replay_service.snapshot import Snapshot, SnapshotStore
@@ -44,9 +44,9 @@ def reshard(directory: Path, plan: ReplayPlan, store: SnapshotStore) -> Snapshot
 
 def opened_as_found(directory: Path, plan: ReplayPlan, snapshots: Path) -> Iterator[Shard]:
     """Open the shards whose files are there, whatever their number, one after the other; the caller closes each."""
-    num_shards = _num_shards(directory)
+    num_shards, found = _num_shards(directory), _found(directory)
     for index in range(num_shards or 0):
-        if (directory / f"shard-{index}" / LAYOUT_FILE).is_file():
+        if directory / f"shard-{index}" in found:
             yield Shard(index, _with_shards(plan, num_shards), directory, snapshots)
 
 
@@ -56,8 +56,17 @@ def _with_shards(plan: ReplayPlan, num_shards: int | None) -> ReplayPlan:
 
 
 def _num_shards(directory: Path) -> int | None:
-    layouts = sorted(directory.glob(f"shard-*/{LAYOUT_FILE}"))
-    for layout in layouts:
-        with suppress(ValueError, KeyError, TypeError):  # damaged
-            return int(json.loads(layout.read_text())["num_shards"])
-    return len(layouts) or None
+    found = _found(directory)
+    for shard in found:
+        with suppress(OSError, ValueError, KeyError, TypeError):  # damaged
+            return int(read_record(shard / LAYOUT_FILE)["num_shards"])
+    return len(found) or None
+
+
+def _found(directory: Path) -> list[Path]:
+    """List the shards that have files; the layout of one may be lost."""
+    return [
+        path
+        for path in sorted(directory.glob("shard-*"))
+        if (path / LAYOUT_FILE).is_file() or any(path.glob("*.npy"))
+    ]

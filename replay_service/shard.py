@@ -80,8 +80,9 @@ class Shard:
         self._counter["incarnation"] += 1
         self._counter["priority_exponent"] = plan.sampling.priority_exponent
         self._counter["priority_epsilon"] = plan.sampling.priority_epsilon
-        # the number of draws is a part of the seed, so that a restarted shard does not draw the same again
-        self._rng = np.random.default_rng([plan.seed, index, int(self._counter["draws"])])
+        # the number of draws, below 0 on a damaged page, is a part of the seed, so that a restarted shard does not draw
+        # the same again
+        self._rng = np.random.default_rng([plan.seed, index, abs(int(self._counter["draws"]))])
         if self.opening_report is not None:
             logger.warning("shard %d: %s", index, self.opening_report)
         if snapshots is not None:

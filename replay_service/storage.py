@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from replay_service.atomic_directory import sync
 from replay_service.atomic_file import overwrite_text, write_text
+from replay_service.checked_record import read_record, record_text, write_record
 from replay_service.closing_mark import ClosingMark
 from replay_service.file_lock import FileLock
 from replay_service.full_disk import is_full_disk
@@ -119,7 +119,7 @@ class Storage:
         assert self._directory is not None
         if mark != self._found:  # a process that is started again writes nothing, also on a full disk
             path = self._directory / LAYOUT_FILE
-            text = json.dumps(self._layout | {"written": mark._asdict()}, indent=2) + "\n"
+            text = record_text(self._layout | {"written": mark._asdict()})
             try:
                 write_text(path, text)
             except OSError as error:
@@ -132,12 +132,16 @@ class Storage:
     def _read_layout(self, directory: Path) -> None:
         path = directory / LAYOUT_FILE
         if not path.exists():
-            write_text(path, json.dumps(self._layout, indent=2) + "\n")
+            if any(directory.glob("*.npy")):  # which are made after it
+                self.doubt = f"its {LAYOUT_FILE} is missing"
+            write_record(path, self._layout)
             return
         try:
-            found = json.loads(path.read_text())
+            found = read_record(path)
             self._found = ClosingMark.read(found)
-        except (ValueError, TypeError, AttributeError):
+            if found.get("version") == LAYOUT_VERSION and found.keys() != self._layout.keys():
+                raise ValueError("one of its names is damaged")
+        except (ValueError, TypeError):
             self.doubt = f"its {LAYOUT_FILE} is damaged"
             return  # the files have their shapes in them
         for name in sorted(found.keys() | self._layout.keys()):

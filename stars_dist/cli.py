@@ -95,6 +95,10 @@ def main() -> None:
         code = 130
     except BrokenPipeError:  # the reader of the output has ended, as `head` does
         code = 1
+    except OSError as error:  # of a file or a disk, which the system's own words name
+        with contextlib.suppress(OSError):
+            print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        code = 1
     sys.exit(code if _flush() else code or 1)
 
 

@@ -62,7 +62,7 @@ def start_new(run: RunDirectory, resolved: ResolvedRun, presets: str) -> None:
             copy = RemoteCopy.of(plan.config.checkpoint.directory, run.path)
             check_replay_room(run, plan)
             if copy is not None:
-                copy.check_unused()
+                copy.check_unused(run.path)
             run.create()
         take_place(run, plan)
         run.write_provenance(provenance(plan.config.seed, presets, resolved.origins))
@@ -139,16 +139,19 @@ def _load_and_train(
         console.error(f"error: {error}; then: {run.resume_command}")
         raise typer.Exit(EXIT_FAILED) from error
     except OSError as error:
-        if not is_full_disk(error):
-            raise
         console.close()
-        console.error(f"error: a run needs room, {disk_of(run.path)} is full; {_after_room(run)}")
+        console.error(f"error: {_of_system(run, error)}")
         raise typer.Exit(EXIT_FAILED) from error
 
 
-def _after_room(run: RunDirectory) -> str:
+def _of_system(run: RunDirectory, error: OSError) -> str:
+    """Say what the system has refused to the run, and what helps."""
+    if is_full_disk(error):
+        rule, remedy = f"a run needs room, {disk_of(run.path)} is full", "free some"
+    else:
+        rule, remedy = f"the run has ended, {error}", "mend that"
     began = run.config_file.exists()
-    return f"free some, then: {run.resume_command}" if began else "free some, or use another --run-dir"
+    return f"{rule}; {remedy}, {f'then: {run.resume_command}' if began else 'or use another --run-dir'}"
 
 
 def _import_mode(plan: RunPlan) -> Train:
@@ -178,13 +181,18 @@ def _conclude(
 
     console.line(f"\n{closing_words(run, plan.suite, result)}\n")
     text = json.dumps(result.to_json(), indent=2) + "\n"
-    _when_there_is_room(run, console, interruption, lambda: write_text(run.evaluation_file, text))
+    _when_there_is_room(run, console, interruption, lambda: _write_evaluation(run, text))
     if (copy := RemoteCopy.of(plan.config.checkpoint.directory, run.path)) is not None:
         copy.finish(run, console.line)
     _when_there_is_room(run, console, interruption, lambda: console.line(f"picture:   {draw_run_curve(run)}"))
     console.line(f"curves:    tensorboard --logdir {shlex.quote(str(run.path.parent))}")
     console.line(f"evaluate:  stars-dist evaluate {run.argument} --episodes 50")
     console.line(f"go on:     {run.resume_command} --steps {2 * result.env_steps}")
+
+
+def _write_evaluation(run: RunDirectory, text: str) -> None:
+    run.check_there()
+    write_text(run.evaluation_file, text)
 
 
 def _when_there_is_room(

@@ -171,9 +171,13 @@ def _checkpoint_writer(
         state: dict[str, Any] = {"env_steps": sampler.env_steps, "sampler": sampler.state_dict(steps)}
         return copy_learner(learner, config.suite, state | replay_state(run))
 
+    def write_there(copied: LearnerCopy) -> None:
+        run.check_there()
+        write_copy(run.path, copied, keep_last)
+
     def write(copied: LearnerCopy) -> bool:
         sampler.flush()
-        took = pause.attempt(lambda: write_copy(run.path, copied, keep_last))
+        took = pause.attempt(lambda: write_there(copied))
         if took and remote is not None:
             remote.save(run, run.checkpoint(copied.learner_steps), keep_last, tell)
         return took

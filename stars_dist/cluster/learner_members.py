@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import ray
 import ray.exceptions
@@ -14,6 +14,9 @@ from replay_service.transport import RayTransport
 from stars_dist.cluster.failures import describe
 from stars_dist.config.run_plan import RunPlan
 from stars_dist.run_files.directory import RunDirectory
+
+if TYPE_CHECKING:  # it imports torch, which must not be loaded before OMP_WAIT_POLICY is set
+    from stars_dist.build.learner import LearnerSeat
 
 HOST = "127.0.0.1"  # all learners of a run are on one node
 NEVER_UPDATES = 10**12  # a further learner publishes and reports nothing
@@ -31,6 +34,17 @@ class StoreAddress(NamedTuple):
     port: int
 
 
+def take_seat(plan: RunPlan, rank: int, address: StoreAddress) -> LearnerSeat:
+    """Join the learners of a run; return once all have."""
+    from learner.draw_board import StoreBoard
+    from learner.learner_group import find_store, join_group
+    from stars_dist.build.device import choose_device
+    from stars_dist.build.learner import LearnerSeat
+
+    group = join_group(find_store(*address), rank, plan.num_learners, choose_device(plan.config.device))
+    return LearnerSeat(group, StoreBoard(find_store(*address)))
+
+
 class LearnerMember:
     """One of the further learners. It ends with the first one."""
 
@@ -45,14 +59,10 @@ class LearnerMember:
     ) -> None:
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as in LearnerProcess
         from learner.checkpoint_period import CheckpointPeriod
-        from learner.draw_board import StoreBoard
-        from learner.learner_group import find_store, join_group
         from learner.prefetch import PrefetchSource
-        from stars_dist.build.device import choose_device
-        from stars_dist.build.learner import LearnerOutlets, LearnerSeat, build_learner
+        from stars_dist.build.learner import LearnerOutlets, build_learner
 
-        device = choose_device(plan.config.device)
-        group = join_group(find_store(*address), rank, plan.num_learners, device)
+        seat = take_seat(plan, rank, address)
         quiet = {"publish_every_updates": NEVER_UPDATES, "metrics_every_updates": NEVER_UPDATES}
         plan = plan.override(learner=plan.config.learner.model_copy(update=quiet))
         self._learner = build_learner(
@@ -63,7 +73,7 @@ class LearnerMember:
             PrefetchSource,
             LearnerOutlets(lambda _: None, lambda _: None, lambda _: None),
             CheckpointPeriod(),
-            LearnerSeat(group, StoreBoard(find_store(*address))),
+            seat,
         )
 
     def run(self) -> None:
@@ -88,10 +98,7 @@ class LearnerMembers:
         options: Mapping[str, Any],
     ) -> None:
         """Start them with Ray's `options`, and return once all have joined the group."""
-        from learner.draw_board import StoreBoard
-        from learner.learner_group import find_store, join_group, open_store
-        from stars_dist.build.device import choose_device
-        from stars_dist.build.learner import LearnerSeat
+        from learner.learner_group import open_store
 
         self._store = open_store(HOST)
         address = StoreAddress(HOST, self._store.port)
@@ -101,9 +108,7 @@ class LearnerMembers:
             for rank in range(1, plan.num_learners)
         ]
         self._runs = [handle.run.remote() for handle in self._handles]
-        device = choose_device(plan.config.device)
-        group = join_group(find_store(*address), 0, plan.num_learners, device)
-        self.seat = LearnerSeat(group, StoreBoard(find_store(*address)))
+        self.seat = take_seat(plan, 0, address)
 
     def check(self, error: RuntimeError) -> None:
         """Raise LearnerLostError if one is lost, of which `error` is what the others noticed."""

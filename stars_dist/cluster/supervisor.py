@@ -16,6 +16,7 @@ import ray
 import ray.exceptions
 
 from actors.assignment import assign_tasks
+from replay_service.full_disk import PlaceGoneError
 from stars_dist.cluster.actor_pool import ActorPool
 from stars_dist.cluster.cluster import Cluster, RunningProcess
 from stars_dist.cluster.core_shares import CoreShares
@@ -31,10 +32,11 @@ from stars_dist.cluster.supervised_process import SupervisedProcess
 from stars_dist.config.run_plan import RunPlan
 from stars_dist.errors import RunFailedError
 from stars_dist.interruption import Interruption
+from stars_dist.monitor.metrics import recorded_learning
 from stars_dist.monitor.run_monitor import RunMonitor
 from stars_dist.run_files.directory import RunDirectory
 from stars_dist.run_files.replay_files import PeriodicSnapshots
-from stars_dist.run_files.resume_point import resume_point
+from stars_dist.run_files.resume_point import ResumePoint, restart_point
 
 TICK_S = 0.2
 STOP_DEADLINE_S = 120.0
@@ -249,10 +251,18 @@ class Supervisor:
         return lambda incarnation: self._cluster.start_actor(actor, incarnation, self._shares.actor_cpus)
 
     def _start_learner(self, incarnation: int) -> RunningProcess:
-        point = resume_point(self._run.path, self._monitor.log)
+        point = self._point_to_start_from()
         self._learner_status.forget()
         self._learner_started_at = point.learner_steps if point else 0
         return self._cluster.start_learner(point.checkpoint.resolve() if point else None)
+
+    def _point_to_start_from(self) -> ResumePoint | None:
+        """Find the newest whole checkpoint; None where the learner may begin anew, as it had not saved yet."""
+        metrics = self._run.metrics_file
+        try:
+            return restart_point(self._run, self._plan, lambda: recorded_learning(metrics), self._monitor.log)
+        except (PlaceGoneError, ValueError) as error:
+            raise RunFailedError(f"learner cannot start: {error}") from error
 
     def _request_learner_status(self) -> Any:
         assert self.learner.process is not None

@@ -20,6 +20,7 @@ from actors.checkpoint_path import DIRECTORY, checkpoint_path
 from actors.evaluation_result import EvaluationResult
 from replay_service.atomic_file import is_temporary, write_text
 from replay_service.file_lock import FileLock, is_locked
+from replay_service.full_disk import PlaceGoneError
 from stars_dist import __version__
 from stars_dist.config.older_config import complete
 from stars_dist.config.run_config import RunConfig
@@ -119,6 +120,11 @@ class RunDirectory:
             raise _unusable(self.path, error) from None
         self.lock()
         self.check_unused()
+
+    def check_there(self) -> None:
+        """Raise PlaceGoneError where a run in progress has lost its directory, in whose place nothing may be made."""
+        if not self.config_file.is_file():
+            raise PlaceGoneError(f"{self.path} is gone, moved or removed")
 
     @property
     def is_locked(self) -> bool:
@@ -242,9 +248,9 @@ class RunDirectory:
         """Tell whether evaluation.json is of the end of the plan: a run that is given more steps keeps its old one."""
         try:
             result = EvaluationResult.from_json(json.loads(self.evaluation_file.read_text()))
+            return result.env_steps >= plan.total_steps or result.learner_steps >= plan.total_updates
         except (OSError, ValueError, KeyError, TypeError):
             return False
-        return result.env_steps >= plan.total_steps or result.learner_steps >= plan.total_updates
 
     @property
     def num_resumes(self) -> int:

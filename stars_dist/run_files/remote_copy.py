@@ -78,8 +78,13 @@ class RemoteCopy:
                 f"a copy's config.yaml must be as its run wrote it, that of {self} is not ({words}); use another place"
             ) from None
 
-    def check_unused(self) -> None:
-        """Check that no run is there; ValueError otherwise."""
+    def check_unused(self, run_dir: Path) -> None:
+        """Check that the place is outside of the directory of a new run and holds no run; ValueError otherwise."""
+        if self._is_local and run_dir.resolve() in Path(self._root).resolve().parents:
+            raise ValueError(
+                f"checkpoint.directory must outlive the run directory, got {self}, which is in {run_dir}; use another "
+                "place"
+            )
         if self.read_config() is not None:
             raise ValueError(
                 f"a new run needs a checkpoint.directory without one, {self} holds a run; go on with it by "
@@ -136,17 +141,23 @@ class RemoteCopy:
                     part = file.with_name(f".{file.name}.fetched.tmp")
                     self._files.get_file(self._path(file.name), str(part))
                     part.rename(file)
-            for steps in reversed(self._whole_steps()):
-                if self._fetch_checkpoint(run, steps):
-                    break
-                log(f"{PREFIX}{steps} of {self} is damaged, an older one is fetched")
+            found = self._whole_steps()
+            is_fetched = any(self._fetch_checkpoint(run, steps, log) for steps in reversed(found))
         except Exception as error:
             raise self._unusable(error) from None
+        if found and not is_fetched:
+            raise ValueError(
+                f"a run that has made updates needs a whole checkpoint to go on from, {self} has none; restore one "
+                "there, or use another place"
+            )
         log(f"fetched from {self}: configuration, metrics and the newest checkpoint")
 
     def _is_at(self, path: Path | None) -> bool:
-        is_local = isinstance(self._files, LocalFileSystem)
-        return path is not None and is_local and Path(self._root).resolve() == path.resolve()
+        return path is not None and self._is_local and Path(self._root).resolve() == path.resolve()
+
+    @property
+    def _is_local(self) -> bool:
+        return isinstance(self._files, LocalFileSystem)
 
     def _put_checkpoint(self, checkpoint: Path) -> None:
         there = self._path(DIRECTORY, checkpoint.name)
@@ -178,22 +189,35 @@ class RemoteCopy:
         if self._files.exists(checkpoint):
             self._files.rm(checkpoint, recursive=True)
 
-    def _fetch_checkpoint(self, run: RunDirectory, steps: int) -> bool:
+    def _fetch_checkpoint(self, run: RunDirectory, steps: int, log: Log) -> bool:
         """Fetch a checkpoint and return whether it arrived as its manifest has it; if not, nothing is kept."""
         there = self._path(DIRECTORY, f"{PREFIX}{steps}")
         written = atomic_directory.begin(run.checkpoints)
         with atomic_directory.cleared_on_error(written):
-            hashes: dict[str, Any] = json.loads(self._files.cat_file(f"{there}/{MANIFEST_FILE}"))["sha256"]
-            for name in (*hashes, MANIFEST_FILE):
-                if posixpath.isabs(name) or ".." in name.split("/"):
-                    raise ValueError(f"its {MANIFEST_FILE} names {name}, which is no file of a checkpoint")
-                (written / name).parent.mkdir(parents=True, exist_ok=True)
-                self._files.get_file(f"{there}/{name}", str(written / name))
-            if any(atomic_directory.sha256(written / name) != hashes[name] for name in hashes):
+            if is_whole := self._fetch_files(there, written):
+                atomic_directory.publish(written, f"{PREFIX}{steps}")
+            else:
                 shutil.rmtree(written)
+                log(f"{PREFIX}{steps} of {self} is damaged and passed over")
+        return is_whole
+
+    def _fetch_files(self, there: str, written: Path) -> bool:
+        """Fetch what a manifest lists; return False where the manifest or one of the files is damaged or missing."""
+        try:
+            hashes: dict[str, Any] = dict(
+                json.loads(self._files.cat_file(f"{there}/{MANIFEST_FILE}"))["sha256"]
+            )
+        except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
+            return False
+        for name in (*hashes, MANIFEST_FILE):
+            if posixpath.isabs(name) or ".." in name.split("/"):
+                raise ValueError(f"its {MANIFEST_FILE} names {name}, which is no file of a checkpoint")
+            (written / name).parent.mkdir(parents=True, exist_ok=True)
+            try:
+                self._files.get_file(f"{there}/{name}", str(written / name))
+            except FileNotFoundError:
                 return False
-            atomic_directory.publish(written, f"{PREFIX}{steps}")
-        return True
+        return all(atomic_directory.sha256(written / name) == hashes[name] for name in hashes)
 
     def _all_steps(self) -> list[int]:
         place = self._path(DIRECTORY)

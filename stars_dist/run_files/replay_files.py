@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from replay_service.file_lock import is_locked
-from replay_service.full_disk import DiskPause, is_full_disk
+from replay_service.full_disk import DiskPause
 from replay_service.identity import give_identity, read_identity, set_foreign_aside
 from replay_service.reshard import opened_as_found, reshard
 from replay_service.snapshot import SnapshotStore
@@ -131,8 +131,7 @@ class PeriodicSnapshots:
                 job, self._job = self._job, None
                 self._end(job)
         except (ShardUnavailable, TimeoutError, OSError) as error:
-            if is_full_disk(error):
-                self._pause.refuse()
+            if self._pause.refuse(error):
                 return
             next_at = self._period.due_at
             self._log(f"snapshot of the replay given up ({error}); the next is at {next_at:,} steps")

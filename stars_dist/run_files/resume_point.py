@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -55,11 +56,18 @@ def resume_point(run_dir: Path, log: Log) -> ResumePoint | None:
         try:
             checkpoint = read_checkpoint(path)
         except CheckpointError as error:
-            log(f"damaged checkpoint passed over: {error}; it is now {set_aside(path).name}")
+            log(f"damaged checkpoint passed over: {error}{_set_aside(path)}")
             continue
         state, steps = checkpoint.state, checkpoint.learner["learner_steps"]
         return ResumePoint(path, state["env_steps"], steps, state.get(METRICS_SIZE), state.get(REPLAY))
     return None
+
+
+def _set_aside(damaged: Path) -> str:
+    """Rename a damaged checkpoint where the disk lets us, and say so."""
+    with suppress(OSError):
+        return f"; it is now {set_aside(damaged).name}"
+    return ""
 
 
 def check_resumable(run: RunDirectory, plan: RunPlan, recorded: Learning) -> None:
@@ -90,6 +98,22 @@ def check_resumable(run: RunDirectory, plan: RunPlan, recorded: Learning) -> Non
             f"a run that has made updates needs a whole checkpoint to go on from, {run.path} has none "
             f"({'; '.join(faults)}); restore one from a copy, or launch the run anew with another --run-dir"
         )
+
+
+def restart_point(
+    run: RunDirectory, plan: RunPlan, recorded: Callable[[], Learning], log: Log
+) -> ResumePoint | None:
+    """Find where a learner of a run in progress starts; None where none had to be saved yet.
+
+    Raises:
+        ValueError: as `check_resumable`.
+        PlaceGoneError: the run directory was moved or removed.
+    """
+    run.check_there()
+    point = resume_point(run.path, log)
+    if point is None:
+        check_resumable(run, plan, recorded())
+    return point
 
 
 def _must_have_saved(plan: RunPlan, recorded: Learning) -> bool:

@@ -186,6 +186,7 @@ class SerialRun:
             state[METRICS_SIZE] = self._monitor.metrics_size_bytes
 
         def write() -> None:
+            self._run.check_there()
             copy = copy_learner(learner, self._plan.config.suite, state)
             keep_last = self._plan.config.checkpoint.keep_last
             self._state.written(write_copy(self._run.path, copy, keep_last, self._add_state))

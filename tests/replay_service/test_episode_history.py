@@ -1,11 +1,12 @@
 """Success rates over the newest episodes."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from replay_service.episode_history import HISTORY, EpisodeHistory, pack_episodes
+from replay_service.episode_history import EPISODE_DTYPE, HISTORY, EpisodeHistory, pack_episodes
 from replay_service.storage import Storage
 from replay_service.types import EpisodeEnd
 
@@ -56,3 +57,12 @@ def test_unknown_success_is_left_out_of_the_rate(successes: list[bool | None], r
 
 def test_known_success_is_stored_as_before() -> None:
     assert pack_episodes(ends([True, False, None]))["success"].tolist() == [1, 0, -1]
+
+
+@pytest.mark.parametrize(("name", "value"), [("success", 1 << 40), ("return_", np.nan), ("length", -5)])
+def test_a_ring_with_a_damaged_episode_begins_anew(name: str, value: float, tmp_path: Path) -> None:
+    storage = Storage(tmp_path)
+    EpisodeHistory(1, 3, storage).write(0, 2, pack_episodes(ends([True, False])))
+    storage.array("episodes", (1, HISTORY), EPISODE_DTYPE)[name][0, 1] = value
+    history = EpisodeHistory(1, 3, storage)
+    assert history.count[0] == 0 and np.isnan(history.success_rate[0])

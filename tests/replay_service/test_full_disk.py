@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from replay_service.full_disk import DiskPause, disk_of, is_full_disk
+from replay_service.full_disk import DiskPause, PlaceGoneError, disk_of, is_full_disk
 from tests.small_disk import SmallDisk
 
 
@@ -44,6 +44,27 @@ def test_a_pause_is_told_once_and_its_end(tmp_path: Path, small_disk: Callable[.
     ]
     disk.free()
     assert pause.attempt(write) and pause.attempt(write)
-    assert lines[1:] == [f"metrics go on, {disk_of(disk.path)} has room again"]
+    assert lines[1:] == [f"metrics go on, {disk_of(disk.path)} takes them again"]
     with pytest.raises(ZeroDivisionError):
         pause.attempt(lambda: 1 / 0)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError(errno.EROFS, "Read-only file system"), "refuses them (Read-only file system)"),
+        (OSError(errno.EFBIG, "File too large"), "refuses them (File too large)"),
+        (PlaceGoneError("runs/a is gone, moved or removed"), "runs/a is gone, moved or removed"),
+    ],
+)
+def test_what_may_be_mended_meanwhile_pauses_too(error: OSError, told: str, tmp_path: Path) -> None:
+    lines, faults = list[str](), [error, error]
+    pause = DiskPause("checkpoints", tmp_path, lines.append)
+
+    def write() -> None:
+        if faults:
+            raise faults.pop()
+
+    assert [pause.attempt(write) for _ in range(3)] == [False, False, True]
+    assert told in lines[0] and lines[0].endswith("; they go on when that is over")
+    assert len(lines) == 2 and lines[1].startswith("checkpoints go on, ")

@@ -63,7 +63,9 @@ def test_files_of_another_directory_are_set_aside_and_lose_nothing(
     assert read_identity(aside) == identity and Shard(0, plan, aside).stats().inserted.sum() == 4
 
 
-@pytest.mark.parametrize("case", ["the same", "begun after the checkpoint's", "damaged", "of no identity"])
+@pytest.mark.parametrize(
+    "case", ["the same", "begun after the checkpoint's", "damaged", "of one flipped bit", "of no identity"]
+)
 def test_files_that_may_be_the_checkpoints_stay(
     case: str, make_plan: Callable[..., ReplayPlan], make_chunk: Callable[..., Chunk], tmp_path: Path
 ) -> None:
@@ -71,6 +73,11 @@ def test_files_that_may_be_the_checkpoints_stay(
     filled(tmp_path, make_plan(replay={"storage": "mapped"}), make_chunk(0, 4))
     if case == "damaged":
         (tmp_path / IDENTITY_FILE).write_text("{")
+    if case == "of one flipped bit":
+        changed = chr(ord(named[0]) ^ 1)
+        (tmp_path / IDENTITY_FILE).write_text(
+            (tmp_path / IDENTITY_FILE).read_text().replace(named, f"{changed}{named[1:]}")
+        )
     if case == "of no identity":
         (tmp_path / IDENTITY_FILE).unlink()
     assert set_foreign_aside(tmp_path, "before" if case.startswith("begun") else named) is None

@@ -1,12 +1,12 @@
 """Named arrays in memory and in files."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from replay_service.storage import Storage
+from replay_service.storage import LAYOUT_FILE, Storage
 from tests.small_disk import SmallDisk
 
 
@@ -73,3 +73,35 @@ def test_a_full_disk_keeps_nobody_from_opening_and_closing_files_that_are_there(
     assert use(is_closed_well=True) == 1
     disk.fill()
     assert [use(is_closed_well=closed) for closed in (True, False, True)] == [2, 3, 4]
+
+
+def flipped_bits(path: Path, size_bytes: int) -> Iterator[int]:
+    """Flip each bit of the first bytes of a file in turn."""
+    whole = path.read_bytes()
+    for place in range(8 * size_bytes):
+        damaged = bytearray(whole)
+        damaged[place // 8] ^= 1 << place % 8
+        path.write_bytes(damaged)
+        yield place
+
+
+def test_no_damage_to_a_layout_makes_it_that_of_another_run(tmp_path: Path) -> None:
+    layout = {"shard": 0, "capacity": 10_000, "task_id": [0, 2]}
+    storage = Storage(tmp_path, layout)
+    storage.begin_writing()
+    storage.close()
+    doubts = list[str | None]()
+    for _ in flipped_bits(tmp_path / LAYOUT_FILE, (tmp_path / LAYOUT_FILE).stat().st_size):
+        storage = Storage(tmp_path, layout)
+        doubts.append(storage.doubt)
+        storage.close()
+    assert set(doubts) <= {None, f"its {LAYOUT_FILE} is damaged"} and doubts.count(None) < 20
+
+
+def test_damage_to_the_header_of_a_file_costs_nothing_of_what_it_holds(tmp_path: Path) -> None:
+    storage = Storage(tmp_path)
+    storage.array("a", (20, 3), np.float32)[:] = np.arange(60).reshape(20, 3)
+    for place in flipped_bits(tmp_path / "a.npy", 128):
+        found = storage.array("a", (20, 3), np.float32)
+        assert found[19].tolist() == [57, 58, 59], f"bit {place}"
+    assert np.load(tmp_path / "a.npy").sum() == 59 * 30

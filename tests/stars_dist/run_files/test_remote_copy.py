@@ -102,13 +102,27 @@ def test_a_checkpoint_without_its_manifest_is_none(run: RunDirectory, url: str, 
     assert steps_at(url) == {"step-10", "step-30"}
 
 
-def test_a_damaged_copy_is_passed_over(run: RunDirectory, url: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("learner.pt", b"torn"),
+        ("learner.pt", None),
+        ("manifest.json", b'{"sha256": {"learner.p'),
+        ("manifest.json", b"[]"),
+    ],
+)
+def test_a_damaged_copy_is_passed_over(
+    name: str, content: bytes | None, run: RunDirectory, url: str, tmp_path: Path
+) -> None:
     copy = RemoteCopy(url)
     copy.begin(run)
     for steps in (10, 20):
         copy.save(run, checkpoint(run, steps), keep_last=3, tell=told_nothing)
     files, root = fsspec.core.url_to_fs(url)
-    files.pipe_file(f"{root}/checkpoints/step-20/learner.pt", b"torn")
+    if content is None:
+        files.rm_file(f"{root}/checkpoints/step-20/{name}")
+    else:
+        files.pipe_file(f"{root}/checkpoints/step-20/{name}", content)
     there, lines = elsewhere(tmp_path), list[str]()
     copy.fetch(there, lines.append)
     assert [path.name for path in there.checkpoints.iterdir()] == ["step-10"]
@@ -123,7 +137,7 @@ def test_a_fetch_that_is_cut_short_is_made_again(run: RunDirectory, url: str, tm
     whole = files.cat_file(f"{root}/checkpoints/step-10/learner.pt")
     files.rm_file(f"{root}/checkpoints/step-10/learner.pt")
     there = elsewhere(tmp_path)
-    with pytest.raises(ValueError, match="must be a place that can be read"):
+    with pytest.raises(ValueError, match=r"needs a whole checkpoint to go on from, .* has none"):
         copy.fetch(there, print)
     files.pipe_file(f"{root}/checkpoints/step-10/learner.pt", whole)
     assert RunDirectory.existing(there.path).path == there.path and copy.is_ahead_of(there)
@@ -190,16 +204,22 @@ def test_places_that_cannot_be_used_are_refused_at_once(run: RunDirectory, tmp_p
     (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match="must be a place that can be read and written"):
         RemoteCopy(f"{tmp_path}/file/copy").begin(run)
-    with pytest.raises(ValueError, match="must be a URL or an absolute path"):
-        RunConfig.model_validate({"checkpoint": {"directory": "copies"}})
+    for relative in ("copies", "file://copies", "local://copies"):
+        with pytest.raises(ValueError, match="must be a URL or an absolute path"):
+            RunConfig.model_validate({"checkpoint": {"directory": relative}})
 
 
 def test_a_new_run_takes_no_place_of_another(run: RunDirectory, url: str) -> None:
     copy = RemoteCopy(url)
-    copy.check_unused()
+    copy.check_unused(run.path)
     copy.begin(run)
     with pytest.raises(ValueError, match="holds a run; go on with it by `stars-dist launch`"):
-        copy.check_unused()
+        copy.check_unused(run.path)
+
+
+def test_a_copy_within_the_run_directory_is_none(run: RunDirectory) -> None:
+    with pytest.raises(ValueError, match="must outlive the run directory"):
+        RemoteCopy(f"{run.path}/backup/copy").check_unused(run.path)
 
 
 def test_a_name_that_leads_out_of_the_checkpoint_is_refused(

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from replay_service.checked_record import read_record, write_record
 from replay_service.shard import Shard
 from replay_service.transport import LocalTransport
 from replay_service.types import Chunk, ChunkId, TransitionBatch
@@ -72,9 +73,9 @@ def test_a_resume_says_what_a_power_cut_has_cost(tmp_path: Path) -> None:
         "restored from the run directory: every acknowledged transition, its priority, and the counters"
     ]
     layout = run.replay / "shard-0" / "layout.json"
-    layout.write_text(
-        layout.read_text().replace('"boot_id": "', '"boot_id": "an-earlier-').replace("true", "false")
-    )
+    record = read_record(layout)
+    record["written"] |= {"boot_id": "an-earlier-one", "clean": False}
+    write_record(layout, record)
     stored = np.load(run.replay / "shard-0" / "transitions.npy", mmap_mode="r+")
     stored[0, 10:14] = 0
     lines.clear()

@@ -9,6 +9,7 @@ import pytest
 
 from learner.checkpoint import write_checkpoint
 from learner.sac import SacLearner
+from replay_service.full_disk import PlaceGoneError
 from replay_service.identity import give_identity, read_identity
 from replay_service.shard import Shard
 from stars_dist.build.learner import fresh_learner
@@ -17,7 +18,13 @@ from stars_dist.config.preset_files import preset_layer
 from stars_dist.config.run_plan import RunPlan
 from stars_dist.run_files.directory import RunDirectory
 from stars_dist.run_files.recorded import Learning, MetricsEnd
-from stars_dist.run_files.resume_point import ResumePoint, check_resumable, find_start, resume_point
+from stars_dist.run_files.resume_point import (
+    ResumePoint,
+    check_resumable,
+    find_start,
+    restart_point,
+    resume_point,
+)
 
 
 @pytest.fixture(scope="module")
@@ -138,3 +145,37 @@ def test_replay_files_of_another_directory_are_said_and_not_restored(
         now.name != own and now.follows == "another"
     )  # so that a start before the next checkpoint knows them
     assert [path.name for path in run.replay.glob("*/shard-0/layout.json")] == ["layout.json"]
+
+
+def test_a_learner_that_dies_does_not_start_anew_when_its_checkpoints_are_gone(
+    run: RunDirectory, plan: RunPlan
+) -> None:
+    run.write_config(plan.config)
+    point = restart_point(run, plan, lambda: Learning(30, 900.0), print)
+    assert point is not None and point.learner_steps == 20
+    for steps in (10, 20):
+        damage(run.checkpoint(steps))
+    with pytest.raises(ValueError, match=r"needs a whole checkpoint to go on from, .* has none"):
+        restart_point(run, plan, lambda: Learning(30, 900.0), print)
+    shutil.rmtree(run.checkpoints)
+    assert restart_point(run, plan, lambda: Learning(30, 5.0), print) is None  # none was due yet
+    with pytest.raises(ValueError, match="holds none"):
+        restart_point(run, plan, lambda: Learning(30, 900.0), print)
+
+
+def test_nothing_starts_in_the_place_of_a_directory_that_was_moved(run: RunDirectory, plan: RunPlan) -> None:
+    run.write_config(plan.config)
+    run.path.rename(run.path.with_name("moved"))
+    with pytest.raises(PlaceGoneError, match="is gone, moved or removed"):
+        restart_point(run, plan, lambda: Learning(0, 0.0), print)
+
+
+def test_a_damaged_checkpoint_that_cannot_be_renamed_is_passed_over(
+    run: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(path: Path, target: Path) -> Path:
+        raise OSError(30, "Read-only file system", str(path))
+
+    monkeypatch.setattr(Path, "rename", refused)
+    damage(run.checkpoint(20))
+    assert resume_point(run.path, print) == ResumePoint(run.checkpoint(10), 100, 10)
