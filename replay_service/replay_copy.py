@@ -37,6 +37,22 @@ def write_replay(shards: Sequence[Shard], directory: Path, before: Path | None) 
             _write_rows(shard.tables, table, directory / name, None if before is None else before / name)
 
 
+def check_capacity(directory: Path, capacity: int) -> None:
+    """Check that a copy is of tables of this capacity; one whose tables are not full fits a larger one too.
+
+    Raises:
+        ValueError: it is not; nothing was changed.
+    """
+    for shard in read_tree(directory, STATE):
+        for task, state in shard["tables"].items():
+            rows, count = len(state["table"]["priority"]), int(state["table"]["counter"]["count"])
+            if rows != min(count, capacity):
+                raise ValueError(
+                    f"replay.capacity_per_task must stay as it was, {directory} holds {rows} of {count} transitions of "
+                    f"task {task}, got {capacity}; resume with the configuration that wrote it, or start a new run"
+                )
+
+
 def read_replay(shards: Sequence[Shard], directory: Path) -> None:
     """Bring shards to where they were at the copy; with another number of them, their draws are new ones."""
     states: list[dict[str, Any]] = read_tree(directory, STATE)

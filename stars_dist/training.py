@@ -12,7 +12,7 @@ import typer
 
 from actors.evaluation_result import EvaluationResult
 from replay_service.atomic_file import write_text
-from replay_service.full_disk import DiskPause, disk_of, is_full_disk
+from replay_service.full_disk import DiskPause, PlaceGoneError, disk_of, is_full_disk
 from replay_service.identity import give_identity
 from stars_dist import __version__
 from stars_dist.config.merge import ResolvedRun
@@ -209,7 +209,7 @@ def _when_there_is_room(
 def _conclude_interrupted(run: RunDirectory, console: Console, learner_steps: int) -> None:
     """Print whether the run is saved, which is what lies on the disk, and how it goes on."""
     saved = _saved_steps(run, console)
-    go_on = f"go on with: {run.resume_command}"
+    go_on = _go_on(run)
     if saved is None and learner_steps == 0:
         ending.note_interrupted(run)
         console.line(f"interrupted before the first update, there was nothing to save; {go_on}")
@@ -226,7 +226,15 @@ def _conclude_quit(run: RunDirectory, console: Console, learner_steps: int) -> N
         console.line("quit before the run began; nothing was written")
         return
     saved = _saved_steps(run, console)
-    console.line(f"quit; not saved: {_lost(saved, learner_steps)}; go on with: {run.resume_command}")
+    console.line(f"quit; not saved: {_lost(saved, learner_steps)}; {_go_on(run)}")
+
+
+def _go_on(run: RunDirectory) -> str:
+    try:
+        run.check_there()
+    except PlaceGoneError as error:
+        return f"{error}; go on with it by `stars-dist resume` where it is now"
+    return f"go on with: {run.resume_command}"
 
 
 def _saved_steps(run: RunDirectory, console: Console) -> int | None:

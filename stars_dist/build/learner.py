@@ -173,10 +173,10 @@ def _checkpoint_writer(
 
     def write_there(copied: LearnerCopy) -> None:
         run.check_there()
+        sampler.flush()
         write_copy(run.path, copied, keep_last)
 
     def write(copied: LearnerCopy) -> bool:
-        sampler.flush()
         took = pause.attempt(lambda: write_there(copied))
         if took and remote is not None:
             remote.save(run, run.checkpoint(copied.learner_steps), keep_last, tell)

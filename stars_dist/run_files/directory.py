@@ -170,8 +170,8 @@ class RunDirectory:
 
     @property
     def argument(self) -> str:
-        """The path as a shell takes it."""
-        return shlex.quote(str(self.path))
+        """The path as a shell takes it, and no option of a command."""
+        return shlex.quote(str(self.path) if not str(self.path).startswith("-") else f"./{self.path}")
 
     @property
     def resume_command(self) -> str:

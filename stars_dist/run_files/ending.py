@@ -10,8 +10,11 @@ KEY, INTERRUPTED = "ended", "interrupted"
 
 
 def note_interrupted(run: RunDirectory) -> None:
-    """Note that a signal ended the run and that all it had is saved; a full disk costs the note alone."""
-    with suppress(OSError):
+    """Note that a signal ended the run and that all it had is saved.
+
+    A full disk, or a directory that was moved, costs the note alone.
+    """
+    with suppress(OSError, ValueError):
         run.write_provenance(run.read_provenance() | {KEY: INTERRUPTED})
 
 

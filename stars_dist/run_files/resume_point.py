@@ -12,6 +12,7 @@ from actors.checkpoint_path import DAMAGED_PREFIX, checkpoint_paths, set_aside
 from learner.checkpoint import CheckpointError, read_checkpoint
 from learner.checkpoint_shapes import check_shapes
 from replay_service.identity import give_identity
+from replay_service.replay_copy import check_capacity
 from stars_dist.config.run_plan import RunPlan
 from stars_dist.run_files.directory import RunDirectory
 from stars_dist.run_files.recorded import METRICS_SIZE, Learning, MetricsEnd
@@ -21,6 +22,7 @@ from stars_dist.schedule import checkpoint_period_updates
 LATEST_CHECKPOINT = 2.0  # periods after the first update: the first one has been written by then
 
 SERIAL_STATE = "serial"  # the directory in a checkpoint of a serial run that holds all but the learner
+SERIAL_REPLAY = "replay"  # in that one
 
 Log = Callable[[str], None]
 
@@ -77,7 +79,7 @@ def check_resumable(run: RunDirectory, plan: RunPlan, recorded: Learning) -> Non
 
     Raises:
         ValueError: it has updates that a checkpoint must hold, and none is whole, or it is of other networks than
-            those of the configuration; nothing was changed.
+            those of the configuration, or a serial run's of another replay capacity; nothing was changed.
     """
     faults: list[str] = []
     for path in reversed(checkpoint_paths(run.path)):
@@ -87,6 +89,8 @@ def check_resumable(run: RunDirectory, plan: RunPlan, recorded: Learning) -> Non
             faults.append(str(error).split(";")[0])
         else:
             check_shapes(checkpoint.learner, plan.config.network, plan.replay.spec)
+            if plan.config.serial and (path / SERIAL_STATE).is_dir():
+                check_capacity(path / SERIAL_STATE / SERIAL_REPLAY, plan.config.replay.capacity_per_task)
             return
     faults += [
         f"{path} was found damaged before" for path in sorted(run.checkpoints.glob(f"{DAMAGED_PREFIX}*"))

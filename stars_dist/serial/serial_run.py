@@ -187,12 +187,12 @@ class SerialRun:
 
         def write() -> None:
             self._run.check_there()
+            for shard in self._shards:
+                shard.flush()
             copy = copy_learner(learner, self._plan.config.suite, state)
             keep_last = self._plan.config.checkpoint.keep_last
             self._state.written(write_copy(self._run.path, copy, keep_last, self._add_state))
 
-        for shard in self._shards:
-            shard.flush()
         if self._pause.attempt(write) and self._remote is not None:
             keep_last = self._plan.config.checkpoint.keep_last
             self._remote.save(self._run, self._run.checkpoint(steps), keep_last, self._monitor.log)

@@ -18,14 +18,14 @@ from replay_service.replay_copy import read_replay, write_replay
 from replay_service.shard import Shard
 from stars_dist.build.learner import BuiltLearner
 from stars_dist.monitor.run_monitor import RunMonitor
-from stars_dist.run_files.resume_point import SERIAL_STATE
+from stars_dist.run_files.resume_point import SERIAL_REPLAY, SERIAL_STATE
 
-_STATE, _REPLAY = "state", "replay"
+_STATE = "state"
 
 
 def restore_replay(shards: Sequence[Shard], checkpoint: Path) -> None:
     """Bring the shards to where they were; to be done before a writer begins, which the shards then know for new."""
-    read_replay(shards, checkpoint / SERIAL_STATE / _REPLAY)
+    read_replay(shards, checkpoint / SERIAL_STATE / SERIAL_REPLAY)
 
 
 class SerialState:
@@ -47,7 +47,7 @@ class SerialState:
         source = self._learner.source
         assert isinstance(source, BatchSource), "asked of a whole state alone"
         directory = checkpoint / SERIAL_STATE
-        write_replay(self._shards, directory / _REPLAY, self._before)
+        write_replay(self._shards, directory / SERIAL_REPLAY, self._before)
         state = {
             "worker": self._worker.state_dict(),
             "source": source.state_dict(),
@@ -61,7 +61,7 @@ class SerialState:
 
     def written(self, checkpoint: Path) -> None:
         """Note where a checkpoint lies now that it is whole."""
-        self._before = checkpoint / SERIAL_STATE / _REPLAY
+        self._before = checkpoint / SERIAL_STATE / SERIAL_REPLAY
 
     def read(self, checkpoint: Path) -> tuple[PolicyWeights, bool]:
         """Bring every part but the replay to where it was; return the published policy and whether it was learning."""

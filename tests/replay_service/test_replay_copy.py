@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from replay_service import replay_copy
-from replay_service.replay_copy import read_replay, write_replay
+from replay_service.replay_copy import check_capacity, read_replay, write_replay
 from replay_service.shard import Shard
 
 
@@ -103,3 +103,29 @@ def test_another_number_of_shards(tmp_path: Path, make_plan: Callable, make_serv
     read_replay(shards, tmp_path / "copy")
     inserted = [int(shard.stats().inserted.sum()) for shard in shards]
     assert inserted == service.shards[0].stats().inserted.tolist()
+
+
+@pytest.mark.parametrize(
+    ("rounds", "before", "after", "fits"),
+    [(3, 29, 40, True), (25, 29, 29, True), (25, 29, 40, False), (7, 29, 20, False)],
+    ids=["not full, more room", "the same", "full, more room", "less room"],
+)
+def test_another_capacity_is_refused_where_slots_would_be_without_rows(
+    rounds: int,
+    before: int,
+    after: int,
+    fits: bool,
+    tmp_path: Path,
+    make_plan: Callable,
+    make_service: Callable,
+) -> None:
+    service = make_service(make_plan(replay={"capacity_per_task": before, "warmup_steps_per_task": 1}))
+    go_on(service, rounds)
+    write_replay(service.shards, tmp_path / "copy", None)
+    if fits:
+        check_capacity(tmp_path / "copy", after)
+        return
+    with pytest.raises(
+        ValueError, match=rf"replay\.capacity_per_task must stay as it was, .* got {after}; resume"
+    ):
+        check_capacity(tmp_path / "copy", after)
