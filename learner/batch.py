@@ -28,6 +28,11 @@ class TensorBatch(NamedTuple):
     )  # rows of each task, T numbers that sum to B: i64[T] if drawn on the device
     sampled: SampledBatch | None  # where the rows came from; priorities are returned with it
     copied: torch.cuda.Event | None = None  # recorded after the copies to a GPU
+    discount: Tensor | None = None  # f32[B], of the value at next_obs; None: gamma
+
+    def window(self, gamma: float) -> Tensor | float:
+        """Return what rewards of one per step sum to in each row, f32[B], or 1 where all are of one step."""
+        return 1.0 if self.discount is None else (1 - self.discount) / (1 - gamma)
 
     @property
     def num_rows(self) -> int:
@@ -66,8 +71,9 @@ class BatchCopier:
             task_id = self._copy(transitions.task_id.astype(np.int64))
             is_weight = self._copy(sampled.is_weight)
             group_sizes = tuple(int(size) for size in sampled.group_sizes)
+            discount = None if sampled.discount is None else self._copy(sampled.discount)
             copied = self._stream.record_event() if self._stream else None
-        return TensorBatch(*columns, task_id, is_weight, group_sizes, sampled, copied)  # pyright: ignore[reportCallIssue]
+        return TensorBatch(*columns, task_id, is_weight, group_sizes, sampled, copied, discount)  # pyright: ignore[reportCallIssue]
 
     def _copy(self, column: NDArray) -> Tensor:
         host = torch.empty(column.shape, dtype=_TORCH_DTYPE[column.dtype.type], pin_memory=self._is_cuda)
@@ -77,13 +83,14 @@ class BatchCopier:
 
 def sampled_state(batch: SampledBatch) -> list[Any]:
     """Return a batch as plain lists of arrays."""
-    return [list(batch.transitions), batch.is_weight, batch.group_sizes, list(batch.info)]
+    state = [list(batch.transitions), batch.is_weight, batch.group_sizes, list(batch.info)]
+    return state if batch.discount is None else [*state, batch.discount]
 
 
 def sampled_of(state: Sequence[Any]) -> SampledBatch:
     """Make the batch of such a state."""
-    transitions, is_weight, group_sizes, info = state
-    return SampledBatch(TransitionBatch(*transitions), is_weight, group_sizes, SampleInfo(*info))
+    transitions, is_weight, group_sizes, info, *discount = state
+    return SampledBatch(TransitionBatch(*transitions), is_weight, group_sizes, SampleInfo(*info), *discount)
 
 
 _TORCH_DTYPE = {np.float32: torch.float32, np.bool_: torch.bool, np.int64: torch.int64}

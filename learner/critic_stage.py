@@ -51,9 +51,8 @@ class CriticStage:
         values = self._target(self._target.compose(), next_inputs, next_action).value_EBD.squeeze(2)
         value = losses.critic_value(values, self._sac.critic_value)
         row_alpha = alpha[batch.task_id]
-        return losses.critic_target(
-            reward, batch.terminated, value, next_log_prob, row_alpha, self._sac.gamma
-        )
+        discount = self._sac.gamma if batch.discount is None else batch.discount
+        return losses.critic_target(reward, batch.terminated, value, next_log_prob, row_alpha, discount)
 
     def update(
         self,

@@ -21,15 +21,15 @@ def critic_target(
     next_value: Tensor,
     next_log_prob: Tensor,
     alpha: Tensor,
-    gamma: float,
+    discount: float | Tensor,
 ) -> Tensor:
-    """Return y = r + gamma (1 - terminated) (Q'(s', a') - alpha log pi(a' | s')), f32[B].
+    """Return y = r + discount (1 - terminated) (Q'(s', a') - alpha log pi(a' | s')), f32[B].
 
-    `next_value` is Q', f32[B]; `alpha` f32[B], the temperature of each row's task. A time limit does
-    not stop the bootstrap.
+    `next_value` is Q', f32[B]; `alpha` f32[B], the temperature of each row's task; `discount` is gamma, or
+    gamma^steps f32[B] of rows that sum up several steps. A time limit does not stop the bootstrap.
     """
     soft_value = next_value - alpha * next_log_prob
-    return reward + gamma * (~terminated) * soft_value
+    return reward + discount * (~terminated) * soft_value
 
 
 def critic_row_losses(td_error: Tensor, is_weight: Tensor) -> Tensor:

@@ -41,9 +41,11 @@ class ReplayMirror:
         updates_per_decay: int,
         device: torch.device,
         seed: int,
+        gamma: float = 0.99,
     ) -> None:
         """`updates_per_decay`: updates whose priorities shards would take in one call, as their decay is per call."""
         self.capacity, self._sampling, self._device = capacity, sampling, device
+        self._gamma = gamma  # within rows of several steps
         self._batch_size = sampling.batch_size_per_task * spec.num_tasks
         self._dtype = row_dtype(spec)
         width = self._dtype.itemsize // 4
@@ -103,13 +105,14 @@ class ReplayMirror:
         slot = torch.minimum(self._tree.find(table, random * total), size - 1)
         probability = self._tree.get(table, slot) / total
         weight = (size * probability) ** -is_exponent
-        columns = self._columns(self._words.index_select(0, table * self.capacity + slot))
+        columns, discount = self._rows_at(table, slot, size)
         batch = TensorBatch(
             *(columns[name] for name in TensorBatch._fields[:5]),  # pyright: ignore[reportCallIssue]
             task_id=table,
             is_weight=(weight / weight.mean()).float(),
             group_sizes=quota,
             sampled=None,
+            discount=discount,
         )
         return MirrorDraw(batch, table, slot)
 
@@ -143,6 +146,24 @@ class ReplayMirror:
 
     def _mass(self, priority: Tensor) -> Tensor:
         return (priority + self._sampling.priority_epsilon) ** self._sampling.priority_exponent
+
+    def _rows_at(self, table: Tensor, slot: Tensor, size: Tensor) -> tuple[dict[str, Tensor], Tensor | None]:
+        """Return the columns of drawn rows and gamma^steps of each, windows as replay_service/n_step.py makes them."""
+        rows = self._columns(self._words.index_select(0, table * self.capacity + slot))
+        if self._sampling.n_step == 1:
+            return rows, None
+        discount = torch.full_like(rows["reward"], self._gamma)
+        going = torch.ones_like(rows["terminated"])
+        for ahead in range(1, self._sampling.n_step):
+            following = (slot + ahead) % self.capacity
+            after = self._columns(self._words.index_select(0, table * self.capacity + following))
+            is_next = (after["obs"] == rows["next_obs"]).all(dim=1)
+            going = going & is_next & ~rows["terminated"] & (following < size)
+            rows["reward"] = rows["reward"] + torch.where(going, discount * after["reward"], 0.0)
+            rows["next_obs"] = torch.where(going[:, None], after["next_obs"], rows["next_obs"])
+            rows["terminated"] = torch.where(going, after["terminated"], rows["terminated"])
+            discount = torch.where(going, discount * self._gamma, discount)
+        return rows, discount
 
     def _columns(self, packed: Tensor) -> dict[str, Tensor]:
         """Return the columns of packed rows i32[B, words] by name."""

@@ -41,11 +41,11 @@ class RewardScale:
         self._largest = torch.zeros(num_tasks, device=device)  # f32[T]
 
     @torch.no_grad()
-    def __call__(self, reward: Tensor, task_id: Tensor) -> Tensor:
-        """Take in the rewards f32[B] of a batch and return them scaled."""
+    def __call__(self, reward: Tensor, task_id: Tensor, window: Tensor | float = 1.0) -> Tensor:
+        """Take in the rewards f32[B] of a batch and return them scaled; `window` f32[B] as TensorBatch has it."""
         if not self._config.enabled:
             return self._factor * reward
-        self._observe(reward.abs(), task_id)
+        self._observe(reward.abs() / window, task_id)
         return (self._factor * self._task_factors())[task_id] * reward
 
     @property

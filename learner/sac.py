@@ -174,11 +174,12 @@ class SacLearner:
         step = self._steps_on_device
         batch = batch._replace(is_weight=self.group.mean_one(batch.is_weight))
         inputs, next_inputs = self._inputs.of(batch)
-        reward = self.reward_scale(batch.reward, batch.task_id)
+        window = batch.window(self.sac.gamma)
+        reward = self.reward_scale(batch.reward, batch.task_id, window)
         alpha, factors = self.log_alpha.detach().exp(), self.reward_scale.task_factors
         if factors is not None:
             alpha = alpha * factors  # rewards and temperature scaled alike leave the best policy as it was
-        self.extreme_rule.observe(reward, batch.task_id, alpha)
+        self.extreme_rule.observe(reward / window, batch.task_id, alpha)
         triplets = None
         if self.objective is not None:
             triplets = self.objective.draw(self.group.all_rows(batch.task_id), self.generator)

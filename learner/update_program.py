@@ -111,13 +111,14 @@ class BatchUpdate:
         sizes = batch.group_sizes
         if not isinstance(sizes, Tensor):
             sizes = self._sizes_on_device(sizes)
-        columns = [*batch[:7], sizes]
+        batch = batch._replace(group_sizes=sizes, sampled=None, copied=None)
         if self._place is None:
-            copies = [column.clone() for column in columns]
-            self._place = TensorBatch(*copies, sampled=None)  # pyright: ignore[reportCallIssue]
+            copies = (column.clone() if isinstance(column, Tensor) else None for column in batch)
+            self._place = TensorBatch(*copies)  # pyright: ignore[reportArgumentType] -- columns are tensors
             return
-        for place, column in zip(self._place[:8], columns, strict=True):
-            place.copy_(column)  # pyright: ignore[reportAttributeAccessIssue] -- all eight are tensors
+        for place, column in zip(self._place, batch, strict=True):
+            if isinstance(place, Tensor) and isinstance(column, Tensor):
+                place.copy_(column)
 
     def _sizes_on_device(self, sizes: tuple[int, ...]) -> Tensor:
         """Copy quotas where they have changed: it waits for the device, and only an episode's end changes them."""

@@ -28,6 +28,8 @@ def merge_samples(
     key = _interleave([answer.key for answer in answers], places)
     probability = _interleave([answer.probability for answer in answers], places)
     table_size = _interleave([answer.table_size for answer in answers], places)
+    discounts = [answer.discount for answer in answers if answer.discount is not None]
+    discount = _interleave(discounts, places) if discounts else None
 
     batches = []
     end = 0
@@ -39,6 +41,7 @@ def merge_samples(
                 importance_weights(probability[part], table_size[part], is_exponent, is_scaled),
                 group_sizes,
                 SampleInfo(shard[part], key[part], probability[part]),
+                None if discount is None else discount[part],
             )
         )
     return batches

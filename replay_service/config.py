@@ -138,6 +138,13 @@ class SamplingConfig(BaseModel):
     is_exponent_end: float = Field(
         default=1.0, ge=0, le=1, description="beta of (N P(i))^-beta at the end, power"
     )
+    n_step: int = Field(
+        default=1,
+        ge=1,
+        le=50,
+        description="environment steps whose rewards a drawn row sums up before the value of the observation that "
+        "follows, fewer where its episode or its chunk ends; 1: the stored transition (FastTD3 takes 8), steps",
+    )
     task_priority: TaskPriorityConfig = Field(
         default_factory=TaskPriorityConfig, description="shares of the tasks in a batch"
     )

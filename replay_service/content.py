@@ -31,7 +31,7 @@ class ShardContent:
         arrays = TableArrays.of(num_tables, capacity, plan.spec, storage)
         self._journal = Journal(num_tables, capacity, plan.spec, storage) if storage.is_mapped else None
         self.findings = self._make_good(arrays, storage)  # of each table
-        self.tables = Tables(task_id, plan.sampling, arrays)
+        self.tables = Tables(task_id, plan.sampling, arrays, plan.gamma)
         self.episodes = EpisodeHistory(num_tables, plan.sampling.task_priority.window_episodes, storage)
         self.dedup = DedupWindow(num_tables, storage)
         storage.begin_writing()

@@ -21,6 +21,7 @@ class ReplayPlan:
     chunk_steps: int  # greatest number of transitions that an actor sends at once
     batches_per_call: int  # greatest number of batches that the learner asks for at once
     seed: int
+    gamma: float = 0.99  # discount per environment step within a row of several, see sampling.n_step
 
     def __post_init__(self) -> None:
         """Check the sizes against each other; ValueError with rule and remedy."""
@@ -41,6 +42,11 @@ class ReplayPlan:
             raise ValueError(
                 f"a chunk must fit into a table, got chunks of {self.chunk_steps} steps for "
                 f"replay.capacity_per_task={capacity}; send smaller chunks or raise the capacity"
+            )
+        if self.sampling.n_step > self.chunk_steps:
+            raise ValueError(
+                f"a row can sum up at most the steps of a chunk, got sampling.n_step={self.sampling.n_step} for chunks "
+                f"of {self.chunk_steps} steps; lower sampling.n_step or raise actors.chunk_steps"
             )
         if self.steps_per_task <= self.warmup_steps:
             raise ValueError(

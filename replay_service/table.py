@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from replay_service.config import SamplingConfig
+from replay_service.n_step import lengthen
 from replay_service.priority import START_PRIORITY_DECAY, Values, initial_priority, priority_mass
 from replay_service.rows import words
 from replay_service.sum_tree import SumTree
@@ -24,6 +25,7 @@ class Draw(NamedTuple):
     key: NDArray[np.int64]  # i64[n]
     probability: NDArray[np.float64]  # f64[n], P(i) within its table
     table_size: NDArray[np.int64]  # i64[n]
+    discount: NDArray[np.float32] | None  # f32[n], gamma^steps; None where all rows are of one step
 
 
 class TableEmpty(LookupError):  # noqa: N818 - as queue.Empty
@@ -46,7 +48,10 @@ class Tables:
         task_id: NDArray[np.int32],
         sampling: SamplingConfig,
         arrays: TableArrays,
+        gamma: float = 0.99,
     ) -> None:
+        """`gamma` discounts the rewards within a row of several steps."""
+        self._n_step, self._gamma = sampling.n_step, gamma
         self.task_id = task_id  # i32[M]
         self._rows, self._words, self._priority, self._counter, self._checks = arrays
         num_tables, self.capacity = self._rows.shape
@@ -204,12 +209,17 @@ class Tables:
         last = self._counter["count"][table] - 1
         age = (last - slot) % self.capacity
         self._note_age(table, age, per_table)
+        rows = self._rows.ravel().take(table * self.capacity + slot)
+        discount = None
+        if self._n_step > 1:
+            discount = lengthen(rows, self._words, (table, slot), table_size, self._n_step, self._gamma)
         return Draw(
-            self._rows.ravel().take(table * self.capacity + slot),
+            rows,
             self.task_id[table],
             self._counter["first_key"][table] + last - age,
             self._tree.get(table, slot) / table_mass,
             table_size,
+            discount,
         )
 
     def update_priorities(

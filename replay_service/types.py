@@ -109,6 +109,7 @@ class ShardSample(NamedTuple):
     key: NDArray[np.int64]  # i64[B]
     probability: NDArray[np.float64]  # f64[B], P(i) within the task at the draw
     table_size: NDArray[np.int64]  # i64[B], N of the task at the draw
+    discount: NDArray[np.float32] | None  # f32[B], gamma^steps of the rows; None: all are of one step
     stats: ShardStats
 
 
@@ -127,6 +128,7 @@ class SampledBatch(NamedTuple):
     is_weight: NDArray[np.float32]  # f32[B], of mean one over the whole batch
     group_sizes: NDArray[np.int64]  # i64[T], rows of each task, as many as its quota; sums to B
     info: SampleInfo
+    discount: NDArray[np.float32] | None = None  # f32[B], of the value at next_obs; None: that of one step
 
 
 class SamplerState(TypedDict):

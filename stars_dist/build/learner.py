@@ -148,7 +148,9 @@ def _feeding(
     capacity, every = config.replay.capacity_per_task, config.learner.batches_per_call
     # a resumed run does not draw the same again
     seed = int(np.random.SeedSequence([config.seed, steps]).generate_state(1)[0])
-    mirror = ReplayMirror(plan.replay.spec, capacity, config.sampling, every, use.device, seed)
+    mirror = ReplayMirror(
+        plan.replay.spec, capacity, config.sampling, every, use.device, seed, plan.replay.gamma
+    )
     update = MirrorUpdate(learner, mirror, config.sampling, total, use.uses_graph)
     feed = MirrorFeed(plan.replay, sampler, mirror)
     uses_thread = issubclass(source_class, PrefetchSource)

@@ -109,6 +109,7 @@ def plan_run(config: RunConfig) -> RunPlan:
         chunk_steps=config.actors.chunk_steps,
         batches_per_call=config.learner.batches_per_call,
         seed=config.seed,
+        gamma=config.sac.gamma,
     )
     return RunPlan(config, suite, replay)
 

@@ -18,10 +18,17 @@ def test_critic_target() -> None:
         next_value=torch.tensor([8.0, 10.0, 4.0]),
         next_log_prob=torch.tensor([-2.0, -2.0, 3.0]),
         alpha=torch.tensor([0.5, 0.5, 0.1]),
-        gamma=0.9,
+        discount=0.9,
     )
     expected = [1.0 + 0.9 * (8.0 + 0.5 * 2.0), 2.0, 0.9 * (4.0 - 0.1 * 3.0)]
     torch.testing.assert_close(target, torch.tensor(expected))
+
+
+def test_critic_target_of_several_steps() -> None:
+    """Each row has the discount of its own steps."""
+    zeros, values = torch.zeros(2), torch.tensor([8.0, 10.0])
+    target = losses.critic_target(zeros, zeros > 0, values, zeros, zeros, torch.tensor([0.9, 0.81]))
+    torch.testing.assert_close(target, torch.tensor([7.2, 8.1]))
 
 
 def test_critic_value() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from learner.batch import BatchCopier
+from learner.batch import BatchCopier, sampled_of, sampled_state
 from learner.config import LearnerConfig
 from learner.prefetch import BatchSource, PrefetchSource
 from replay_service.sampler import ReplayFinished, ReplaySampler
@@ -57,6 +57,18 @@ def test_batch_is_a_copy_on_the_device(replay: Replay) -> None:
         batch.task_id, torch.repeat_interleave(torch.arange(3), torch.tensor(batch.group_sizes))
     )
     np.testing.assert_array_equal(batch.is_weight.numpy(), batch.sampled.is_weight)
+
+
+def test_discounts_of_longer_rows_come_along_also_with_a_state(replay: Replay) -> None:
+    replay.warm_up()
+    batch = replay.sampler.sample(1, 0, 0.4, 1.0)[0]
+    assert batch.discount is None and BatchCopier(CPU)(batch).discount is None
+    assert sampled_of(sampled_state(batch)).discount is None
+    longer = batch._replace(discount=np.linspace(0.5, 0.9, 24, dtype=np.float32))
+    for sampled in (longer, sampled_of(sampled_state(longer))):
+        discount = BatchCopier(CPU)(sampled).discount
+        assert discount is not None
+        np.testing.assert_array_equal(discount.numpy(), longer.discount)
 
 
 def test_read_only_arrays_are_copied(replay: Replay) -> None:

@@ -12,7 +12,9 @@ from scipy import stats
 from learner.mirror_size import mirror_bytes
 from learner.replay_mirror import ReplayMirror
 from replay_service.config import SamplingConfig, TaskPriorityConfig
+from replay_service.n_step import lengthen
 from replay_service.priority import importance_weights
+from replay_service.rows import row_dtype, words
 from replay_service.shard import Shard
 from replay_service.types import TransitionSpec
 from tests.learner.conftest import Replay
@@ -209,3 +211,26 @@ def test_the_operations_of_a_draw_depend_on_neither_tasks_nor_rows() -> None:
         largest.append(operations.largest)
     assert counts[0] == counts[1] and counts[2] < 1.5 * counts[0]
     assert largest == [600 * 64] * 3
+
+
+def test_rows_of_several_steps_are_those_of_the_shards() -> None:
+    """Windows over a wrapped ring of episodes of 4, 1 and 7 steps, of which the last one terminates."""
+    spec, steps = TransitionSpec(1, 2, 1), np.array([0, 1, 2, 3, 0, 0, 1, 2, 3, 4, 5, 6])
+    of = np.repeat([0, 1, 2], [4, 1, 7])
+    rows = np.zeros(12, row_dtype(spec))
+    rows["obs"], rows["next_obs"] = np.stack([of, steps], 1), np.stack([of, steps + 1], 1)
+    rows["reward"], rows["terminated"][11] = np.arange(12), True
+    rows = np.roll(rows, 5)
+    sampling = SamplingConfig(batch_size_per_task=64, n_step=3)
+    mirror = ReplayMirror(spec, 12, sampling, 1, torch.device("cpu"), 0, gamma=0.9)
+    mirror.insert(np.zeros(12, np.int64), np.arange(12), rows, np.ones(12))
+    mirror.set_sizes(np.array([12]))
+    batch, table, slot = mirror.draw(torch.tensor([64]), BETA)
+    drawn = rows[slot.numpy()]
+    places, sizes = (table.numpy(), slot.numpy()), np.full(64, 12)
+    discount = lengthen(drawn, words(rows)[None], places, sizes, 3, 0.9)
+    assert len(np.unique(discount)) == 3 and batch.discount is not None
+    np.testing.assert_allclose(batch.discount, discount, rtol=1e-6)
+    np.testing.assert_allclose(batch.reward, drawn["reward"], rtol=1e-6)
+    np.testing.assert_array_equal(batch.next_obs, drawn["next_obs"])
+    np.testing.assert_array_equal(batch.terminated, drawn["terminated"])

@@ -51,3 +51,28 @@ def test_tasks_own_reward_factors_reach_the_targets_and_the_metrics(
     torch.testing.assert_close(*results)
     assert factors == pytest.approx([50.0, 0.5])
     assert alphas == pytest.approx([math.exp(-30.0) * factor for factor in factors])
+
+
+def test_rows_of_several_steps_bring_their_own_discount(
+    make_learner: Callable[..., SacLearner], make_batch: Callable[..., TensorBatch]
+) -> None:
+    """With gamma for every row nothing changes; another one moves the targets of the rows that bootstrap alone."""
+    results = []
+    batch, sac = make_batch(GROUP_SIZES), SacConfig(gamma=0.9)
+    for discount in (None, 0.9, 0.81):
+        rows = None if discount is None else torch.full_like(batch.reward, discount)
+        results.append(make_learner(sac=sac).update(batch._replace(discount=rows)).critic.td_error)
+    assert torch.equal(results[0], results[1])
+    moved = results[0] != results[2]
+    assert torch.equal(moved, ~batch.terminated) and moved.any()
+
+
+def test_the_extreme_loss_rule_looks_at_rewards_per_step(
+    make_learner: Callable[..., SacLearner], make_batch: Callable[..., TensorBatch]
+) -> None:
+    batch, learners = make_batch(GROUP_SIZES), [make_learner(sac=SacConfig(gamma=0.9)) for _ in range(2)]
+    learners[0].update(batch)
+    of_three = torch.full_like(batch.reward, 0.9**3)
+    learners[1].update(batch._replace(reward=batch.reward * (1 + 0.9 + 0.81), discount=of_three))
+    largest = [learner.extreme_rule.largest_step for learner in learners]
+    torch.testing.assert_close(*largest)

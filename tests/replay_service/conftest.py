@@ -20,7 +20,7 @@ def _plan(
     num_tasks: int = 2,
     replay: dict[str, Any] | None = None,
     sampling: dict[str, Any] | None = None,
-    **sizes: int,
+    **sizes: Any,
 ) -> ReplayPlan:
     replay = {"storage": "memory", "capacity_per_task": 32, "warmup_steps_per_task": 8} | (replay or {})
     sampling = {"batch_size_per_task": 4} | (sampling or {})

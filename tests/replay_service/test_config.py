@@ -76,6 +76,7 @@ def test_a_table_smaller_than_the_warmup_need_only_be_full(make_plan: MakePlan) 
         ({"replay": {"num_shards": 3}}, "got 3 shards for 2 tasks; use --shards 2"),
         ({"replay": {"error_buffer": 1.0}}, r"error_buffer must be at least 24 rows, .* got 1; raise it"),
         ({"chunk_steps": 33}, "got chunks of 33 steps for replay.capacity_per_task=32"),
+        ({"sampling": {"n_step": 5}}, "got sampling.n_step=5 for chunks of 4 steps; lower sampling.n_step"),
         ({"total_steps": 16}, "got 8 steps per task with 8 of warm-up; raise --steps"),
         ({"batches_per_call": 0}, "batches_per_call must be at least 1, got 0"),
     ],
