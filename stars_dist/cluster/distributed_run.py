@@ -19,6 +19,7 @@ from stars_dist.cluster.connection import connect
 from stars_dist.cluster.evaluation import PeriodicEvaluation, evaluate_at_end
 from stars_dist.cluster.newest_weights import NewestWeights
 from stars_dist.cluster.placement import Placement
+from stars_dist.cluster.ray_processes import shut_down
 from stars_dist.cluster.reservation import Reservation, reserve
 from stars_dist.cluster.supervisor import Supervisor
 from stars_dist.config.run_plan import RunPlan
@@ -77,7 +78,7 @@ def train_distributed(
             interruption.learner_steps = lambda: monitor.learner_steps
             return _train(run, plan, console, start, reservation, monitor, interruption)
     finally:
-        ray.shutdown()
+        shut_down()
 
 
 def _tell(plan: RunPlan, placement: Placement, is_own_cluster: bool, console: Console) -> None:

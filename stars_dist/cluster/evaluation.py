@@ -8,6 +8,7 @@ from actors.evaluation_result import EvaluationResult
 from actors.policy_weights import PolicyWeights, find_policy_file, read_policy
 from stars_dist.cluster.evaluator_pool import EvaluatorPool
 from stars_dist.cluster.newest_weights import NewestWeights
+from stars_dist.cluster.ray_processes import check_ray
 from stars_dist.cluster.running_clock import RunningClock
 from stars_dist.config.run_plan import RunPlan
 from stars_dist.interruption import Interruption
@@ -136,6 +137,7 @@ def evaluate_at_end(
         if interrupted.is_set():
             evaluation.cancel()
             return None
+        check_ray()
         evaluation.advance(timeout_s=0.5)
         console.progress(f"evaluating: {evaluation.progress} done, {episodes} episodes each")
     return evaluation.result(str(run.checkpoint(weights.version)))

@@ -26,6 +26,7 @@ from stars_dist.cluster.launches import read_launches
 from stars_dist.cluster.node_room import read_cores
 from stars_dist.cluster.periodic_call import PeriodicCall
 from stars_dist.cluster.processes import LearnerStatus
+from stars_dist.cluster.ray_processes import check_ray, lost_process
 from stars_dist.cluster.running_clock import RunningClock
 from stars_dist.cluster.service_pool import CALL_PERIOD_S, ServicePool
 from stars_dist.cluster.supervised_process import SupervisedProcess
@@ -115,6 +116,7 @@ class Supervisor:
                 if interrupted.is_set():
                     return False
                 self._tick()
+                check_ray()
                 self._start_due()
                 self._reap()
                 self._collect()
@@ -129,7 +131,8 @@ class Supervisor:
 
     def stop(self) -> None:
         """End the run's own processes; the learner saves a checkpoint first, and the shards close their files."""
-        for actor in self.actors:
+        is_ray_there = lost_process() is None  # without it a kill would wait, and all end with this program
+        for actor in self.actors if is_ray_there else ():
             actor.end()
         learner = self.learner.process
         # One that waits for a place or starts has made no update.
@@ -142,7 +145,8 @@ class Supervisor:
                 if self._is_learner_frozen():
                     break
             self._record_last_status()
-        self.learner.end()
+        if is_ray_there:
+            self.learner.end()
         self._cluster.close_shards()
 
     def _start_due(self) -> None:

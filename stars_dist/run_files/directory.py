@@ -267,8 +267,9 @@ def _reason(error: Exception) -> str:
 
 
 def _unusable(path: Path, error: OSError) -> ValueError:
-    is_run = os.path.isfile(path / "config.yaml")  # for a name that is too long Path.is_file raises
-    remedy = "copy the run to a place of yours" if is_run else "use another --run-dir"
+    remedy = "use another --run-dir"
+    with contextlib.suppress(OSError):  # a name that is too long
+        remedy = "copy the run to a place of yours" if (path / "config.yaml").is_file() else remedy
     return ValueError(
         f"a run directory must be one that can be made and written to, got {path} ({error.strerror}); {remedy}"
     )
