@@ -79,9 +79,10 @@ def test_nodes_are_compared_with_this_machine() -> None:
 @pytest.mark.timeout(300)
 def test_every_node_of_a_running_cluster_is_asked(head: tuple[str, dict[str, str]], tmp_path: Path) -> None:
     address, user = head
-    for where in ((), ("--address", address)):
+    for where, token in (((), {}), (("--address", address), {"RAY_AUTH_MODE": "token"})):
         command = [*PROGRAM, "doctor", "--cluster", *where, "--runs", str(tmp_path), "--json"]
-        done = subprocess.run(command, env=user, capture_output=True, text=True, timeout=200)
+        done = subprocess.run(command, env=user | token, capture_output=True, text=True, timeout=200)
+        assert done.stdout, done.stderr
         rows = json.loads(done.stdout)
         (cluster,) = [row for row in rows if row["name"] == "cluster"]
         assert cluster["verdict"] == "PASS" and cluster["found"].startswith("1 node, 1 core, 0 GPUs")
