@@ -1,4 +1,8 @@
-"""`stars-dist bench env --peer envpool`: a step of ours beside a step of EnvPool's port of Meta-World to C++."""
+"""`stars-dist bench env --peer envpool`: a step of ours beside a step of EnvPool's port of Meta-World to C++.
+
+CPU time is what is compared, of all threads of this process: it is what an actor's core can be used for, other programs
+on the machine do not count, and neither does the time for which a call of EnvPool waits for its own thread.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +18,14 @@ from numpy.typing import NDArray
 
 from actors.families.metaworld import MetaWorldEnvironment
 from actors.tasks import Suite
-from stars_dist.bench.env import BLOCK_STEPS, geomean, metaworld_environment, timed_step
+from stars_dist.bench.env import BLOCK_STEPS, geomean, metaworld_environment
 
 BATCH = 8  # environments of EnvPool's second measurement, over which its calls are spread
 ACTION_DIM = 4
 
 
 class PeerTiming(NamedTuple):
-    """Medians of one task, in microseconds per step of one environment, all on one thread."""
+    """Medians of one task, in microseconds of CPU time per step of one environment, which one thread steps."""
 
     name: str
     ours_us: float
@@ -65,7 +69,7 @@ def summary(timings: Sequence[PeerTiming]) -> dict[str, Any]:
 def table(timings: Sequence[PeerTiming]) -> str:
     """Format the timings as a Markdown table, which a terminal shows as well."""
     lines = [
-        f"| task | ours us | EnvPool us | ratio | EnvPool us, batch of {BATCH} | ratio |",
+        f"| task | ours, CPU us | EnvPool, CPU us | ratio | EnvPool, CPU us, batch of {BATCH} | ratio |",
         "| --- |" + " ---: |" * 5,
     ]
     lines += [
@@ -78,8 +82,8 @@ def table(timings: Sequence[PeerTiming]) -> str:
         [
             *lines,
             "",
-            f"{found['peer']} takes {found['speedup_geomean']:.2f} times as long as ours for a step, one environment "
-            f"on one thread, and {found['speedup_batch_geomean']:.2f} times as long in batches of {BATCH} "
+            f"{found['peer']} takes {found['speedup_geomean']:.2f} times the CPU time of ours for a step of one "
+            f"environment, and {found['speedup_batch_geomean']:.2f} times in batches of {BATCH} "
             f"(geometric means over {len(timings)} tasks; above 1 ours is faster).",
         ]
     )
@@ -94,8 +98,9 @@ def peer_page(directory: Path, timings: Sequence[PeerTiming], made_by: Mapping[s
     (directory / "env-envpool.md").write_text(
         f"# A step beside EnvPool's port to C++\n\n`{made_by['command']}`, commit {made_by['commit']}, seed "
         f"{made_by['seed']}, {record['peer']}, {versions}, Python {made_by['python']}, {made_by['started']}.\n\n"
-        "Medians under uniform random actions, one thread each; EnvPool's calls include its hand-over to its own "
-        "thread, which a batch shares. EnvPool has a MuJoCo of its own and draws its goals anew; ours gives the "
+        "Medians under uniform random actions, one thread that steps; CPU time of the whole process, so that other "
+        "programs of the machine do not count. EnvPool's calls include the hand-over to its own thread, which a batch "
+        "shares, and not the wait for it. EnvPool has a MuJoCo of its own and draws its goals anew; ours gives the "
         f"library's own bits and the benchmark's goals.\n\n{table(timings)}\n"
     )
 
@@ -131,13 +136,16 @@ def _pool(name: str, count: int, seed: int) -> Any:
 
 
 def _time_ours(env: MetaWorldEnvironment, actions: NDArray[np.float32], durations: list[float]) -> None:
-    durations.extend(timed_step(env, action)[1] for action in actions)
+    for action in actions:
+        started = time.process_time()
+        env.step(action)
+        durations.append(time.process_time() - started)
 
 
 def _time_pool(pool: Any, count: int, actions: NDArray[np.float32], durations: list[float]) -> None:
     """Step all environments of a pool by the same actions; the duration of a call is shared among them."""
     for action in actions:
         batch = np.tile(action, (count, 1))
-        started = time.perf_counter()
+        started = time.process_time()
         pool.step(batch)
-        durations.append((time.perf_counter() - started) / count)
+        durations.append((time.process_time() - started) / count)
