@@ -119,9 +119,10 @@ def env(
     from stars_dist.bench.env_report import write as write_report
     from stars_dist.run_files.provenance import this_start
 
+    made_by = this_start() | {"seed": seed}
     timings = measure(loaded, steps, seed, actions.value, lambda timing: _log(timing.name))
     if write is not None:
-        write_report(write, timings, actions.value, this_start() | {"seed": seed})
+        write_report(write, timings, actions.value, made_by)
     print(json.dumps(summary(timings)) if as_json else table(timings))
 
 
@@ -133,9 +134,10 @@ def _peer(suite: Suite, steps: int, seed: int, actions: Actions, write: Path | N
         if actions is not Actions.RANDOM:
             raise ValueError(f"--peer compares random actions, got --actions {actions}; leave it out")
         check_installed()
+    made_by = this_start() | {"seed": seed}
     timings = measure(suite, steps, seed, lambda timing: _log(timing.name))
     if write is not None:
-        peer_page(write, timings, this_start() | {"seed": seed})
+        peer_page(write, timings, made_by)
     print(json.dumps(summary(timings)) if as_json else table(timings))
 
 
