@@ -35,7 +35,8 @@ def doctor(
         from stars_dist.doctor.nodes import cluster_checks
 
         with checking_input():
-            checks += cluster_checks(_running(address))
+            _check_running(address)
+            checks += cluster_checks(address)
     print(
         json.dumps([check._asdict() for check in checks])
         if as_json
@@ -45,13 +46,11 @@ def doctor(
         raise typer.Exit(1)
 
 
-def _running(address: str) -> str:
-    """Find the cluster that `auto` means: one that runs, never a new one of this machine."""
+def _check_running(address: str) -> None:
+    """Check that `auto` means a cluster that runs, as no new one of this machine is to be started for this."""
     from stars_dist.cluster.connection import running_address
 
-    found = running_address(address)
-    if found is None:
+    if running_address(address) is None:
         raise ValueError(
             "--cluster needs a running Ray cluster, there is none here; `ray start --head`, or --address"
         )
-    return found

@@ -31,7 +31,7 @@ def head(tmp_path: Path) -> Iterator[tuple[str, dict[str, str]]]:
             user = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
             user |= {"HOME": str(tmp_path), "RAY_TMPDIR": temporary, "PYTHONPATH": str(ROOT)}
             address = f"127.0.0.1:{free_port()}"
-            node = start(address, temporary, user)
+            node = start(address, user)
             try:
                 if any("Ray runtime started" in line for line in node.stdout):
                     yield address, user
@@ -50,7 +50,7 @@ def free_port() -> int:
         return free.getsockname()[1]
 
 
-def start(address: str, temporary: str, user: dict[str, str]) -> psutil.Popen:
+def start(address: str, user: dict[str, str]) -> psutil.Popen:
     options = [f"--port={address.split(':')[1]}", "--node-ip-address=127.0.0.1", "--num-cpus=1"]
-    command = [*HEAD, *options, "--include-dashboard=false", f"--temp-dir={temporary}"]
+    command = [*HEAD, *options, "--include-dashboard=false"]  # below RAY_TMPDIR, where `auto` looks for it
     return psutil.Popen(command, env=user, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

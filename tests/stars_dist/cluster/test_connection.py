@@ -102,7 +102,10 @@ def starts_its_own(**environment: str) -> str:
     return done.stdout.splitlines()[-1]
 
 
-JOIN = "from stars_dist.cluster.connection import connect; connect({address!r}, 1); print('joined')"
+JOIN = """
+from stars_dist.cluster.connection import connect
+print("started its own" if connect({address!r}, 1) else "joined")
+"""
 
 
 def join(address: str, environment: dict[str, str]) -> tuple[str, str]:
