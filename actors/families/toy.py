@@ -19,7 +19,7 @@ from actors.families.family import EnvironmentRequest, Family
 from actors.goal_environment import GoalEnvironment
 from actors.tasks import Suite, task_specs
 
-MAX_TASKS = 50
+MAX_TASKS = 1000
 HORIZON = 50
 STEPS_PER_TASK = 20_000
 

@@ -60,8 +60,8 @@ def test_a_suites_name_gives_the_suite_again() -> None:
         ("reach-v3,", ["''"]),
         ("push-v3,push-v3", ["'push-v3' twice"]),
         ("toy", ["'toy'", "toy:4"]),
-        ("toy:0", ["from 1 to 50"]),
-        ("toy:51", ["from 1 to 50"]),
+        ("toy:0", ["from 1 to 1000"]),
+        ("toy:1001", ["from 1 to 1000"]),
         ("toy:x", ["'toy:x'"]),
     ],
 )

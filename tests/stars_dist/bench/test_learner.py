@@ -107,7 +107,7 @@ def test_json_has_both_ratios_and_the_split() -> None:
         (["--preset", "starz"], "did you mean 'stars'?"),
         (["--device", "tpu"], "--device must be"),
         (["--threads", "0"], "--threads must be greater than 0, got 0"),
-        (["--suite", "toy:0"], "a toy suite must be toy:N with N from 1 to 50"),
+        (["--suite", "toy:0"], "a toy suite must be toy:N with N from 1 to 1000"),
         pytest.param(
             ["--device", "cuda"],
             "device cuda needs a GPU that torch can use",
