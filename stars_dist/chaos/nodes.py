@@ -29,9 +29,10 @@ class Nodes:
     the driver's node must reach it in another way.
     """
 
-    def __init__(self, count: int, hidden: Path, temporary: Path) -> None:
-        """`hidden` is the directory that the nodes do not share; Ray's sockets go to `temporary`."""
+    def __init__(self, count: int, hidden: Path, temporary: Path, cpus: int = 2) -> None:
+        """`hidden` is the directory that the nodes do not share; Ray's sockets go to `temporary`; `cpus` of each."""
         self._hidden, self._temporary = hidden, temporary
+        self._cpus = f"--num-cpus={cpus}"
         self._port = _free_port()
         self._running: dict[int, psutil.Popen | None] = dict.fromkeys(range(1, count + 1))
         self._head: psutil.Popen | None = None
@@ -53,7 +54,7 @@ class Nodes:
         """
         if not self._running:
             return []
-        options = [f"--node-ip-address={HOST}", "--num-cpus=2", "--include-dashboard=false"]
+        options = [f"--node-ip-address={HOST}", self._cpus, "--include-dashboard=false"]
         head = [*RAY, "--head", f"--port={self._port}", f"--temp-dir={self._temporary}", *options]
         self._head = self._start_patiently(lambda: self._begin(head, "head"), "head")
         others = [
@@ -64,7 +65,7 @@ class Nodes:
 
     def start(self, number: int) -> psutil.Popen:
         """Start a node, the first time or after it was killed."""
-        command = [*RAY, f"--address={self.address}", f"--node-ip-address={HOST}", "--num-cpus=2"]
+        command = [*RAY, f"--address={self.address}", f"--node-ip-address={HOST}", self._cpus]
         if _may_mount():
             inside = f'mount -t tmpfs -o size=256m tmpfs "{self._hidden}" && exec "$@"'
             command = ["unshare", "-m", "sh", "-c", inside, "node", *command]

@@ -15,18 +15,18 @@ from tests.stars_dist.cluster.test_actors import Run, _title, start
 
 __all__ = ["start"]
 
-SUITE = ["--suite", "toy:3", "--actors", "3", "--steps", "1000000", "--checkpoint-every", "600"]
+SUITE = ["--suite", "toy:4", "--actors", "4", "--steps", "1000000", "--checkpoint-every", "600"]
 PATIENT = ["--set", "actors.hang_timeout_s=60", "--set", "answer_timeout_s=60"]
 LONG_S = 300.0  # on a busy machine
 
 
 @pytest.fixture
 def apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Nodes, psutil.Process]]:
-    """Nodes of two cores, and the driver's; the other one finds an empty file system where the run directory is."""
+    """Nodes of three cores, and the driver's; the other one finds an empty file system where the run directory is."""
     hidden = tmp_path / "run"
     hidden.mkdir()
     with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as place:
-        nodes = Nodes(1, hidden, Path(place) / "head")
+        nodes = Nodes(1, hidden, Path(place) / "head", cpus=3)
         for name, value in nodes.environment.items():
             monkeypatch.setenv(name, value)
         try:
@@ -65,14 +65,14 @@ def test_nothing_is_lost_or_counted_twice_where_disks_are_apart(
         victim.kill()
         goes_on(run)
         run.wait_for(lambda kind=kind: len(of_kind(here, kind)) == 1, LONG_S)
-    # the others have the cores of the other node
+    # the others have the cores of the other node: learner and shard have two of the three here
     run.wait_for(lambda: len(of_kind(here, "RolloutProcess")) == 1, LONG_S)
     nodes.kill(1)
-    run.wait_for(lambda: "3 actors have 1 cores from now on, 0.333 of a core each" in run.output, LONG_S)
-    run.wait_for(lambda: len(of_kind(here, "RolloutProcess")) == 3, LONG_S)
+    run.wait_for(lambda: "4 actors have 1 cores from now on, 0.25 of a core each" in run.output, LONG_S)
+    run.wait_for(lambda: len(of_kind(here, "RolloutProcess")) == 4, LONG_S)
     goes_on(run)
     nodes.start(1)
-    run.wait_for(lambda: "3 actors have 3 cores from now on, a core each" in run.output, LONG_S)
+    run.wait_for(lambda: "4 actors have 4 cores from now on, a core each" in run.output, LONG_S)
     goes_on(run)
     run.end()
     audit = audit_transitions(run.path / "replay", log, ())

@@ -135,7 +135,7 @@ def test_a_resumed_run_keeps_what_is_not_given(changes: Any, changed: dict[str, 
 def test_lines_describe_the_run() -> None:
     first, second, third = plan_of("steps=80000", presets=("small",)).lines()
     assert first == "suite toy:4: 4 tasks, 80,000 environment steps, 19,500 updates of 128 transitions"
-    assert second.startswith("4 actors, 1 replay shards (mapped), 500 warm-up steps per task, device auto")
+    assert second.startswith("4 actors, 1 replay shard (mapped), 500 warm-up steps per task, device auto")
     assert "parameters: actor " in third
 
 
