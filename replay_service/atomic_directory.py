@@ -63,7 +63,7 @@ def _exchange(one: Path, other: Path) -> bool:
 
 def numbered(parent: Path, prefix: str) -> list[Path]:
     """List the directories `<prefix><number>`, lowest number first."""
-    found = [path for path in parent.glob(f"{prefix}*") if path.name.removeprefix(prefix).isdigit()]
+    found = [path for path in parent.glob(f"{prefix}*") if path.name.removeprefix(prefix).isdecimal()]
     return sorted(found, key=lambda path: int(path.name.removeprefix(prefix)))
 
 

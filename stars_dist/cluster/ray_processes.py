@@ -6,6 +6,7 @@ import atexit
 import os
 import sys
 from contextlib import suppress
+from typing import Any
 
 import ray
 import ray._private.worker
@@ -17,7 +18,7 @@ _VITAL = ("gcs_server", "raylet")
 
 def lost_process() -> str | None:
     """Name the first of Ray's processes that this program has started and that has died; None if all live."""
-    node = ray._private.worker._global_node
+    node: Any = ray._private.worker._global_node  # pyright takes it for None
     dead = [] if node is None else [kind for kind, _ in node.dead_processes()]
     return next((kind for kind in _VITAL if kind in dead), None)
 

@@ -224,7 +224,7 @@ class RemoteCopy:
         if not self._files.exists(place):
             return []
         names = [posixpath.basename(path.rstrip("/")) for path in self._files.ls(place, detail=False)]
-        return sorted(_steps(name) for name in names if name.removeprefix(PREFIX).isdigit())
+        return sorted(_steps(name) for name in names if name.removeprefix(PREFIX).isdecimal())
 
     def _whole_steps(self) -> list[int]:
         return [

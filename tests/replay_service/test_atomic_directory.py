@@ -46,7 +46,7 @@ def test_a_name_that_is_taken_is_never_without_content(
 
 
 def test_numbers_decide_the_order_and_strays_are_passed_over(tmp_path: Path) -> None:
-    for name in ("step-10", "step-9", "step-old", "step-9.bak", ".writing-1", "other-3"):
+    for name in ("step-10", "step-9", "step-old", "step-²", "step-9.bak", ".writing-1", "other-3"):
         (tmp_path / name).mkdir()
     assert [path.name for path in numbered(tmp_path, "step-")] == ["step-9", "step-10"]
     assert numbered(tmp_path / "absent", "step-") == []
