@@ -20,8 +20,17 @@ class ServiceView:
         self.success_rate = np.full(plan.num_tasks, np.nan)  # f64[T]
 
     def record(self, shard: int, stats: ShardStats) -> bool:
-        """Record a shard's counters; return whether the shard has lost transitions that were known before."""
-        task = stats.task_id
+        """Record a shard's counters; return whether the shard has lost transitions that were known before.
+
+        Of calls in flight side by side one may be answered late: counters that a process has since passed are left out.
+        """
+        task, newest = stats.task_id, self.stats[shard]
+        if (
+            newest is not None
+            and newest.process_name == stats.process_name
+            and (stats.inserted < newest.inserted).any()
+        ):
+            return False
         lost = bool((stats.inserted < self.inserted[task]).any())
         self.stats[shard] = stats
         self.inserted[task] = np.maximum(stats.inserted, self.inserted[task])
