@@ -155,6 +155,7 @@ def test_interrupted_serial_run_saves_and_goes_on(tmp_path: Path) -> None:
     assert 0 <= int(checkpoint.name.removeprefix("step-")) - metrics(run)[-1]["learner_steps"] < 50
 
 
+@pytest.mark.slow
 def test_a_finished_run_with_more_steps_goes_on_after_an_interruption_and_not_without_checkpoints(
     tmp_path: Path,
 ) -> None:
