@@ -151,6 +151,12 @@ class RunMonitor:
             f"{self._tasks_with_data}/{self._plan.num_tasks} tasks have transitions"
         )
 
+    def show_evaluation(self, episodes: int) -> None:
+        """Tell, until the next progress, that an evaluation is under way for which the run stands still."""
+        self._console.progress(
+            f"evaluating: {episodes} episodes for each of {self._plan.num_tasks} tasks; training goes on after it"
+        )
+
     def write_metrics(self) -> None:
         """Write the newest of everything, and new warnings; nothing until every shard has reported."""
         if len(self._shards) < self._plan.replay.num_shards:

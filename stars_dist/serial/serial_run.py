@@ -114,6 +114,7 @@ class SerialRun:
 
     def _evaluate_between(self, interruption: Interruption) -> None:
         episodes = self._plan.config.evaluation.episodes_per_task
+        self._monitor.show_evaluation(episodes)
         try:
             with interruption.raising():
                 result = self.evaluate(episodes)

@@ -138,10 +138,9 @@ def test_a_serial_run_stops_in_every_phase(tmp_path: Path, phase: str, number: i
 
 def test_a_serial_run_stops_within_its_evaluation(tmp_path: Path) -> None:
     run, output = tmp_path / "run", tmp_path / "output"
-    short = ["--steps", "2000", "--eval-episodes", "100000"]
-    with started(output, *RUN, *short, "--eval-every", "1999", "--serial", "--run-dir", run) as process:
-        wait_for_text(output, "training 1,2..|evaluating")
-        time.sleep(3)
+    short = ["--steps", "4000", "--eval-episodes", "100000"]
+    with started(output, *RUN, *short, "--eval-every", "2000", "--serial", "--run-dir", run) as process:
+        wait_for_text(output, "evaluating: 100000 episodes for each of 4 tasks; training goes on after it")
         process.send_signal(signal.SIGTERM)
         assert process.wait(90) == 130
     assert "the run is saved" in output.read_text()
