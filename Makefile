@@ -1,7 +1,5 @@
 # Two commands do everything: `make train` and `make test`. Each sets up .venv first.
 PYTHON ?= python3.11
-# Where torch comes from; https://download.pytorch.org/whl/cpu has the build without CUDA, several gigabytes less.
-TORCH_INDEX ?=
 VENV := .venv
 BIN := $(VENV)/bin
 # `make train` trains four tasks of Meta-World; another suite has a budget that shows it learn on two cores.
@@ -31,9 +29,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	{ echo "$(PYTHON) is not there: make $(MAKECMDGOALS) PYTHON=python3.12, or install it"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	@echo "installing the locked packages into $(VENV) (about two minutes the first time)"
-	@command -v nvidia-smi > /dev/null || test -n "$(TORCH_INDEX)" || echo "no GPU here: without CUDA torch is \
-	several gigabytes less, by TORCH_INDEX=https://download.pytorch.org/whl/cpu"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt "torch==2.13.0" $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt "torch==2.13.0"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	@touch $@
 

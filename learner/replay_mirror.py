@@ -41,7 +41,7 @@ class ReplayMirror:
         updates_per_decay: int,
         device: torch.device,
         seed: int,
-        gamma: float = 0.99,
+        gamma: float,
     ) -> None:
         """`updates_per_decay`: updates whose priorities shards would take in one call, as their decay is per call."""
         self.capacity, self._sampling, self._device = capacity, sampling, device

@@ -21,7 +21,7 @@ class ReplayPlan:
     chunk_steps: int  # greatest number of transitions that an actor sends at once
     batches_per_call: int  # greatest number of batches that the learner asks for at once
     seed: int
-    gamma: float = 0.99  # discount per environment step within a row of several, see sampling.n_step
+    gamma: float  # discount per environment step within a row of several, see sampling.n_step
 
     def __post_init__(self) -> None:
         """Check the sizes against each other; ValueError with rule and remedy."""

@@ -48,7 +48,7 @@ class Tables:
         task_id: NDArray[np.int32],
         sampling: SamplingConfig,
         arrays: TableArrays,
-        gamma: float = 0.99,
+        gamma: float,
     ) -> None:
         """`gamma` discounts the rewards within a row of several steps."""
         self._n_step, self._gamma = sampling.n_step, gamma

@@ -45,6 +45,7 @@ def bench_plan(
         chunk_steps=min(chunk_steps, capacity),
         batches_per_call=1,
         seed=0,
+        gamma=0.99,
     )
 
 

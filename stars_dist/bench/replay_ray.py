@@ -47,6 +47,7 @@ def measure_ray(seconds: float, batches_per_call: int) -> dict[str, float]:
         chunk_steps=100,
         batches_per_call=batches_per_call,
         seed=0,
+        gamma=0.99,
     )
     ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     try:

@@ -218,6 +218,7 @@ def test_the_replay_service_stores_what_an_actor_sends(make_weights: MakeWeights
         chunk_steps=30,
         batches_per_call=1,
         seed=1,
+        gamma=0.99,
     )
     shard = Shard(0, plan)
     task_ids = (0, 1, 2, 3)

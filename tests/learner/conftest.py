@@ -150,6 +150,7 @@ class Replay:
             chunk_steps=50,
             batches_per_call=2,
             seed=0,
+            gamma=0.99,
         )
         self.shards = [Shard(i, self.plan) for i in range(2)]
         self.sampler = ReplaySampler(self.plan, LocalTransport(self.shards))

@@ -23,7 +23,7 @@ class Mirrored:
         plan = replay.plan
         self.replay, self.device = replay, device or torch.device("cpu")
         capacity = plan.replay.capacity_per_task
-        self.mirror = ReplayMirror(plan.spec, capacity, plan.sampling, 1, self.device, seed)
+        self.mirror = ReplayMirror(plan.spec, capacity, plan.sampling, 1, self.device, seed, plan.gamma)
         self.feed = MirrorFeed(plan, replay.sampler, self.mirror)
 
     def fetch(self) -> None:

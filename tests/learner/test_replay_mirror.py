@@ -186,7 +186,9 @@ def test_memory_of_a_mirror() -> None:
     spec = TransitionSpec(10, 39, 4)
     needed = mirror_bytes(spec, 100_000)
     assert 10 * 100_000 * 84 * 4 < needed < 1.1 * 10 * 100_000 * (84 * 4 + 8 + 8)
-    mirror = ReplayMirror(TransitionSpec(3, 5, 2), 1000, Replay().plan.sampling, 1, torch.device("cpu"), 0)
+    mirror = ReplayMirror(
+        TransitionSpec(3, 5, 2), 1000, Replay().plan.sampling, 1, torch.device("cpu"), 0, 0.99
+    )
     tensors = [mirror._words, mirror._priority, mirror._touched, *mirror._tree._levels]
     assert sum(t.nbytes for t in tensors) == mirror_bytes(TransitionSpec(3, 5, 2), 1000)
 
@@ -198,7 +200,9 @@ def test_the_operations_of_a_draw_depend_on_neither_tasks_nor_rows() -> None:
         sampling = SamplingConfig(
             batch_size_per_task=600 // tasks, task_priority=TaskPriorityConfig(quota_floor=0)
         )
-        mirror = ReplayMirror(TransitionSpec(tasks, 2, 1), capacity, sampling, 1, torch.device("cpu"), 0)
+        mirror = ReplayMirror(
+            TransitionSpec(tasks, 2, 1), capacity, sampling, 1, torch.device("cpu"), 0, 0.99
+        )
         mirror._size.fill_(capacity)
         levels = mirror._tree._levels
         levels[0].fill_(1.0)
@@ -214,12 +218,12 @@ def test_the_operations_of_a_draw_depend_on_neither_tasks_nor_rows() -> None:
 
 
 def test_rows_of_several_steps_are_those_of_the_shards() -> None:
-    """Windows over a wrapped ring of episodes of 4, 1 and 7 steps, of which the last one terminates."""
+    """Windows over a wrapped ring of episodes of 4, 1 and 7 steps; the last one terminates where the first begins."""
     spec, steps = TransitionSpec(1, 2, 1), np.array([0, 1, 2, 3, 0, 0, 1, 2, 3, 4, 5, 6])
     of = np.repeat([0, 1, 2], [4, 1, 7])
     rows = np.zeros(12, row_dtype(spec))
     rows["obs"], rows["next_obs"] = np.stack([of, steps], 1), np.stack([of, steps + 1], 1)
-    rows["reward"], rows["terminated"][11] = np.arange(12), True
+    rows["reward"], rows["terminated"][11], rows["next_obs"][11] = np.arange(12), True, rows["obs"][0]
     rows = np.roll(rows, 5)
     sampling = SamplingConfig(batch_size_per_task=64, n_step=3)
     mirror = ReplayMirror(spec, 12, sampling, 1, torch.device("cpu"), 0, gamma=0.9)

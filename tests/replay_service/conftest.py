@@ -24,7 +24,8 @@ def _plan(
 ) -> ReplayPlan:
     replay = {"storage": "memory", "capacity_per_task": 32, "warmup_steps_per_task": 8} | (replay or {})
     sampling = {"batch_size_per_task": 4} | (sampling or {})
-    sizes = {"total_steps": 100_000 * num_tasks, "chunk_steps": 4, "batches_per_call": 2, "seed": 0} | sizes
+    sizes = {"total_steps": 100_000 * num_tasks, "chunk_steps": 4, "batches_per_call": 2} | sizes
+    sizes = {"seed": 0, "gamma": 0.99} | sizes
     spec = TransitionSpec(num_tasks, OBS_DIM, ACTION_DIM)
     return ReplayPlan(spec, ReplayConfig(**replay), SamplingConfig(**sampling), **sizes)
 

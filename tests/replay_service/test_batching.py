@@ -45,11 +45,11 @@ def test_discounts_of_longer_rows_are_merged_as_the_rows_are(
         next_obs = columns.next_obs if task == 1 else np.roll(columns.obs, -1, axis=0)
         moved = columns._replace(next_obs=next_obs, terminated=np.zeros(4, np.bool_))
         shards[task % 2].insert(chunk._replace(transitions=moved), 0.0)
-    quota = np.array([[20, 20, 20]])
-    (batch,) = merge_samples([shard.sample(quota, 0, 0) for shard in shards], quota, 0.4)
-    assert batch.discount is not None
-    rows, serial = batch.transitions, batch.transitions.obs[:, 0]
-    goes_on = (rows.task_id != 1) & (serial < 3)
-    np.testing.assert_array_equal(batch.discount, np.where(goes_on, 0.25, 0.5))
-    own = serial + np.float32(0.125) * rows.task_id
-    np.testing.assert_allclose(rows.reward, np.where(goes_on, 1.5 * own + 0.5, own))
+    quota = np.array([[20, 20, 20], [5, 30, 10]])
+    for batch in merge_samples([shard.sample(quota, 0, 0) for shard in shards], quota, 0.4):
+        assert batch.discount is not None
+        rows, serial = batch.transitions, batch.transitions.obs[:, 0]
+        goes_on = (rows.task_id != 1) & (serial < 3)
+        np.testing.assert_array_equal(batch.discount, np.where(goes_on, 0.25, 0.5))
+        own = serial + np.float32(0.125) * rows.task_id
+        np.testing.assert_allclose(rows.reward, np.where(goes_on, 1.5 * own + 0.5, own))

@@ -28,6 +28,7 @@ PLAN = ReplayPlan(
     chunk_steps=CAPACITY,
     batches_per_call=1,
     seed=0,
+    gamma=0.99,
 )
 # A fork server: for each line it forks a child that opens the shard and inserts until it is killed. A fork costs
 # milliseconds where a new interpreter costs half a second, so many more instants are tried.

@@ -22,7 +22,8 @@ from replay_service.types import Chunk, ChunkId, EpisodeEnd, TransitionBatch, Tr
 action, root = sys.argv[1], Path(sys.argv[2])
 WRITERS = {module.__file__ for module in (dedup_window, episode_history, journal, table)}  # that store into the files
 PLAN = ReplayPlan(TransitionSpec(1, 3, 2), ReplayConfig(capacity_per_task=12, warmup_steps_per_task=1),
-                  SamplingConfig(batch_size_per_task=2), total_steps=10**9, chunk_steps=12, batches_per_call=1, seed=0)
+                  SamplingConfig(batch_size_per_task=2), total_steps=10**9, chunk_steps=12, batches_per_call=1, seed=0,
+                  gamma=0.99)
 
 def chunk(sequence, first, rows):
     serial = np.arange(first, first + rows, dtype=np.float32)

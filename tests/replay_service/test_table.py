@@ -24,7 +24,7 @@ MakeTransitions = Callable[..., TransitionBatch]
 def make_tables(num_tables: int, capacity: int, alpha: float = 0.6) -> Tables:
     sampling = SamplingConfig(priority_exponent=alpha)
     arrays = TableArrays.of(num_tables, capacity, SPEC, Storage(None))
-    return Tables(np.arange(num_tables, dtype=np.int32), sampling, arrays)
+    return Tables(np.arange(num_tables, dtype=np.int32), sampling, arrays, 0.99)
 
 
 def append(tables: Tables, table: int, transitions: TransitionBatch) -> None:

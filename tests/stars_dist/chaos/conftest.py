@@ -38,7 +38,8 @@ class Filler:
         )
         spec = TransitionSpec(3, 5, 2)
         sampling = SamplingConfig(batch_size_per_task=4)
-        self.plan = ReplayPlan(spec, config, sampling, 300_000, chunk_steps=ROWS, batches_per_call=2, seed=0)
+        sizes = {"chunk_steps": ROWS, "batches_per_call": 2, "seed": 0, "gamma": 0.99}
+        self.plan = ReplayPlan(spec, config, sampling, 300_000, **sizes)
         self.shards = [Shard(index, self.plan, self.left.replay) for index in range(2)]
         for shard in self.shards:
             shard.set_insert_limit(0, 10**9)

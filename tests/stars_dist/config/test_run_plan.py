@@ -132,6 +132,10 @@ def test_a_resumed_run_keeps_what_is_not_given(changes: Any, changed: dict[str, 
     )  # the period of the launch, not a fifth of more steps
 
 
+def test_the_replay_discounts_as_the_learner_does() -> None:
+    assert plan_of("sac.gamma=0.9").replay.gamma == 0.9
+
+
 def test_lines_describe_the_run() -> None:
     first, second, third = plan_of("steps=80000", presets=("small",)).lines()
     assert first == "suite toy:4: 4 tasks, 80,000 environment steps, 19,500 updates of 128 transitions"

@@ -19,6 +19,7 @@ PLAN = ReplayPlan(
     chunk_steps=10,
     batches_per_call=1,
     seed=0,
+    gamma=0.99,
 )
 
 
