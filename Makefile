@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # `make train` trains four tasks of Meta-World; another suite has a budget that shows it learn on two cores.
 SUITE ?= starter
 ACTORS ?= 4
-STEPS ?= $(if $(filter starter,$(SUITE)),140000,1200000)
+STEPS ?= $(if $(filter starter,$(SUITE)),100000,1200000)
 PRESET ?= laptop
 SETS ?=
 

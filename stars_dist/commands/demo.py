@@ -101,7 +101,7 @@ def next_lines(record: dict[str, object], files: list[Path], note: str | None) -
         f"trained by: {record['command']}",
         "",
         "next:",
-        "  stars-dist launch --suite starter --preset laptop --actors 4 --steps 140000",
+        "  stars-dist launch --suite starter --preset laptop --actors 4 --steps 100000",
         "  stars-dist runs",
         f"  stars-dist video demo --task {shlex.quote('reach-v3')} --goal 7",
     ]

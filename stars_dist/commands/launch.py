@@ -22,12 +22,12 @@ SMALL_PRESETS = frozenset({"laptop", "small"})  # made for a machine without a G
 WORTH_TIMING_UPDATES = 5_000
 WORTH_SAYING_S = 3_600.0
 INSTEAD = (
-    "stars-dist launch --suite starter --preset laptop --steps 140000 --set replay.samples_per_insert=32"
+    "stars-dist launch --suite starter --preset laptop --steps 100000 --set replay.samples_per_insert=32"
 )
 
 
 @examples(
-    "stars-dist launch --suite starter --preset laptop --actors 4 --steps 140000   # four tasks on two cores",
+    "stars-dist launch --suite starter --preset laptop --actors 4 --steps 100000   # four tasks on two cores",
     "stars-dist launch --suite mt50 --actors 50                                    # stars, 100 M steps",
     "stars-dist launch --suite reach-v3,push-v3 --preset mtsac --preset laptop --set sac.gamma=0.99",
     "stars-dist launch --suite toy:4 --preset small --steps 20000 --serial --seeds 1,2,3",

@@ -22,7 +22,7 @@ SET_UP = (
 )  # tests/stars_dist/test_printed_commands
 SMALLER = {
     r"--steps 20000\b": "--steps 600 --eval-episodes 2",
-    r"--steps 140000\b": "--steps 1200 --eval-episodes 1 --set replay.warmup_steps_per_task=100",
+    r"--steps 100000\b": "--steps 1200 --eval-episodes 1 --set replay.warmup_steps_per_task=100",
     r"--steps 30000\b": "--steps 700",
     r"--episodes 50\b": "--episodes 1",
     r"^stars-dist demo$": "stars-dist demo --goals 1 --no-video",
