@@ -20,7 +20,6 @@ from stars_dist.config.run_plan import RunPlan
 from stars_dist.run_files.directory import RunDirectory
 from stars_dist.run_files.snapshot_place import snapshot_store
 
-STARTING_ACTORS_PER_CORE = 25  # those that are up already step, so fewer keep the last ones waiting longer
 FEW = 8  # processes, of which Ray is asked one by one
 CLOSE_S = 15.0  # what is not closed by then is checked row by row at the next start
 RESERVED_SERVICE_CALLS = 16  # threads of a shard beyond those that waiting inserts may hold
@@ -64,12 +63,6 @@ class Cluster:
         ray.wait(
             [shard.close.remote() for shard in self.shards], num_returns=len(self.shards), timeout=CLOSE_S
         )
-
-    def max_starting_actors(self, actor_cpus: float) -> int:
-        """Return how many actors may start at a time: all, if each has a core of its own or waits for one."""
-        if actor_cpus >= 1:
-            return self._plan.num_actors
-        return max(1, int(STARTING_ACTORS_PER_CORE * self.placement.cluster_cpus))
 
     def start_actor(self, actor: int, incarnation: int, cpus: float) -> RunningProcess:
         """Start a rollout actor with a core or a share of one."""

@@ -12,6 +12,8 @@ SPARE_CPUS = 0.5  # of a cluster of this run's own, left to services when actors
 # Of a core, for the learner and each shard on a cluster that others may use too
 SERVICE_SHARES = (1.0, 0.5, 0.25)
 LEAST_SHARE = 0.002  # of a core; Ray keeps thousandths
+STARTING_PER_CORE = 25  # actors; those that are up already step, so fewer keep the last ones waiting longer
+STARTING_BESIDE_SERVICES_PER_CORE = 4  # while coordinator and shards start, which the actors need
 FLOP_PER_THREAD = 5e9  # of an update; with 0.8e9 two threads were slower than one, with 17e9 faster
 
 
@@ -80,6 +82,16 @@ def share_of_core(free_cpus: Sequence[float], num_actors: int) -> float:
 def places(free_cpus: float, share: float) -> int:
     """Count the processes of a share of a core that a node has room for."""
     return int(free_cpus / share + 1e-6)
+
+
+def most_starting_actors(
+    num_actors: int, actor_cpus: float, cluster_cpus: float, are_services_up: bool
+) -> int:
+    """Return how many actors may start at a time: all, if each has a core of its own or waits for one."""
+    if actor_cpus >= 1:
+        return num_actors
+    per_core = STARTING_PER_CORE if are_services_up else STARTING_BESIDE_SERVICES_PER_CORE
+    return max(1, int(per_core * cluster_cpus))
 
 
 def learner_threads(plan: RunPlan, placement: Placement, cores: int) -> int:

@@ -26,8 +26,6 @@ from stars_dist.cluster.learner_members import LearnerMembers
 from stars_dist.config.run_plan import RunPlan
 from stars_dist.run_files.directory import RunDirectory
 
-READY_TIMEOUT_S = 1.0  # of a wait for the limiter, before the actor looks whether it is to serve other tasks
-
 
 class LearnerStatus(NamedTuple):
     """The learner's answer to the driver: its clocks, and its reports since the last status."""
@@ -57,11 +55,13 @@ class RolloutProcess:
         client = CoordinatorClient(coordinator, plan.config.actors.weights_poll_s, task_ids)
         run, transport = RunDirectory(run_dir), RayTransport(shards)
         self._worker = build_worker(run, plan, transport, actor, incarnation, client.sync)
+        # Of a wait for the limiter, before the actor looks whether it is to serve other tasks.
+        self._ready_timeout_s = plan.config.actors.weights_poll_s
 
     def run(self) -> None:
         """Act until all of its tasks have their steps."""
         while not self._worker.finished:
-            self._worker.collect_chunk(READY_TIMEOUT_S)
+            self._worker.collect_chunk(self._ready_timeout_s)
 
 
 class LearnerProcess:

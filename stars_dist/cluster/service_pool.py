@@ -59,6 +59,11 @@ class ServicePool:
         self._processes: dict[int, str] = {}  # of each shard, by their names
         self._restarts = CoordinatorRestarts()
 
+    @property
+    def are_up(self) -> bool:
+        """Whether coordinator and shards have all answered since their last start."""
+        return all(service.watch.has_answered for service in (self._coordinator, *self._shards))
+
     def advance(self) -> tuple[Heartbeat, ...] | None:
         """Take the shards' counters, start again what is past a deadline; return heartbeats if some were collected.
 

@@ -25,6 +25,7 @@ from stars_dist.cluster.evaluation import PeriodicEvaluation
 from stars_dist.cluster.launches import read_launches
 from stars_dist.cluster.node_room import read_cores
 from stars_dist.cluster.periodic_call import PeriodicCall
+from stars_dist.cluster.placement import most_starting_actors
 from stars_dist.cluster.processes import LearnerStatus
 from stars_dist.cluster.ray_processes import check_ray, lost_process
 from stars_dist.cluster.running_clock import RunningClock
@@ -153,10 +154,15 @@ class Supervisor:
         """Start the processes that are due, of the actors only so many at a time.
 
         A hundred that start at once are ready only when the last one is, hold the memory of a hundred compilations of
-        a model, and leave shards and learner no time to answer.
+        a model, and leave shards and learner no time to answer; beside five hundred the coordinator does not start.
         """
         self.learner.start_if_due()
-        most = self._cluster.max_starting_actors(self._shares.actor_cpus)
+        most = most_starting_actors(
+            self._plan.num_actors,
+            self._shares.actor_cpus,
+            self._cluster.placement.cluster_cpus,
+            self._services.are_up,
+        )
         starting = sum(actor.is_starting for actor in self.actors)
         for actor in self.actors:
             if starting >= most:

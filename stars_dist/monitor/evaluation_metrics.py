@@ -9,6 +9,8 @@ from actors.evaluation_result import EvaluationResult, TaskEvaluation
 History = Mapping[str, Sequence[float]]
 """What each task achieved in all evaluations of a run so far: success rates, or returns where there is no success."""
 
+MOST_ROWS, WORST_ROWS, BEST_ROWS = 60, 40, 10  # of a table at the end of a run
+
 _EIGHTHS = "▁▂▃▄▅▆▇█"
 
 
@@ -43,21 +45,26 @@ def evaluation_words(result: EvaluationResult) -> str:
 def evaluation_table(result: EvaluationResult, history: History | None = None) -> str:
     """Format an evaluation, worst task first, with the episodes and the 95 % interval of each success rate.
 
-    With the history of the run, each task has its change since the first evaluation and a line of its course.
+    With the history of the run, each task has its change since the first evaluation and a line of its course, and of
+    more than MOST_ROWS tasks only the worst and the best are shown: the run's evaluation.json has all.
     """
     width = max(len(task.name) for task in result.tasks)
     changes = " since first  course" if history else ""
     if result.has_success_flag:
-        lines = [f"{'task':{width}}  success    n   95 % interval   mean return{changes}"]
+        title = f"{'task':{width}}  success    n   95 % interval   mean return{changes}"
     else:
-        lines = [f"{'task':{width}}  mean return    n{changes}"]
+        title = f"{'task':{width}}  mean return    n{changes}"
+    rows = []
     for task in sorted(result.tasks, key=lambda task: (task.success_rate, task.mean_return)):
         row = _success_row(task) if result.has_success_flag else f"{task.mean_return:11.1f}  {task.n:3d}"
         failed = f"   {task.failed} failed" if task.failed else ""
         course = _course(history.get(task.name, ()), result.has_success_flag) if history else ""
-        lines.append(f"{task.name:{width}}  {row}{course}{failed}")
-    lines.append(f"{'all tasks':{width}}  {_last_row(result)}, at {result.env_steps:,} environment steps")
-    return "\n".join(lines)
+        rows.append(f"{task.name:{width}}  {row}{course}{failed}")
+    if history and len(rows) > MOST_ROWS:
+        between = len(rows) - WORST_ROWS - BEST_ROWS
+        rows[WORST_ROWS:-BEST_ROWS] = [f"... {between:,} tasks between these: evaluation.json has them ..."]
+    last = f"{'all tasks':{width}}  {_last_row(result)}, at {result.env_steps:,} environment steps"
+    return "\n".join([title, *rows, last])
 
 
 def _success_row(task: TaskEvaluation) -> str:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 Pixels = NDArray[np.uint8]  # u8[H, W, 3]
 # TensorBoard shows a picture 330 pixels wide until it is clicked: letters must be large beside it.
 WIDTH, DPI = 4.6, 180
+MOST_NAMED = 60  # tasks; a picture of a thousand names takes seconds, in which the run is not supervised
 
 
 class Scale(NamedTuple):
@@ -36,20 +37,23 @@ def heat_map(
     """Draw f64[T, N], a row for each task and a column for each part of the run; what is not known stays white."""
     from matplotlib.figure import Figure
 
-    many = len(task_names) > 12
-    height = 1.0 + (0.14 if many else 0.26) * len(task_names)
+    many, named = len(task_names) > 12, len(task_names) <= MOST_NAMED
+    height = 1.0 + (0.14 if many else 0.26) * min(len(task_names), MOST_NAMED)
     figure = Figure(figsize=(WIDTH, height), dpi=DPI, layout="constrained")
     axes = figure.add_subplot()
     image = axes.imshow(
         carried_on(values),
         aspect="auto",
-        interpolation="nearest",
+        interpolation="nearest" if named else "auto",
         extent=(0.0, float(total_steps), len(task_names) - 0.5, -0.5),
         vmin=scale.low,
         vmax=scale.high,
         cmap=scale.colours,
     )
-    axes.set_yticks(range(len(task_names)), [name.removesuffix("-v3") for name in task_names])
+    if named:
+        axes.set_yticks(range(len(task_names)), [name.removesuffix("-v3") for name in task_names])
+    else:
+        axes.set_ylabel("task", fontsize=8)
     axes.tick_params(labelsize=6 if many else 8)
     _mark_steps(axes)
     axes.set_title(scale.label, fontsize=8)
@@ -74,28 +78,36 @@ def feature_picture(
     branches: Sequence[tuple[str, NDArray[np.float64]]], task_id: NDArray[np.int64], task_names: Sequence[str]
 ) -> Pixels:
     """Draw the projections f64[N, 2] of each branch's features side by side, a colour for each task."""
-    from matplotlib import colormaps
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
-    legend_rows = -(-len(task_names) // 3)
+    named = task_names if len(task_names) <= MOST_NAMED else ()
+    legend_rows = -(-len(named) // 3)
     size = WIDTH / 2
     figure = Figure(figsize=(WIDTH, size + 0.2 + 0.14 * legend_rows), dpi=DPI, layout="constrained")
-    few = len(task_names) <= 10
-    colours = colormaps["tab10" if few else "turbo"]
+    colours = _task_colours(len(task_names))
     for axes, (branch, points) in zip(
         np.atleast_1d(figure.subplots(1, len(branches))), branches, strict=True
     ):
-        for task, name in enumerate(task_names):
-            chosen = points[task_id == task]
-            colour = colours(task if few else task / (len(task_names) - 1))
-            axes.scatter(chosen[:, 0], chosen[:, 1], s=7, color=colour, label=name, linewidths=0)
+        axes.scatter(points[:, 0], points[:, 1], s=7, color=colours[task_id], linewidths=0)
         axes.set(xticks=[], yticks=[])
         axes.set_title(f"{branch} features", fontsize=9)
-    handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(
-        handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=6, markerscale=1.5
-    )
+    handles = [
+        Line2D([], [], color=tuple(colours[task]), marker="o", markersize=3.5, linestyle="", label=name)
+        for task, name in enumerate(named)
+    ]
+    if handles:
+        figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=6)
     return _pixels(figure)
+
+
+def _task_colours(num_tasks: int) -> NDArray[np.float64]:
+    """Return f64[T, 4], a colour for each task: few that differ most, or a rainbow."""
+    from matplotlib import colormaps
+
+    if num_tasks <= 10:
+        return colormaps["tab10"](np.arange(num_tasks))
+    return colormaps["turbo"](np.linspace(0.0, 1.0, num_tasks))
 
 
 def _mark_steps(axes: Axes) -> None:

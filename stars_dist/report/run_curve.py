@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from stars_dist.run_files.directory import RunDirectory
 
 SUCCESS = "rollout/success/", "eval/success/"
 RETURN = "rollout/return/", "eval/return/"  # where no task has a success flag
+MOST_NAMED = 20  # tasks that have room beside the picture
 
 
 class Series(NamedTuple):
@@ -33,15 +34,18 @@ def draw_run_curve(run: RunDirectory) -> Path:
     rollouts, evaluations = (read_series(lines, name) for name in (SUCCESS if has_success else RETURN))
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.add_subplot()
-    for colour, task in enumerate(rollouts.values | evaluations.values):
+    tasks = rollouts.values | evaluations.values
+    named = len(tasks) <= MOST_NAMED
+    for colour, task in enumerate(tasks):
         color = f"C{colour % 10}"
         if task in rollouts.values:
             axes.plot(rollouts.minutes, rollouts.values[task], color=color, linewidth=0.8, alpha=0.4)
         if task in evaluations.values:
-            axes.plot(evaluations.minutes, evaluations.values[task], "o-", color=color, label=task)
+            style: dict[str, Any] = {"marker": "o", "label": task} if named else {"linewidth": 0.6, "alpha": 0.6}
+            axes.plot(evaluations.minutes, evaluations.values[task], color=color, **style)
     if evaluations.values:
         mean = np.mean(list(evaluations.values.values()), axis=0)
-        axes.plot(evaluations.minutes, mean, "k-", linewidth=2, label="mean of the tasks")
+        axes.plot(evaluations.minutes, mean, "k-", linewidth=2, label=f"mean of {len(tasks)} tasks")
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=8)
     axes.set(xlabel="minutes of wall clock", ylabel="success rate" if has_success else "return")
     if has_success:

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from stars_dist.cluster.placement import Placement, Room, learner_threads, place, share_of_core
+from stars_dist.cluster.placement import (
+    Placement,
+    Room,
+    learner_threads,
+    most_starting_actors,
+    place,
+    share_of_core,
+)
 from stars_dist.config.merge import resolve, set_layer
 from stars_dist.config.preset_files import preset_layer
 from stars_dist.config.run_plan import RunPlan
@@ -170,3 +177,12 @@ def test_the_learner_has_threads_for_the_size_of_its_updates(
     layers = [set_layer(f"suite={suite}"), preset_layer(preset), *map(set_layer, sets)]
     plan = resolve(layers).plan
     assert learner_threads(plan, place(plan, own(float(cores))), cores) == threads
+
+
+def test_actors_that_share_cores_start_some_at_a_time_and_few_beside_the_services() -> None:
+    def most(actor_cpus: float, cluster_cpus: float, are_services_up: bool) -> int:
+        return most_starting_actors(500, actor_cpus, cluster_cpus, are_services_up)
+
+    assert (most(0.003, 2.0, False), most(0.003, 2.0, True)) == (8, 50)
+    assert (most(0.003, 0.0, False), most(0.003, 0.1, True)) == (1, 2)
+    assert most(1.0, 16.0, False) == 500  # each waits for a core, so the autoscaler sees all of them

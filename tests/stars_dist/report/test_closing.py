@@ -88,3 +88,12 @@ def test_only_a_task_without_a_flag_says_so_in_json() -> None:
 def test_sparklines_span_their_range() -> None:
     assert sparkline([0.0, 0.5, 1.0], 0.0, 1.0) == "▁▅█"
     assert sparkline([7.0, 7.0], 7.0, 7.0) == "▁▁"
+
+
+def test_of_many_tasks_the_worst_and_the_best_are_shown(tmp_path: Path) -> None:
+    last = evaluation([[task >= 60] for task in range(100)])
+    written(RunDirectory(tmp_path), last)
+    rows = closing_words(RunDirectory(tmp_path), parse_suite("toy:100"), last).splitlines()[1:-3]
+    assert [row.split()[0] for row in rows[:40]] == [f"toy-{i}" for i in range(40)]
+    assert rows[40] == "... 50 tasks between these: evaluation.json has them ..."
+    assert [row.split()[0] for row in rows[41:]] == [f"toy-{i}" for i in range(90, 100)]

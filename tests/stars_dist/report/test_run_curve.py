@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 from matplotlib import image
 
 from stars_dist.report.run_curve import draw_run_curve, read_series
@@ -46,6 +47,18 @@ def test_picture(tmp_path: Path) -> None:
     assert path == tmp_path / "curves.png"
     drawn = image.imread(path)
     assert drawn.shape[1] > 900 and len(np.unique(drawn.reshape(-1, drawn.shape[2]), axis=0)) > 50
+
+
+def test_a_hundred_tasks_leave_room_for_the_curves(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    rates = {f"eval/success/task-{i}": i / 100 for i in range(100)}
+    run = RunDirectory(tmp_path)
+    run.metrics_file.write_text(
+        "".join(json.dumps({**LINES[0], "wall_time_s": 60.0 * n, **rates}) + "\n" for n in (1, 2))
+    )
+    drawn = image.imread(draw_run_curve(run))
+    assert not recwarn.list  # of a layout that found no room
+    coloured = np.ptp(drawn[:, :, :3], axis=2).any(axis=0)
+    assert np.flatnonzero(coloured)[-1] > 0.6 * drawn.shape[1]
 
 
 def test_a_run_without_any_episode_has_an_empty_picture(tmp_path: Path) -> None:
