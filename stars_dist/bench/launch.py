@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from math import inf
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ import psutil
 from actors.tasks import Suite
 from stars_dist.bench.launched_run import LaunchedRun, launched
 from stars_dist.errors import RunFailedError
-from stars_dist.monitor.memory import process_tree_gib
+from stars_dist.monitor.memory import ProcessTreeMemory
 
 START_DEADLINE_S = 600.0
 SETTLE_S = 15.0  # between the first transitions and the look at the memory
@@ -89,7 +90,9 @@ def _memory(run: psutil.Process, seconds: float) -> LaunchResult:
         ((kind, len(sizes), sum(sizes)) for kind, sizes in private.items()), key=lambda entry: -entry[2]
     )
     actors = private["ray::RolloutProcess"]
-    return LaunchResult(seconds, float(np.median(actors)), process_tree_gib(run), tuple(largest))
+    return LaunchResult(
+        seconds, float(np.median(actors)), ProcessTreeMemory(run, measured_for_s=inf).gib(), tuple(largest)
+    )
 
 
 def _kind(process: psutil.Process) -> str:

@@ -20,7 +20,7 @@ from stars_dist.monitor.board import Board
 from stars_dist.monitor.console import Console
 from stars_dist.monitor.evaluation_metrics import evaluation_metrics, evaluation_words
 from stars_dist.monitor.health import Health
-from stars_dist.monitor.memory import process_tree_gib
+from stars_dist.monitor.memory import ProcessTreeMemory
 from stars_dist.monitor.pace import Pace, duration_words, pace_words
 from stars_dist.monitor.progress import Progress, TaskProgress
 from stars_dist.monitor.recorder import Recorder
@@ -52,7 +52,7 @@ class RunMonitor:
         self._restarts: Counter[str] = Counter()
         self._recorded_at = time.monotonic()
         self._pace = Pace(plan.total_updates)
-        self._memory_gib = float("nan")
+        self._memory, self._memory_gib = ProcessTreeMemory(), float("nan")
         self._learner_waits: list[float] = []  # shares of the time of each report
         self._quota = np.full(plan.num_tasks, np.nan)  # f64[T], rows of the newest batch
         self._evaluation: str | None = None
@@ -177,7 +177,7 @@ class RunMonitor:
                 self.log(f"warning: {warning}")
 
     def _perf(self) -> dict[str, float]:
-        self._memory_gib = process_tree_gib()
+        self._memory_gib = self._memory.gib()
         self.peak_memory_gib = max(self.peak_memory_gib, self._memory_gib)
         values = {
             "perf/env_steps_per_s": self._pace.env_steps_per_s,

@@ -41,7 +41,9 @@ def draw_run_curve(run: RunDirectory) -> Path:
         if task in rollouts.values:
             axes.plot(rollouts.minutes, rollouts.values[task], color=color, linewidth=0.8, alpha=0.4)
         if task in evaluations.values:
-            style: dict[str, Any] = {"marker": "o", "label": task} if named else {"linewidth": 0.6, "alpha": 0.6}
+            style: dict[str, Any] = (
+                {"marker": "o", "label": task} if named else {"linewidth": 0.6, "alpha": 0.6}
+            )
             axes.plot(evaluations.minutes, evaluations.values[task], color=color, **style)
     if evaluations.values:
         mean = np.mean(list(evaluations.values.values()), axis=0)
