@@ -93,9 +93,9 @@ class ActorPool:
     def _check(self, actor: int, process: SupervisedProcess) -> None:
         if not process.is_running:
             return
-        if (slow := process.watch.slow_start()) is not None:
-            self._log_slow_start(process, slow)
         # While actors still arrive, the machine is busy with them and none is late.
+        if (slow := process.watch.slow_start(not_before=self._last_arrival)) is not None:
+            self._log_slow_start(process, slow)
         cause = process.watch.overdue(not_before=self._last_arrival)
         if cause is not None:
             self._restart_hung(actor, process, cause)

@@ -101,8 +101,11 @@ class Watch:
             return f"no step for {idle_s:.0f} s"
         return None
 
-    def slow_start(self) -> str | None:
-        """Return once, for a person, that the process takes long to start, and once that it has no place to."""
+    def slow_start(self, not_before: float = -inf) -> str | None:
+        """Return once, for a person, that the process takes long to start, and once that it has no place to.
+
+        A start counts from `not_before` at the earliest.
+        """
         if self.has_answered:
             return None
         waited_s = self._since(self._placed_at)
@@ -111,7 +114,7 @@ class Watch:
             return (
                 f"{NO_PLACE} after {waited_s:.0f} s: its cores or GPU are taken; it starts once they are free"
             )
-        if self._slow_start_told or self.silent_s <= SLOW_START_S:
+        if self._slow_start_told or min(self.silent_s, self._since(not_before)) <= SLOW_START_S:
             return None
         self._slow_start_told = True
         limit_s = self._deadlines.start_s

@@ -47,6 +47,7 @@ def test_one_that_never_gives_its_first_answer_is_named_once_and_found(
     clock.now += 50.0
     watch.record_placed()
     clock.now += SLOW_START_S + 1
+    assert watch.slow_start(not_before=clock.now - 5.0) is None, "others have just arrived"
     assert watch.slow_start() == "has not answered 46 s after its start; started again after 100 s"
     assert watch.slow_start() is None and watch.overdue() is None
     clock.now += 100.0 - SLOW_START_S
