@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 from typing import NamedTuple
 
 from learner.update_cost import update_flop
@@ -14,6 +15,9 @@ SERVICE_SHARES = (1.0, 0.5, 0.25)
 LEAST_SHARE = 0.002  # of a core; Ray keeps thousandths
 STARTING_PER_CORE = 25  # actors; those that are up already step, so fewer keep the last ones waiting longer
 STARTING_BESIDE_SERVICES_PER_CORE = 4  # while coordinator and shards start, which the actors need
+LEAST_ACTOR_BYTES = (
+    65 * 2**20
+)  # that an actor's process holds alone, before its environments (docs/scaling.md)
 FLOP_PER_THREAD = 5e9  # of an update; with 0.8e9 two threads were slower than one, with 17e9 faster
 
 
@@ -28,6 +32,7 @@ class Room(NamedTuple):
     other_free_cpus: tuple[float, ...] = ()  # of each other node
     cluster_cpus: float = 0.0  # installed, all nodes together
     cluster_gpus: float = 0.0
+    free_bytes: float = inf  # memory that processes may still take here
 
 
 class Placement(NamedTuple):
@@ -53,12 +58,14 @@ def place(plan: RunPlan, room: Room) -> Placement:
     actors ask for a core each: those that find none wait for more machines.
 
     Raises:
-        ValueError: this node has not the cores or the GPU that learners and shards need.
+        ValueError: this node has not the cores or the GPU that learners and shards need, or not the memory for actors
+            that are all to run on it.
     """
     learner_gpus = _learner_gpus(plan, room)
     services = plan.replay.num_shards + plan.num_learners
     if not room.is_own:
         return Placement(room.cluster_cpus, 1.0, _service_share(plan, services, room), learner_gpus, False)
+    _check_memory(plan.num_actors, room.free_bytes)
     cpus = room.free_cpus
     if plan.num_actors + services <= cpus:
         return Placement(cpus, 1.0, 1.0, learner_gpus)
@@ -110,6 +117,16 @@ def learner_threads(plan: RunPlan, placement: Placement, cores: int) -> int:
 
 def _thousandths(share: float) -> float:
     return int(share * 1000) / 1000
+
+
+def _check_memory(num_actors: int, free_bytes: float) -> None:
+    if num_actors * LEAST_ACTOR_BYTES > free_bytes:
+        fitting = max(1, int(free_bytes / 2 / LEAST_ACTOR_BYTES))
+        raise ValueError(
+            f"{num_actors} actors hold at least {num_actors * LEAST_ACTOR_BYTES / 2**30:.1f} GiB, a process of "
+            f"{LEAST_ACTOR_BYTES / 2**20:.0f} MiB each, and {free_bytes / 2**30:.1f} GiB are available on this "
+            f"machine; use --actors {fitting}: an actor serves several tasks"
+        )
 
 
 def _learner_gpus(plan: RunPlan, room: Room) -> int:

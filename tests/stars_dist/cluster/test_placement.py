@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from stars_dist.cluster.placement import (
@@ -186,3 +188,15 @@ def test_actors_that_share_cores_start_some_at_a_time_and_few_beside_the_service
     assert (most(0.003, 2.0, False), most(0.003, 2.0, True)) == (8, 50)
     assert (most(0.003, 0.0, False), most(0.003, 0.1, True)) == (1, 2)
     assert most(1.0, 16.0, False) == 500  # each waits for a core, so the autoscaler sees all of them
+
+
+def test_actors_that_this_machine_has_no_memory_for_are_refused() -> None:
+    plan = plan_of("actors.num_actors=500")
+    message = (
+        "500 actors hold at least 31.7 GiB, a process of 65 MiB each, and 21.5 GiB are available on this machine; "
+        "use --actors 169: an actor serves several tasks"
+    )
+    with pytest.raises(ValueError, match=re.escape(message)):
+        place(plan, own(2.0)._replace(free_bytes=21.5 * 2**30))
+    assert place(plan, own(2.0)._replace(free_bytes=40 * 2**30)).actor_cpus == 0.003
+    assert place(plan, joined(8.0)._replace(free_bytes=1.0)), "they run where machines are added"
