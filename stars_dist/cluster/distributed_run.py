@@ -160,6 +160,6 @@ def _train(
 def _summary(plan: RunPlan, monitor: RunMonitor) -> str:
     return (
         f"{monitor.env_steps:,} environment steps, {monitor.learner_steps:,} updates "
-        f"(expected {plan.replay.updates_due(monitor.env_steps):,.0f}); "
+        f"(expected {plan.updates_due(monitor.env_steps):,}); "
         f"{monitor.pace()}; peak memory {monitor.peak_memory_gib:.1f} GiB"
     )

@@ -55,6 +55,10 @@ class RunPlan:
         """The run's budget of updates: at the standard ratio one for every T steps after the warm-up."""
         return math.floor(self.replay.updates_due(self.total_steps))
 
+    def updates_due(self, env_steps: int) -> int:
+        """Count the updates that so many steps call for; steps beyond the budget, of a last chunk, call for none."""
+        return min(math.floor(self.replay.updates_due(env_steps)), self.total_updates)
+
     @property
     def evaluation_every_steps(self) -> int:
         """The period of evaluations during the run."""

@@ -160,7 +160,7 @@ class SerialRun:
         loop, monitor = self._learner.loop, self._monitor
         # What the sampler knows of the shards is what they hold, also where a run goes on in the middle of this.
         self._learner.sampler.refresh(loop.learner_steps)
-        due = min(int(self._plan.replay.updates_due(monitor.env_steps)), self._plan.total_updates)
+        due = self._plan.updates_due(monitor.env_steps)
         while loop.learner_steps < due and loop.step():
             monitor.record_learner(loop.learner_steps, tuple(self._reports))
             self._reports.clear()

@@ -53,7 +53,8 @@ def test_warmup_fits_the_budget(steps: int, warmup: int) -> None:
 def test_updates_are_those_due_at_the_end(steps: int, sets: tuple[str, ...], updates: int) -> None:
     plan = plan_of(f"steps={steps}", *sets)
     assert plan.total_updates == updates
-    assert plan.replay.updates_due(plan.total_steps) >= plan.total_updates
+    assert plan.updates_due(plan.total_steps) == plan.updates_due(2 * plan.total_steps) == updates
+    assert 0 == plan.updates_due(0) < plan.updates_due(3 * plan.total_steps // 4) < updates
 
 
 @pytest.mark.parametrize(
