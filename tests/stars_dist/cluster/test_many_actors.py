@@ -13,7 +13,12 @@ from tests.stars_dist.cluster.test_actors import Run, start
 __all__ = ["start"]
 
 IN_THREADS = "from tests.stars_dist.cluster.actors_in_threads import install; install()"
-SETS = ("actors.weights_poll_s=1", "actors.hang_timeout_s=60", "replay.warmup_steps_per_task=20")
+SETS = (
+    "actors.weights_poll_s=1",
+    "actors.hang_timeout_s=60",
+    "actors.reassign_after_s=120",
+    "replay.warmup_steps_per_task=20",
+)
 
 
 @pytest.mark.cluster
