@@ -45,6 +45,7 @@ def test_bad_input_is_one_line() -> None:
 
 
 @pytest.mark.cluster
+@pytest.mark.slow
 def test_a_run_that_makes_no_update_in_its_time_is_one_line() -> None:
     options = ["--suite", "toy:2", "--preset", "small", "--actors", "1", "--minutes", "0.1", "--json"]
     done = subprocess.run([*COMMAND, *options], capture_output=True, text=True, timeout=290)

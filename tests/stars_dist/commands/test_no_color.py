@@ -52,6 +52,7 @@ def test_what_a_command_shows_at_once(
     assert text in shown and ESCAPE not in shown
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_the_live_view_is_plain_lines(tmp_path: Path) -> None:
     plain = OnTerminal("launch", *SHORT, "--run-dir", tmp_path / "plain", NO_COLOR="1")
