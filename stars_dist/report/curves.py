@@ -1,15 +1,15 @@
-"""Learning curves: every seed thin, a method's mean with its interval, rollouts faint behind them."""
+"""Learning curves: a method's mean with its interval; of few runs also every seed, thin, over faint rollouts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stars_dist.report.comparison import ComparedMethod, Comparison
-from stars_dist.report.figure_style import add_legend, colour, label_steps
+from stars_dist.report.figure_style import add_legend, label_steps, line
 from stars_dist.report.finished_run import Curve
 from stars_dist.report.statistics import Estimate, Scores, Statistic, mean, stratified_bootstrap, worst_five
 
@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 
 MOMENTS = 60  # at most, at which an interval is computed
 ROLLOUT_POINTS = 150  # at most, that are drawn of a run
+MOST_RUNS = 12  # of which each is drawn, beside the means of the methods
 CAPTION = (
-    "Evaluations (the policy's mode, all goals): every seed thin with dots, the mean of the seeds thick, band: 95 % "
-    "interval by stratified bootstrap over the seeds of each task. Faint: rollouts (training episodes with noisy "
-    "actions)."
+    "Evaluations (the policy's mode, all goals): the mean of the seeds thick, band: its 95 % interval by stratified "
+    f"bootstrap over the seeds of each task. With at most {MOST_RUNS} runs every seed too, thin with dots, and faint "
+    "its rollouts (training episodes with noisy actions)."
 )
 
 
@@ -47,7 +48,9 @@ def draw_curves(figure: FigureBase, comparison: Comparison) -> None:
     table = figure.subplots(1, len(PANELS))
     for axes, panel in zip(table, PANELS, strict=True):
         for index, method in enumerate(comparison.methods):
-            _draw_method(axes, panel, colour(index), method)
+            if len(comparison.runs) <= MOST_RUNS:
+                _draw_seeds(axes, panel, line(index)["color"], method)
+            _draw_method(axes, panel, line(index), method)
         axes.set(xlabel=panel.x_label, title=panel.title, ylabel=comparison.measure.label)
         if comparison.measure.limits:
             axes.set_ylim(-0.03, 1.03)
@@ -56,18 +59,23 @@ def draw_curves(figure: FigureBase, comparison: Comparison) -> None:
     add_legend(figure, *table[0].get_legend_handles_labels())
 
 
-def _draw_method(axes: Axes, panel: Panel, color: str, method: ComparedMethod) -> None:
+def _draw_seeds(axes: Axes, panel: Panel, color: str, method: ComparedMethod) -> None:
     for run in method.runs:
         x, y = _of_run(run.rollouts, panel)
         kept = np.linspace(0, max(0, len(x) - 1), min(len(x), ROLLOUT_POINTS)).astype(int)
         axes.plot(x[kept], y[kept], color=color, linewidth=0.6, alpha=0.3)
         x, y = _of_run(run.evaluations, panel)
-        several = len(method.runs) > 1
-        axes.plot(x, y, "o-", color=color, linewidth=0.7 if several else 2, alpha=0.6, markersize=2.5)
+        axes.plot(x, y, "o-", color=color, linewidth=0.7, alpha=0.6, markersize=2.5)
+
+
+def _draw_method(axes: Axes, panel: Panel, style: dict[str, Any], method: ComparedMethod) -> None:
+    if len(method.runs) == 1:
+        axes.plot(*_of_run(method.runs[0].evaluations, panel), **style, linewidth=2, label=method.label)
+        return
     moments, estimate = interval([run.evaluations for run in method.runs], panel.clock, panel.statistic)
-    axes.plot(moments, estimate.value, color=color, linewidth=2.2, label=method.label)
+    axes.plot(moments, estimate.value, **style, linewidth=2.2, label=method.label)
     if len(moments):
-        axes.fill_between(moments, estimate.low, estimate.high, color=color, alpha=0.15, linewidth=0)
+        axes.fill_between(moments, estimate.low, estimate.high, color=style["color"], alpha=0.15, linewidth=0)
 
 
 def _of_run(curve: Curve, panel: Panel) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -22,6 +22,11 @@ COLOURS = (
     "#444444",
     "#8c564b",
 )  # Okabe and Ito's
+LINES: tuple[Any, ...] = (
+    "-",
+    (0, (4, 1.5)),
+    (0, (1, 1.2)),
+)  # whole, dashed, dotted; taken once all colours are
 INK = "#1f2933"
 LEGEND_CHARACTERS = 140  # that fit beside each other under the panels
 HEAT = "cividis"  # reads the same for the colour-blind, and in print
@@ -57,6 +62,11 @@ def report_style() -> Iterator[None]:
 def colour(index: int) -> str:
     """Choose the colour of a method."""
     return COLOURS[index % len(COLOURS)]
+
+
+def line(index: int) -> dict[str, Any]:
+    """Choose colour and dashes of a method's line; no two of the first 24 are alike."""
+    return {"color": colour(index), "linestyle": LINES[index // len(COLOURS) % len(LINES)]}
 
 
 def wrapped(name: str, width: int) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from stars_dist.report.comparison import Comparison
 from stars_dist.report.figures import FIGURES, picture_path
 from stars_dist.report.words import findings, number, setting, shared_settings, summary_header, summary_row
@@ -31,11 +33,14 @@ def _summary(comparison: Comparison) -> Iterator[str]:
 
 
 def _tasks(comparison: Comparison) -> Iterator[str]:
-    columns = [f"{method.name}, seed {run.seed}" for method in comparison.methods for run in method.runs]
-    yield from _head(["task", *columns])
-    for index, task in enumerate(comparison.tasks):
-        scores = [number(row[index], 2) for method in comparison.methods for row in method.scores]
-        yield _row([task, *scores])
+    """Yield a row for each task, or where there are more runs than tasks a row for each run."""
+    runs = [f"{method.name}, seed {run.seed}" for method in comparison.methods for run in method.runs]
+    scores = np.concatenate([method.scores for method in comparison.methods])
+    is_wide = len(runs) > len(comparison.tasks)
+    rows, columns = (runs, comparison.tasks) if is_wide else (comparison.tasks, runs)
+    yield from _head(["run" if is_wide else "task", *columns])
+    for name, row in zip(rows, scores if is_wide else scores.T, strict=True):
+        yield _row([name, *(number(score, 2) for score in row)])
 
 
 def _runs(comparison: Comparison) -> Iterator[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stars_dist.report.comparison import ComparedMethod, Comparison
-from stars_dist.report.figure_style import INK, add_legend, colour, wrapped
+from stars_dist.report.figure_style import INK, add_legend, colour, line, wrapped
 from stars_dist.report.statistics import Estimate
 
 if TYPE_CHECKING:
@@ -47,9 +47,7 @@ def draw_profiles(figure: FigureBase, comparison: Comparison) -> None:
 
 def _draw_profiles(axes: Axes, comparison: Comparison) -> None:
     for index, method in enumerate(comparison.methods):
-        axes.step(
-            comparison.levels, method.profile.value, where="post", color=colour(index), label=method.label
-        )
+        axes.step(comparison.levels, method.profile.value, where="post", **line(index), label=method.label)
         if len(method.runs) > 1:
             ends = method.profile.low, method.profile.high
             axes.fill_between(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from stars_dist.report.comparison import ComparedMethod, Comparison
-from stars_dist.report.curves import at_common_moments, interval
-from stars_dist.report.figure_style import HEAT, add_legend, colour, label_steps, wrapped
+from stars_dist.report.curves import MOST_RUNS, at_common_moments, interval
+from stars_dist.report.figure_style import HEAT, add_legend, label_steps, line, wrapped
 from stars_dist.report.finished_run import Curve
 from stars_dist.report.statistics import Scores, mean
 
@@ -59,14 +59,14 @@ def draw_heat_maps(figure: FigureBase, comparison: Comparison) -> None:
 
 
 def draw_task_curves(figure: FigureBase, comparison: Comparison) -> None:
-    """Draw the evaluations of every task: each seed thin, the mean of the seeds thick, with its interval."""
+    """Draw the evaluations of every task: the mean of the seeds with its interval, and of few runs each seed, thin."""
     columns, count = min(COLUMNS, len(comparison.tasks)), len(comparison.tasks)
     table = figure.subplots(curve_rows(comparison), columns, squeeze=False).ravel()  # shared axes cost n * n
     limits = _limits(comparison)
     for task, (axes, name) in enumerate(zip(table, comparison.tasks, strict=False)):
         axes.set(xlim=limits[0], ylim=limits[1])
         for index, method in enumerate(comparison.methods):
-            _draw_task(axes, method, task, colour(index))
+            _draw_task(axes, method, task, line(index), seeds=len(comparison.runs) <= MOST_RUNS)
         axes.set_title(name.removesuffix("-v3"), fontsize=9, fontweight="normal")
         label_steps(axes, 3)
         axes.tick_params(labelleft=task % columns == 0, labelbottom=task + columns >= count)
@@ -89,18 +89,20 @@ def _limits(comparison: Comparison) -> tuple[tuple[float, float], tuple[float, f
     return (0, 1.02 * last), (low - room, high + room)
 
 
-def _draw_task(axes: Axes, method: ComparedMethod, task: int, color: str) -> None:
+def _draw_task(axes: Axes, method: ComparedMethod, task: int, style: dict[str, Any], *, seeds: bool) -> None:
     curves = [
         Curve(c.env_steps, c.minutes, c.scores[:, task : task + 1])
         for c in (r.evaluations for r in method.runs)
     ]
-    several = len(curves) > 1
-    for curve in curves:
-        axes.plot(curve.env_steps, curve.scores, color=color, linewidth=0.6 if several else 1.6, alpha=0.7)
+    if len(curves) == 1:
+        axes.plot(curves[0].env_steps, curves[0].scores, **style, linewidth=1.6, label=method.label)
+        return
+    for curve in curves if seeds else ():
+        axes.plot(curve.env_steps, curve.scores, color=style["color"], linewidth=0.6, alpha=0.7)
     moments, estimate = interval(curves, "env_steps", mean)
-    axes.plot(moments, estimate.value, color=color, linewidth=1.6, label=method.label)
+    axes.plot(moments, estimate.value, **style, linewidth=1.6, label=method.label)
     if len(moments):
-        axes.fill_between(moments, estimate.low, estimate.high, color=color, alpha=0.15, linewidth=0)
+        axes.fill_between(moments, estimate.low, estimate.high, color=style["color"], alpha=0.15, linewidth=0)
 
 
 def _mean_of_seeds(method: ComparedMethod) -> tuple[Scores, Scores]:

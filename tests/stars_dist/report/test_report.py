@@ -75,7 +75,7 @@ def test_a_report_has_every_form_side_by_side(runs: list[Path], tmp_path: Path, 
 def _check_markdown(text: str) -> None:
     assert "| stars+laptop | 2 |" in text and "| mtsac+laptop | 1 |" in text
     assert text.count("launch --suite toy:2") >= 3
-    assert "| task | stars+laptop, seed 1 | stars+laptop, seed 2 | mtsac+laptop, seed 1 |" in text
+    assert "| run | toy-0 | toy-1 |" in text and "| stars+laptop, seed 2 |" in text, "three runs of two tasks"
     assert "Few seeds: a method has one seed." in text
 
 
@@ -215,6 +215,15 @@ def test_the_picture_draws_every_seed_over_faint_rollouts_and_an_interval_only_o
     assert len(axes.collections) == 1, "one band, of the method with two seeds"
 
 
+def test_of_many_runs_only_the_means_are_drawn_and_no_two_methods_look_alike(runs: list[Path]) -> None:
+    seeds = [read_finished_run(path) for path in runs[:2]]
+    comparison = compare({f"method {i}": seeds for i in range(9)})
+    for figure in (curves_figure(comparison), drawn(FIGURES[-1], comparison)):
+        lines = figure.axes[0].lines
+        assert [line.get_label() for line in lines] == [method.label for method in comparison.methods]
+        assert len({(line.get_color(), line.get_linestyle()) for line in lines}) == 9
+
+
 def test_the_interval_holds_the_mean_and_spans_what_all_seeds_cover() -> None:
     zero, half = np.zeros((2, 2)), np.full((3, 2), 0.5)
     first = Curve(np.array([100, 300]), np.array([1.0, 3.0]), zero)
@@ -235,6 +244,7 @@ def test_one_seed_has_neither_interval_nor_p(runs: list[Path]) -> None:
     text = markdown_page("One", comparison, Path("x.md"), "report")
     assert "| p |" not in text and "Intervals" not in text and " to " not in text.split("| method |")[1]
     assert "no intervals and no test" in text
+    assert "| task | stars+laptop, seed 1 | mtsac+laptop, seed 1 |" in text, "no more runs than tasks"
 
 
 def test_a_run_and_its_copy_are_not_two_seeds(runs: list[Path], tmp_path: Path) -> None:
