@@ -9,6 +9,8 @@ from actors.near_name import did_you_mean
 from stars_dist.report.finished_run import FinishedRun, read_finished_run
 
 _NOT_OF_THE_METHOD = ("seed", "evaluation.", "checkpoint.", "trackers")
+_MATCHED = "network.match_parameters"
+_FOLLOWS_FROM_MATCHING = {"network.actor_hidden", "network.critic_hidden", "network.unique.hidden"}
 Methods = Mapping[str, Sequence[FinishedRun]]
 """The runs of each method by its name; the first one is what the others are compared with."""
 
@@ -94,6 +96,8 @@ def _distinct_settings(run: FinishedRun, runs: Sequence[FinishedRun]) -> list[st
     same_presets = [other for other in runs if other.presets == run.presets]
     distinct = {key for key in run.settings if _varies(key, same_presets)}
     distinct |= {key for key in run.changes if _varies(key, runs)}
+    if _MATCHED in distinct:
+        distinct -= _FOLLOWS_FROM_MATCHING.difference(*(other.changes for other in same_presets))
     return [
         f"{key}={run.settings[key]}" for key in sorted(distinct) if not key.startswith(_NOT_OF_THE_METHOD)
     ]

@@ -156,7 +156,7 @@ def test_a_method_is_named_by_what_tells_it_apart_in_this_report(runs: list[Path
     first, second, other = (read_finished_run(path) for path in runs)
     other_gamma = second._replace(settings=second.settings | {"sac.gamma": 0.5, "seed": 7})
     matched = other._replace(
-        settings=other.settings | {"network.match_parameters": "stars"},
+        settings=other.settings | {"network.match_parameters": "stars", "network.actor_hidden": [99]},
         changes=frozenset({"network.match_parameters"}),
     )
     gamma = first.settings["sac.gamma"]
@@ -165,6 +165,10 @@ def test_a_method_is_named_by_what_tells_it_apart_in_this_report(runs: list[Path
         "stars+laptop sac.gamma=0.5",
         "mtsac+laptop network.match_parameters=stars",
     ]
+    assert list(group_by_method([other, matched])) == [
+        "mtsac+laptop network.match_parameters=None",
+        "mtsac+laptop network.match_parameters=stars",
+    ], "the widths follow from it"
 
 
 def test_what_was_set_in_all_runs_is_listed_once(runs: list[Path]) -> None:
