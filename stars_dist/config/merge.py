@@ -82,7 +82,9 @@ def resolve(layers: Sequence[ConfigLayer]) -> ResolvedRun:
     except ValidationError as error:
         raise ValueError(_one_line(error.errors()[0], origins)) from None
     _check_large_critics(layers, config, origins)
-    return ResolvedRun(_matched(plan_run(config), layers, origins), origins)
+    plan = plan_run(config)
+    _check_contrast(config, plan.num_tasks, origins)
+    return ResolvedRun(_matched(plan, layers, origins), origins)
 
 
 def _check_one_method(layers: Sequence[ConfigLayer]) -> None:
@@ -107,6 +109,13 @@ def _check_large_critics(
             f"{list(config.network.critic_hidden or ())}; give stars-large after it, or set the widths by "
             "--set network.critic_hidden=[1024,1024,1024]"
         )
+
+
+def _check_contrast(config: RunConfig, num_tasks: int, origins: Mapping[str, str]) -> None:
+    """Check that there are tasks to tell apart where a contrast was asked for; that of a preset is left out instead."""
+    keys = ("network.unique.objective", "network.unique.triplet_weight")
+    if any(not origins[key].startswith("preset ") for key in keys if key in origins):
+        config.network.check_tasks(num_tasks)
 
 
 def _matched(plan: RunPlan, layers: Sequence[ConfigLayer], origins: dict[str, str]) -> RunPlan:

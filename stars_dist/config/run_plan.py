@@ -101,6 +101,7 @@ def plan_run(config: RunConfig) -> RunPlan:
     config = _without_other_tasks(config) if len(suite.tasks) == 1 else config
     config.network.check_tasks(len(suite.tasks))
     _check_contrast(config)
+    _check_rows(config, suite)
     _check_learners(config, config.sampling.batch_size_per_task * len(suite.tasks))
     config = _resolved(config, suite)
     assert config.steps is not None, "just resolved"
@@ -142,6 +143,16 @@ def _check_contrast(config: RunConfig) -> None:
         raise ValueError(
             f"a contrastive loss needs two rows per task in a batch, got sampling.batch_size_per_task {rows}; raise it "
             "or use --set network.unique.triplet_weight=0"
+        )
+
+
+def _check_rows(config: RunConfig, suite: Suite) -> None:
+    longest = max(task.horizon for task in suite.tasks)
+    longest = min(longest, config.actors.training_horizon or longest)
+    if config.sampling.n_step > longest:
+        raise ValueError(
+            f"a row can sum up at most the steps of an episode, got sampling.n_step={config.sampling.n_step} for "
+            f"training episodes of {longest} steps; lower sampling.n_step"
         )
 
 

@@ -239,7 +239,10 @@ def test_contrast_needs_two_tasks_and_two_rows_of_each(objective: str) -> None:
         ValueError, match=r"two rows per task in a batch, got .*batch_size_per_task 1; raise it"
     ):
         plan_of(sets=(chosen, *one_row))
-    assert not plan_of(suite="toy:1", sets=(chosen,)).config.network.unique.is_contrastive
+    with pytest.raises(ValueError, match=r"needs at least two tasks, got 1; use --set network\.unique"):
+        plan_of(suite="toy:1", sets=(chosen,))
+    unasked = plan_of("stars", suite="toy:1").config.network  # by the preset alone
+    assert not unasked.unique.is_contrastive
     for preset in ("no-triplet", "shared-only"):  # without a contrast neither is needed
         assert plan_of(preset, suite="toy:1", sets=(chosen, *one_row)).replay.batch_size == 1
 

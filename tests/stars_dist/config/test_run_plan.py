@@ -150,6 +150,14 @@ BAD = {
         "9 shards for 4 tasks",
     ),
     "no longer than its warm-up": (config_of(suite="toy:4", steps=4), "must be longer than its warm-up"),
+    "a row longer than an episode": (
+        config_of(suite="toy:4", sampling={"n_step": 21}, environment={"horizon": 20}),
+        "sampling.n_step=21 for training episodes of 20 steps; lower sampling.n_step",
+    ),
+    "a row longer than a training episode": (
+        config_of(suite="toy:4", sampling={"n_step": 8}, actors={"training_horizon": 7}),
+        "sampling.n_step=8 for training episodes of 7 steps",
+    ),
     "unknown suite": (config_of(suite="mt12"), "got 'mt12'"),
 }
 
