@@ -69,5 +69,5 @@ class ActorStage:
         sizes = batch.group_sizes if triplets is None or self._group.is_alone else triplets.group_sizes
         unique = None if unique is None else unique[0].detach()
         margin = self._network.config.unique.triplet_margin
-        parts = (whole_loss, contrastive.detach(), norm, log_prob.detach())
+        parts = (whole_loss, contrastive.detach(), norm, log_prob.detach(), batch.task_id)
         return ActorDiagnostics(*parts, unique, sizes, triplets, margin)

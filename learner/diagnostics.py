@@ -11,6 +11,7 @@ from torch import Tensor
 from learner.contrastive import Triplets, active_share
 from learner.extreme_loss import ExtremeCounts
 from learner.feature_health import unique_feature_health
+from learner.losses import sum_by_task
 
 GroupSizes = tuple[int, ...] | Tensor  # rows of each task; i64[T] where the batch was drawn on the device
 
@@ -38,6 +39,7 @@ class ActorDiagnostics(NamedTuple):
     contrastive_loss: Tensor
     gradient_norm: Tensor
     log_prob: Tensor  # f32[B]
+    task_id: Tensor  # i64[B]
     unique: Tensor | None  # f32[B, F]
     group_sizes: GroupSizes  # in this step's batch
     triplets: Triplets | None  # None without a contrastive loss
@@ -57,6 +59,16 @@ class ActorDiagnostics(NamedTuple):
                 values["train/contrastive_active"] = active
         return values
 
+    def entropies(self, task_names: Sequence[str]) -> dict[str, float]:
+        """Return the entropy of the policy on the rows of each task that has any, by the name of the metric."""
+        sizes = torch.bincount(self.task_id, minlength=len(task_names))
+        sums = sum_by_task(-self.log_prob, self.task_id, len(task_names))
+        return {
+            f"train/entropy/{name}": value
+            for name, value, size in zip(task_names, (sums / sizes).tolist(), sizes.tolist(), strict=True)
+            if size
+        }
+
 
 class UpdateResult(NamedTuple):
     """The result of an update, on the learner's device; reading a tensor waits for it."""
@@ -74,6 +86,7 @@ class UpdateResult(NamedTuple):
 
         train/contrastive_active: share of the update's triplets that do not keep the margin, whatever the objective.
         """
+        entropies: dict[str, float] = {}
         scalars = {
             "train/critic_loss": self.critic.loss,
             "train/triplet_loss": self.critic.contrastive_loss,
@@ -84,9 +97,10 @@ class UpdateResult(NamedTuple):
         }
         if self.actor is not None:
             scalars |= self.actor.metrics()
+            entropies = self.actor.entropies(task_names)
             scalars["train/triplet_loss"] = self.critic.contrastive_loss + self.actor.contrastive_loss
         values = {name: float(value) for name, value in scalars.items()}
-        return values | self._task_metrics(task_names) | self._extreme_metrics(task_names)
+        return values | entropies | self._task_metrics(task_names) | self._extreme_metrics(task_names)
 
     def _task_metrics(self, task_names: Sequence[str]) -> dict[str, float]:
         sizes = on_host(self.group_sizes)

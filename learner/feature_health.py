@@ -19,17 +19,21 @@ def unique_feature_health(unique: Tensor, group_sizes: Sequence[int]) -> dict[st
     train/unique_rank_within_task: the same of a task's features, mean over the tasks.
     train/unique_task_variance: variance of the tasks' mean features, 0 to 1; near 0: tasks are not told apart.
     train/unique_within_share: variance within tasks over the whole variance, 0 to 1; near 0: a mere code of the task.
+
+    With one task there is nothing to tell apart, and neither of the last two.
     """
     groups = [rows for rows in unique.split(list(group_sizes)) if len(rows)]
-    means = torch.stack([rows.mean(dim=0) for rows in groups])
-    within = torch.stack([_scatter(rows) for rows in groups]).sum()
-    whole = _scatter(unique).clamp(min=_LEAST_VARIANCE * len(unique))
-    return {
+    values = {
         "train/unique_effective_rank": effective_rank(unique),
         "train/unique_rank_within_task": torch.stack([effective_rank(rows) for rows in groups]).mean(),
-        "train/unique_task_variance": means.var(dim=0, correction=0).sum(),
-        "train/unique_within_share": within / whole,
     }
+    if len(groups) > 1:
+        means = torch.stack([rows.mean(dim=0) for rows in groups])
+        within = torch.stack([_scatter(rows) for rows in groups]).sum()
+        whole = _scatter(unique).clamp(min=_LEAST_VARIANCE * len(unique))
+        values["train/unique_task_variance"] = means.var(dim=0, correction=0).sum()
+        values["train/unique_within_share"] = within / whole
+    return values
 
 
 def effective_rank(features: Tensor) -> Tensor:

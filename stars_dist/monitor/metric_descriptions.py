@@ -53,7 +53,7 @@ DESCRIPTIONS: Mapping[str, Meaning] = {
     "overview/quota_most": Meaning("greatest share of a batch that a task has", SHARE, "1/T is even"),
     "overview/critic_loss": Meaning("loss of the critics", "", "a steady rise is divergence"),
     "overview/actor_loss": Meaning("loss of the actor", "", "falls as values rise"),
-    "overview/entropy": Meaning("entropy of the policy", "nats", "should approach its target from above"),
+    "overview/entropy": Meaning("entropy of the policy", "nats", "should come to its target and stay there"),
     "overview/alpha": Meaning(
         "temperature, geometric mean of the tasks", "reward per nat", "falls as tasks are solved"
     ),
@@ -171,7 +171,12 @@ DESCRIPTIONS: Mapping[str, Meaning] = {
         "reward, discounted",
         "above the largest possible return is divergence",
     ),
-    "train/entropy": Meaning("entropy of the policy", "nats", "should approach its target from above"),
+    "train/entropy": Meaning("entropy of the policy", "nats", "should come to its target and stay there"),
+    "train/entropy/": Meaning(
+        "entropy of the policy on the task's rows",
+        "nats",
+        "far below its target for long: alpha rises too slowly, and the task is no longer explored",
+    ),
     "train/learning_rate": Meaning("step size"),
     "train/alpha/": Meaning("temperature of the task", "reward per nat", "falls as the task is solved"),
     "train/td_abs/": Meaning(
@@ -189,7 +194,7 @@ DESCRIPTIONS: Mapping[str, Meaning] = {
     ),
     "train/unique_rank_within_task": Meaning("the same within a task, mean of the tasks", "1 to F"),
     "train/unique_task_variance": Meaning(
-        "variance of the tasks' mean features", SHARE, "near 0: tasks are not told apart"
+        "variance of the tasks' mean features, of two or more", SHARE, "near 0: tasks are not told apart"
     ),
     "train/unique_within_share": Meaning(
         "share of the features' variance within tasks", SHARE, "near 0: a mere code of the task"

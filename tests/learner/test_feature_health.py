@@ -65,6 +65,13 @@ def test_one_point_for_all_rows(vector: list[float]) -> None:
     assert health["effective_rank"] == pytest.approx(1.0, abs=0.01)
 
 
+def test_one_task_is_not_told_apart_from_itself() -> None:
+    """Half of its variance is in a plane: a rank, but nothing between tasks or of a share of it."""
+    values = unique_feature_health(_unit(_noise(2)), (0, sum(GROUP_SIZES)))
+    assert set(values) == {"train/unique_effective_rank", "train/unique_rank_within_task"}
+    assert values["train/unique_effective_rank"].item() == pytest.approx(2.0, abs=0.05)
+
+
 def test_effective_rank_of_equal_eigenvalues_is_their_number() -> None:
     features = torch.cat([torch.eye(4), -torch.eye(4)])
     assert effective_rank(features).item() == pytest.approx(4.0, rel=1e-4)

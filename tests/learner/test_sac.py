@@ -265,6 +265,15 @@ def test_metrics_have_the_documented_names(make_learner: Callable, make_batch: C
     assert 0.0 < metrics["train/contrastive_active"] < 1.0
 
 
+def test_entropy_of_each_task_is_that_of_its_own_rows(make_learner: Callable, make_batch: Callable) -> None:
+    learner = make_learner()
+    result = learner.update(make_batch((3, 0, 4)))
+    metrics, entropy = result.metrics(learner.task_names), -result.actor.log_prob
+    assert metrics["train/entropy/task-0"] == pytest.approx(entropy[:3].mean().item())
+    assert metrics["train/entropy/task-2"] == pytest.approx(entropy[3:].mean().item())
+    assert "train/entropy/task-1" not in metrics  # no rows
+
+
 @pytest.mark.learning
 def test_learns_an_action_per_task(make_learner: Callable, make_batch: Callable) -> None:
     """One-step tasks that want opposite actions from the same observations: within 0.2 of each after 400 updates."""
