@@ -101,7 +101,7 @@ class TaskPriorityConfig(BaseModel):
 
     enabled: bool = Field(default=True, description="false: every task has the same share")
     offset: float = Field(
-        default=0.1, gt=0, description="added to 1 - success rate, so that solved tasks stay in, ratio"
+        default=0.1, ge=1e-6, description="added to 1 - success rate, so that solved tasks stay in, ratio"
     )
     exponent: float = Field(
         default=1.0, ge=0, le=10, description="power of that sum; 0: uniform, above 1: sharper, power"

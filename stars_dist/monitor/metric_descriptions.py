@@ -117,7 +117,7 @@ DESCRIPTIONS: Mapping[str, Meaning] = {
         "transitions that may be stored before actors must wait", "transitions"
     ),
     "replay/effective_sample_size": Meaning(
-        "share of a batch that its importance weights let count", SHARE, "near 1"
+        "share of a batch that its importance weights let count", SHARE, "0.4 or more; falls as beta rises"
     ),
     # Speed.
     "perf/env_steps_per_s": Meaning(

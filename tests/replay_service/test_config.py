@@ -28,6 +28,7 @@ MakePlan = Callable[..., ReplayPlan]
         (SamplingConfig, {"is_exponent_end": 1.1}, "is_exponent_end"),
         (SamplingConfig, {"batch_size_per_task": 1}, "quota_floor must be at most batch_size_per_task"),
         (TaskPriorityConfig, {"offset": 0.0}, "offset"),
+        (TaskPriorityConfig, {"offset": 1e-40}, "offset"),
         (TaskPriorityConfig, {"exponent": -1.0}, "exponent"),
         (TaskPriorityConfig, {"clip_low": 1.1}, "clip_low"),
         (TaskPriorityConfig, {"clip_high": 0.9}, "clip_high"),

@@ -148,3 +148,9 @@ def test_the_greatest_pay_for_the_floor_row_by_row(quota: list[int], floor: int)
     for _ in range(missing.sum()):
         expected[np.argmax(expected)] -= 1
     assert task_quotas(shares, batch, lifted).tolist() == expected.tolist()
+
+
+def test_the_sharpest_shares_that_can_be_configured_are_finite() -> None:
+    config = TaskPriorityConfig(offset=1e-6, exponent=10, clip_low=0.5, clip_high=2)
+    share = task_probability(np.array([1.0, 0.0, 0.9, np.nan]), config)
+    np.testing.assert_allclose(share, [0.125, 0.5, 0.125, 0.25])
