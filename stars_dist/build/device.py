@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import psutil
 import torch
 
+from actors.free_memory import free_memory_bytes
 from learner.config import LearnerConfig
 from learner.mirror_size import mirror_bytes
 from stars_dist.config.run_plan import RunPlan
@@ -101,4 +101,4 @@ def _check_memory(plan: RunPlan, device: torch.device) -> None:
 
 def free_bytes(device: torch.device) -> int:
     """Return the free memory of a device."""
-    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else int(free_memory_bytes())

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import psutil
 import ray
 from ray._private import state
 
+from actors.free_memory import free_memory_bytes
 from stars_dist.cluster.placement import Room
 
 
@@ -43,5 +43,5 @@ def read_room(is_own: bool) -> Room:
         other_free_cpus=tuple(node.free for name, node in cores.items() if name != here),
         cluster_cpus=cluster.get("CPU", 0.0),
         cluster_gpus=cluster.get("GPU", 0.0),
-        free_bytes=psutil.virtual_memory().available,
+        free_bytes=free_memory_bytes(),
     )

@@ -8,12 +8,12 @@ import shutil
 from importlib import metadata
 from typing import Any, NamedTuple
 
-import psutil
 import ray
 from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from actors.cores import num_cores
+from actors.free_memory import free_memory_bytes
 from stars_dist.cluster.connection import connect
 
 ANSWER_S = 60.0
@@ -59,7 +59,7 @@ def answer() -> NodeAnswer:
         platform.python_version(),
         {name: _version(name) for name in PACKAGES},
         num_cores(),
-        psutil.virtual_memory().available,
+        int(free_memory_bytes()),
         shm,
         os.environ.get("RAY_AUTH_MODE", ""),
     )

@@ -7,6 +7,7 @@ from math import inf
 from typing import NamedTuple
 
 from learner.update_cost import update_flop
+from stars_dist.cluster.actor_memory import check_memory
 from stars_dist.config.run_plan import RunPlan
 
 SPARE_CPUS = 0.5  # of a cluster of this run's own, left to services when actors share the cores
@@ -15,9 +16,6 @@ SERVICE_SHARES = (1.0, 0.5, 0.25)
 LEAST_SHARE = 0.002  # of a core; Ray keeps thousandths
 STARTING_PER_CORE = 25  # actors; those that are up already step, so fewer keep the last ones waiting longer
 STARTING_BESIDE_SERVICES_PER_CORE = 4  # while coordinator and shards start, which the actors need
-LEAST_ACTOR_BYTES = (
-    65 * 2**20
-)  # that an actor's process holds alone, before its environments (docs/scaling.md)
 FLOP_PER_THREAD = 5e9  # of an update; with 0.8e9 two threads were slower than one, with 17e9 faster
 
 
@@ -65,7 +63,7 @@ def place(plan: RunPlan, room: Room) -> Placement:
     services = plan.replay.num_shards + plan.num_learners
     if not room.is_own:
         return Placement(room.cluster_cpus, 1.0, _service_share(plan, services, room), learner_gpus, False)
-    _check_memory(plan.num_actors, room.free_bytes)
+    check_memory(plan.num_actors, room.free_bytes)
     cpus = room.free_cpus
     if plan.num_actors + services <= cpus:
         return Placement(cpus, 1.0, 1.0, learner_gpus)
@@ -117,16 +115,6 @@ def learner_threads(plan: RunPlan, placement: Placement, cores: int) -> int:
 
 def _thousandths(share: float) -> float:
     return int(share * 1000) / 1000
-
-
-def _check_memory(num_actors: int, free_bytes: float) -> None:
-    if num_actors * LEAST_ACTOR_BYTES > free_bytes:
-        fitting = max(1, int(free_bytes / 2 / LEAST_ACTOR_BYTES))
-        raise ValueError(
-            f"{num_actors} actors hold at least {num_actors * LEAST_ACTOR_BYTES / 2**30:.1f} GiB, a process of "
-            f"{LEAST_ACTOR_BYTES / 2**20:.0f} MiB each, and {free_bytes / 2**30:.1f} GiB are available on this "
-            f"machine; use --actors {fitting}: an actor serves several tasks"
-        )
 
 
 def _learner_gpus(plan: RunPlan, room: Room) -> int:

@@ -10,16 +10,12 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
-
 from actors.cores import num_cores
+from actors.free_memory import free_memory_bytes
+from stars_dist.cluster.actor_memory import GIB, fitting_actors
+from stars_dist.config.count_words import counted
 from stars_dist.doctor.check import Check, Verdict, passed
 
-GIB = 2**30
-LEAST_MEMORY, ACTOR_MEMORY = (
-    4 * GIB,
-    0.3 * GIB,
-)  # learner, a shard and Ray; an actor with its four environments
 LEAST_SHM = 2 * GIB  # Ray's object store spills to disk below
 LEAST_DISK, SCARCE_DISK = 2 * GIB, 20 * GIB  # mt50's replay takes 2.3 GB, its checkpoints 1 GB
 OPEN_FILES = 4096  # Ray keeps some 50 per process
@@ -46,12 +42,12 @@ def _cores() -> Check:
 
 
 def _memory() -> Check:
-    free = psutil.virtual_memory().available
-    actors = int(max(0, free - LEAST_MEMORY) / ACTOR_MEMORY)
+    free = free_memory_bytes()
     found = f"{free / GIB:.1f} GiB free"
-    if free < LEAST_MEMORY:
+    actors = fitting_actors(free)
+    if not actors:
         return Check("memory", Verdict.WARN, found, "free some: a run takes 2 to 4 GiB; --serial the least")
-    return passed("memory", f"{found}, enough for about {actors} actors")
+    return passed("memory", f"{found}, enough for about {counted(actors, 'actor')}")
 
 
 def _shared_memory(place: Path) -> Check:

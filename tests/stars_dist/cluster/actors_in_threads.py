@@ -9,7 +9,7 @@ from typing import Any
 
 import ray
 
-from stars_dist.cluster import distributed_run, placement
+from stars_dist.cluster import actor_memory, distributed_run
 from stars_dist.cluster.cluster import Cluster, RunningProcess
 from stars_dist.cluster.processes import RolloutProcess
 
@@ -39,4 +39,4 @@ class ThreadedCluster(Cluster):
 def install() -> None:
     """Have the next run of this program start its actors so."""
     distributed_run.Cluster = ThreadedCluster  # type: ignore[misc]
-    placement.LEAST_ACTOR_BYTES //= ACTORS_PER_PROCESS
+    actor_memory.LEAST_ACTOR_BYTES //= ACTORS_PER_PROCESS

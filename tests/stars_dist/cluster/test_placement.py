@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 
 from stars_dist.cluster.placement import (
@@ -192,11 +190,7 @@ def test_actors_that_share_cores_start_some_at_a_time_and_few_beside_the_service
 
 def test_actors_that_this_machine_has_no_memory_for_are_refused() -> None:
     plan = plan_of("actors.num_actors=500")
-    message = (
-        "500 actors hold at least 31.7 GiB, a process of 65 MiB each, and 21.5 GiB are available on this machine; "
-        "use --actors 169: an actor serves several tasks"
-    )
-    with pytest.raises(ValueError, match=re.escape(message)):
+    with pytest.raises(ValueError, match="got 500 actors of at least 65 MiB"):
         place(plan, own(2.0)._replace(free_bytes=21.5 * 2**30))
     assert place(plan, own(2.0)._replace(free_bytes=40 * 2**30)).actor_cpus == 0.003
     assert place(plan, joined(8.0)._replace(free_bytes=1.0)), "they run where machines are added"

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from math import inf
 from typing import Any
 
 import pytest
@@ -64,6 +65,7 @@ def test_the_core_of_a_service_waits_for_it_and_no_actor_takes_it(
     reserved = reserve(plan(), is_own=False)
     assert reserved.placement.service_cpus == 0.5 and reserved.placement.actor_cpus == 1.0
     assert [node.free for node in read_cores().values()] == [1.0]
+    assert 0 < read_room(False).free_bytes < inf
     remote: Any = ray.remote(Service)
     shard = remote.options(max_restarts=-1, **reserved.of_shard(0)).remote()
     actors = [RunningProcess(remote.options(num_cpus=1).remote(), None, 1.0) for _ in range(3)]
