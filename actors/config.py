@@ -114,6 +114,10 @@ class ActorsConfig(BaseModel):
         "that runs",
     )
 
+    def envs_per_task(self, num_tasks: int) -> int:
+        """Return the environments of each task that an actor with so many has, which share the task's chunks."""
+        return min(max(1, self.envs_per_actor // num_tasks), self.chunk_steps)
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.hang_timeout_s < 5 * self.weights_poll_s:

@@ -65,6 +65,14 @@ class RolloutWorker:
         """Whether every task of this actor has used up its step budget."""
         return self._writer.closed
 
+    def run(self) -> None:
+        """Act until all of its tasks have their steps, or are others'.
+
+        It waits for the limiter no longer than between two heartbeats, which may bring other tasks.
+        """
+        while not self.finished:
+            self.collect_chunk(self._config.weights_poll_s)
+
     def collect_chunk(self, timeout_s: float = 0.0) -> int:
         """Fill and send one chunk of every task that the limiter admits; return how many were sent.
 
@@ -128,8 +136,7 @@ class RolloutWorker:
 
     def _build_runners(self, task_id: int, num_tasks: int) -> list[EnvRunner]:
         """Build the environments of one task, each with its share of the task's chunks."""
-        chunk_steps = self._config.chunk_steps
-        count = min(max(1, self._config.envs_per_actor // num_tasks), chunk_steps)
+        chunk_steps, count = self._config.chunk_steps, self._config.envs_per_task(num_tasks)
         return [self._build_runner(task_id, (chunk_steps + i) // count) for i in range(count)]
 
     def _build_runner(self, task_id: int, chunk_steps: int) -> EnvRunner:

@@ -55,13 +55,10 @@ class RolloutProcess:
         client = CoordinatorClient(coordinator, plan.config.actors.weights_poll_s, task_ids)
         run, transport = RunDirectory(run_dir), RayTransport(shards)
         self._worker = build_worker(run, plan, transport, actor, incarnation, client.sync)
-        # Of a wait for the limiter, before the actor looks whether it is to serve other tasks.
-        self._ready_timeout_s = plan.config.actors.weights_poll_s
 
     def run(self) -> None:
         """Act until all of its tasks have their steps."""
-        while not self._worker.finished:
-            self._worker.collect_chunk(self._ready_timeout_s)
+        self._worker.run()
 
 
 class LearnerProcess:

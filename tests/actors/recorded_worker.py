@@ -32,12 +32,14 @@ class RecordingWriter:
         self.learner_steps = 0
         self.open_tasks = list(dict.fromkeys(task_ids))
         self.waiting_tasks: set[int] = set()
+        self.timeouts_s: list[float] = []  # of the waits for a ready task
 
     @property
     def closed(self) -> bool:
         return not self.open_tasks
 
     def ready_tasks(self, timeout_s: float = 0.0) -> list[int]:
+        self.timeouts_s.append(timeout_s)
         return [task for task in self.open_tasks if task not in self.waiting_tasks]
 
     def write(

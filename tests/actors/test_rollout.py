@@ -10,6 +10,7 @@ from actors.config import ActorsConfig
 from actors.environment import build_environment
 from actors.policy import NumpyPolicy
 from actors.rollout import RolloutWorker
+from actors.sync import ActorStats, SyncReply
 from replay_service.config import ReplayConfig, SamplingConfig
 from replay_service.plan import ReplayPlan
 from replay_service.shard import Shard
@@ -116,6 +117,20 @@ def test_an_actor_is_finished_when_all_its_tasks_are_closed() -> None:
     writer.open_tasks = []
     assert worker.collect_chunk() == 0
     assert worker.finished
+
+
+def test_an_actor_waits_for_the_limiter_as_long_as_between_two_heartbeats() -> None:
+    """And acts until its tasks are closed, of which it hears while it waits."""
+
+    def sync(stats: ActorStats) -> SyncReply:
+        if len(writer.timeouts_s) == 2:
+            writer.open_tasks = []
+        return SyncReply()
+
+    worker, writer = worker_of(sync, weights_poll_s=1e-9)
+    writer.waiting_tasks = {0, 1}
+    worker.run()
+    assert writer.timeouts_s == [1e-9] * 3 and worker.finished
 
 
 def test_several_environments_of_a_task_share_its_chunks(make_weights: MakeWeights) -> None:
