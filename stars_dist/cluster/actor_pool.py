@@ -41,7 +41,7 @@ class ActorPool:
         self._assigned = assign_tasks(plan.num_tasks, len(processes))
         self._serving = dict(enumerate(self._assigned))
         self._clock = clock
-        self._last_arrival = clock.now
+        self._not_late_before = clock.now  # the newest arrival of an actor, or that a service was not up
         self._no_place_told = False
 
     @property
@@ -49,13 +49,17 @@ class ActorPool:
         """The tasks that each actor is to serve."""
         return self._serving
 
-    def record(self, heartbeats: Sequence[Heartbeat]) -> None:
+    def record(self, heartbeats: Sequence[Heartbeat], are_services_up: bool) -> None:
         """Take a collection of heartbeats, restart hung actors, cover the tasks of absent ones.
+
+        An actor that starts waits for its shards before its first heartbeat: while one of those starts, none is late.
 
         Raises:
             RunFailedError: an actor hangs again and again without getting anywhere.
         """
         self._clock.tick()
+        if not are_services_up:
+            self._not_late_before = self._clock.now
         for heartbeat in heartbeats:
             process = self._processes[heartbeat.stats.actor]
             if process.is_running and heartbeat.stats.incarnation == process.incarnation:
@@ -81,7 +85,7 @@ class ActorPool:
 
     def _record(self, process: SupervisedProcess, heartbeat: Heartbeat) -> None:
         if not process.is_alive:
-            self._last_arrival = self._clock.now
+            self._not_late_before = self._clock.now
         if process.last_heartbeat != heartbeat.number:
             process.last_heartbeat = heartbeat.number
             process.watch.record_answer()
@@ -94,9 +98,9 @@ class ActorPool:
         if not process.is_running:
             return
         # While actors still arrive, the machine is busy with them and none is late.
-        if (slow := process.watch.slow_start(not_before=self._last_arrival)) is not None:
+        if (slow := process.watch.slow_start(not_before=self._not_late_before)) is not None:
             self._log_slow_start(process, slow)
-        cause = process.watch.overdue(not_before=self._last_arrival)
+        cause = process.watch.overdue(not_before=self._not_late_before)
         if cause is not None:
             self._restart_hung(actor, process, cause)
 
@@ -124,7 +128,7 @@ class ActorPool:
             actor
             for actor, process in enumerate(self._processes)
             if (since := process.away_since) is not None
-            and now - max(since, self._last_arrival) > self._config.reassign_after_s
+            and now - max(since, self._not_late_before) > self._config.reassign_after_s
         }
         present = [actor for actor, process in enumerate(self._processes) if process.is_alive]
         serving = cover_tasks(self._assigned, late, present)

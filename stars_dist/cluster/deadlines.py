@@ -94,7 +94,7 @@ class Watch:
         start_s, answer_s, progress_s = self._deadlines
         if not self.has_answered:
             late_s = min(self.silent_s, self._since(not_before))
-            return f"no answer {late_s:.0f} s after its start" if late_s > start_s else None
+            return f"no answer {self.silent_s:.0f} s after its start" if late_s > start_s else None
         if self.silent_s > answer_s:
             return f"no answer for {self.silent_s:.0f} s"
         if (idle_s := self._since(self._progressed_at)) > progress_s:
@@ -114,11 +114,14 @@ class Watch:
             return (
                 f"{NO_PLACE} after {waited_s:.0f} s: its cores or GPU are taken; it starts once they are free"
             )
-        if self._slow_start_told or min(self.silent_s, self._since(not_before)) <= SLOW_START_S:
+        late_s = min(self.silent_s, self._since(not_before))
+        if self._slow_start_told or late_s <= SLOW_START_S:
             return None
         self._slow_start_told = True
-        limit_s = self._deadlines.start_s
-        return f"has not answered {self.silent_s:.0f} s after its start; started again after {limit_s:.0f} s"
+        return (
+            f"has not answered {self.silent_s:.0f} s after its start; started again in "
+            f"{self._deadlines.start_s - late_s:.0f} s if it still has not"
+        )
 
     def _since(self, moment: float) -> float:
         return self._clock.now - moment

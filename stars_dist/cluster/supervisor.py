@@ -201,7 +201,7 @@ class Supervisor:
         self._services.is_sampled = not self.learner.is_finished
         heartbeats = self._services.advance()
         if heartbeats is not None:
-            self._actor_pool.record(heartbeats)
+            self._actor_pool.record(heartbeats, self._services.are_up)
         if self._is_learner_frozen():
             cause = self.learner.watch.overdue()
             assert cause is not None

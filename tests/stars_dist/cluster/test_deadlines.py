@@ -48,11 +48,25 @@ def test_one_that_never_gives_its_first_answer_is_named_once_and_found(
     watch.record_placed()
     clock.now += SLOW_START_S + 1
     assert watch.slow_start(not_before=clock.now - 5.0) is None, "others have just arrived"
-    assert watch.slow_start() == "has not answered 46 s after its start; started again after 100 s"
+    assert (
+        watch.slow_start()
+        == "has not answered 46 s after its start; started again in 54 s if it still has not"
+    )
     assert watch.slow_start() is None and watch.overdue() is None
     clock.now += 100.0 - SLOW_START_S
     assert watch.overdue() == "no answer 101 s after its start"
     assert watch.overdue(not_before=clock.now - 5.0) is None, "others have just arrived"
+
+
+def test_one_beside_which_others_arrive_has_as_long_from_then(watch: Watch, clock: RunningClock) -> None:
+    watch.record_placed()
+    clock.now += 400.0
+    others = clock.now
+    clock.now += 60.0
+    expected = "has not answered 460 s after its start; started again in 40 s if it still has not"
+    assert watch.slow_start(not_before=others) == expected
+    clock.now += 41.0
+    assert watch.overdue(not_before=others) == "no answer 501 s after its start"
 
 
 def test_the_oldest_question_counts(watch: Watch, clock: RunningClock) -> None:
