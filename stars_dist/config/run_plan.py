@@ -74,6 +74,7 @@ class RunPlan:
         config, plan = self.config, self.replay
         count = count_parameters(config.network, plan.spec)
         matched, learners = config.network.match_parameters, self.num_learners
+        n_step, most = config.sampling.n_step, self._most_steps_of_a_row
         return [
             f"suite {self.suite.name}: {counted(self.num_tasks, 'task')}, {self.total_steps:,} environment steps, "
             f"{self.total_updates:,} updates of {plan.batch_size} transitions",
@@ -84,7 +85,17 @@ class RunPlan:
             f"{f', matched to {matched}' if matched else ''}",
             *["one task: its unique features have no contrastive loss, there is no other task"]
             * self._is_alone,
+            *[
+                f"rows sum up {most} of sampling.n_step {n_step} steps at most, what one environment puts into a "
+                "chunk; raise actors.chunk_steps or lower actors.envs_per_actor"
+            ]
+            * (n_step > most),
         ]
+
+    @property
+    def _most_steps_of_a_row(self) -> int:
+        actors, tasks_of_actor = self.config.actors, math.ceil(self.num_tasks / self.num_actors)
+        return math.ceil(actors.chunk_steps / actors.envs_per_task(tasks_of_actor))
 
     @property
     def _is_alone(self) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from replay_service.atomic_file import atomic_file
+from stars_dist.config.count_words import counted
 from stars_dist.monitor.metrics import read_metrics
 from stars_dist.run_files.directory import RunDirectory
 
@@ -41,13 +42,12 @@ def draw_run_curve(run: RunDirectory) -> Path:
         if task in rollouts.values:
             axes.plot(rollouts.minutes, rollouts.values[task], color=color, linewidth=0.8, alpha=0.4)
         if task in evaluations.values:
-            style: dict[str, Any] = (
-                {"marker": "o", "label": task} if named else {"linewidth": 0.6, "alpha": 0.6}
-            )
-            axes.plot(evaluations.minutes, evaluations.values[task], color=color, **style)
+            style: dict[str, Any] = {"label": task} if named else {"ms": 2, "linewidth": 0.6, "alpha": 0.6}
+            axes.plot(evaluations.minutes, evaluations.values[task], "o-", color=color, **style)
     if evaluations.values:
         mean = np.mean(list(evaluations.values.values()), axis=0)
-        axes.plot(evaluations.minutes, mean, "k-", linewidth=2, label=f"mean of {len(tasks)} tasks")
+        label = f"mean of {counted(len(evaluations.values), 'task')}"
+        axes.plot(evaluations.minutes, mean, "ko-", ms=4, linewidth=2, label=label)
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=8)
     axes.set(xlabel="minutes of wall clock", ylabel="success rate" if has_success else "return")
     if has_success:

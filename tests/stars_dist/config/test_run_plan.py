@@ -144,6 +144,20 @@ def test_lines_describe_the_run() -> None:
     assert "parameters: actor " in third
 
 
+def test_rows_that_cannot_be_as_long_as_configured_are_told() -> None:
+    """Four environments share a chunk of 16 steps, or two where an actor has two tasks."""
+    sets = ("actors.chunk_steps=16", "sampling.n_step=5")
+    told = "rows sum up 4 of sampling.n_step 5 steps at most, what one environment puts into a chunk; raise "
+    assert plan_of(*sets).lines()[-1] == f"{told}actors.chunk_steps or lower actors.envs_per_actor"
+    for enough in (
+        "actors.num_actors=2",
+        "actors.chunk_steps=17",
+        "actors.envs_per_actor=3",
+        "sampling.n_step=4",
+    ):
+        assert len(plan_of(*sets, enough).lines()) == 3
+
+
 BAD = {
     "more shards than tasks": (
         config_of(suite="toy:4", replay={"num_shards": 9}),

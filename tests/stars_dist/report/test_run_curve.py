@@ -61,6 +61,14 @@ def test_a_hundred_tasks_leave_room_for_the_curves(tmp_path: Path, recwarn: pyte
     assert np.flatnonzero(coloured)[-1] > 0.6 * drawn.shape[1]
 
 
+def test_a_single_evaluation_of_many_tasks_is_seen(tmp_path: Path) -> None:
+    rates = {f"eval/success/task-{i}": i / 30 for i in range(30)}
+    run = RunDirectory(tmp_path)
+    run.metrics_file.write_text(json.dumps({**LINES[1], **rates}) + "\n")
+    drawn = image.imread(draw_run_curve(run))
+    assert np.ptp(drawn[:, :, :3], axis=2).max() > 0.3
+
+
 def test_a_run_without_any_episode_has_an_empty_picture(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
     run.metrics_file.write_text(json.dumps(LINES[1]) + "\n")
