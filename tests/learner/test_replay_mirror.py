@@ -217,8 +217,12 @@ def test_the_operations_of_a_draw_depend_on_neither_tasks_nor_rows() -> None:
     assert largest == [600 * 64] * 3
 
 
-def test_rows_of_several_steps_are_those_of_the_shards() -> None:
-    """Windows over a wrapped ring of episodes of 4, 1 and 7 steps; the last one terminates where the first begins."""
+@pytest.mark.parametrize("size", [12, 7])
+def test_rows_of_several_steps_are_those_of_the_shards(size: int) -> None:
+    """Windows over a wrapped ring of episodes of 4, 1 and 7 steps; the last one terminates where the first begins.
+
+    With 7 slots in use what lies behind them, of a table that was lost, is no part of any window.
+    """
     spec, steps = TransitionSpec(1, 2, 1), np.array([0, 1, 2, 3, 0, 0, 1, 2, 3, 4, 5, 6])
     of = np.repeat([0, 1, 2], [4, 1, 7])
     rows = np.zeros(12, row_dtype(spec))
@@ -228,10 +232,10 @@ def test_rows_of_several_steps_are_those_of_the_shards() -> None:
     sampling = SamplingConfig(batch_size_per_task=64, n_step=3)
     mirror = ReplayMirror(spec, 12, sampling, 1, torch.device("cpu"), 0, gamma=0.9)
     mirror.insert(np.zeros(12, np.int64), np.arange(12), rows, np.ones(12))
-    mirror.set_sizes(np.array([12]))
+    mirror.set_sizes(np.array([size]))
     batch, table, slot = mirror.draw(torch.tensor([64]), BETA)
     drawn = rows[slot.numpy()]
-    places, sizes = (table.numpy(), slot.numpy()), np.full(64, 12)
+    places, sizes = (table.numpy(), slot.numpy()), np.full(64, size)
     discount = lengthen(drawn, words(rows)[None], places, sizes, 3, 0.9)
     assert len(np.unique(discount)) == 3 and batch.discount is not None
     np.testing.assert_allclose(batch.discount, discount, rtol=1e-6)
