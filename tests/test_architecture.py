@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -167,6 +168,7 @@ def test_a_serial_run_loads_no_ray(tmp_path: Path) -> None:
     arguments += ["--run-dir", str(tmp_path / "run")]
     code = f"""
 import sys
+from fnmatch import fnmatch
 from stars_dist.cli import main
 sys.argv = ["stars-dist", *{arguments!r}]
 try:
@@ -196,3 +198,10 @@ def test_files_that_a_page_names_exist(page: str) -> None:
         assert (ROOT / path).exists(), f"{page} names {path}"
         if symbol:
             assert re.search(rf"^\s*(?:class|def) {symbol}\b|^{symbol}\b", (ROOT / path).read_text(), re.M)
+
+
+def test_pytest_looks_into_every_directory_of_tests(pytestconfig: pytest.Config) -> None:
+    skipped = pytestconfig.getini("norecursedirs")
+    directories = {path.parent.name for path in (ROOT / "tests").rglob("test_*.py")}
+    assert len(directories) > 20
+    assert not [name for name in directories if any(fnmatch(name, pattern) for pattern in skipped)]

@@ -26,6 +26,7 @@ SETS += ("checkpoint.every_env_steps=100", "replay.storage=memory", "actors.chun
 def test_a_run_beside_its_worker_saves_counters_of_its_updates(tmp_path: Path) -> None:
     plan = resolve([preset_layer("small"), *map(set_layer, SETS)]).plan
     run, shards = RunDirectory(tmp_path), [Shard(0, plan.replay)]
+    run.write_config(plan.config)
     transport, published, reports = LocalTransport(shards), list[PolicyWeights](), list[LearnerReport]()
     learner = build_learner(
         run,
