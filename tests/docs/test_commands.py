@@ -37,6 +37,7 @@ NOT_RUN = {  # and why
     "apt-get install libegl1 libgl1": "changes the machine",
     "aws ": "asks or changes an AWS account",
     "du -sm .venv/": "needs the .venv of `make venv`",
+    "export PIP_EXTRA_INDEX_URL=": "a setting of the shell",
     "export RAY_AUTH_MODE=token": "a setting of the shell",
     "source .venv/bin/activate": "a setting of the shell",
     "stars-dist --install-completion": "writes to the reader's shell; tests/stars_dist/test_help_page.py completes",
@@ -122,7 +123,7 @@ def small(words: list[str], place: Path) -> list[str]:
         return words if "--dry-run" in words else [*words, "--dry-run"]
     checkpoint = next((place / "runs" / "first" / "checkpoints").glob("step-*")).name
     words = [TOY.get(word, word).replace("/step-", f"/{checkpoint}") for word in words]
-    words = [word.replace("runs/toy", "runs/first") for word in words]
+    words = [re.sub("runs/(toy|mt10)", "runs/first", word) for word in words]
     for flag, value in {"--steps": "700", "--episodes": "2", "--shards": "2"}.items():
         if flag in words:
             words[words.index(flag) + 1] = value
