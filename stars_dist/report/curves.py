@@ -69,13 +69,8 @@ def _draw_seeds(axes: Axes, panel: Panel, color: str, method: ComparedMethod) ->
 
 
 def _draw_method(axes: Axes, panel: Panel, style: dict[str, Any], method: ComparedMethod) -> None:
-    if len(method.runs) == 1:
-        axes.plot(*_of_run(method.runs[0].evaluations, panel), **style, linewidth=2, label=method.label)
-        return
-    moments, estimate = interval([run.evaluations for run in method.runs], panel.clock, panel.statistic)
-    axes.plot(moments, estimate.value, **style, linewidth=2.2, label=method.label)
-    if len(moments):
-        axes.fill_between(moments, estimate.low, estimate.high, color=style["color"], alpha=0.15, linewidth=0)
+    curves = [run.evaluations for run in method.runs]
+    draw_estimate(axes, *interval(curves, panel.clock, panel.statistic), style, method.label)
 
 
 def _of_run(curve: Curve, panel: Panel) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -87,12 +82,21 @@ def _of_run(curve: Curve, panel: Panel) -> tuple[NDArray[np.float64], NDArray[np
 def interval(
     curves: Sequence[Curve], clock: str, statistic: Statistic
 ) -> tuple[NDArray[np.float64], Estimate]:
-    """Compute moments f64[N] and a statistic f64[N] with its 95 % interval over the seeds; empty for one seed."""
-    if len(curves) < 2 or not all(len(curve.scores) for curve in curves):
+    """Compute moments f64[N] and a statistic f64[N] with its 95 % interval over the seeds, nan for one seed."""
+    if not all(len(curve.scores) for curve in curves):
         nothing = np.empty(0)
         return nothing, Estimate(nothing, nothing, nothing)
     moments, scores = at_common_moments(curves, clock, MOMENTS)
     return moments, stratified_bootstrap(scores, statistic)
+
+
+def draw_estimate(
+    axes: Axes, moments: NDArray[np.float64], estimate: Estimate, style: dict[str, Any], label: str
+) -> None:
+    """Draw a method's line, with dots so that one evaluation is seen, and the band of its interval if it has one."""
+    axes.plot(moments, estimate.value, marker=".", markersize=5, linewidth=2, label=label, **style)
+    if np.isfinite(estimate.low).any():
+        axes.fill_between(moments, estimate.low, estimate.high, color=style["color"], alpha=0.15, linewidth=0)
 
 
 def at_common_moments(curves: Sequence[Curve], clock: str, most: int) -> tuple[NDArray[np.float64], Scores]:

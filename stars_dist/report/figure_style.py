@@ -22,11 +22,8 @@ COLOURS = (
     "#444444",
     "#8c564b",
 )  # Okabe and Ito's
-LINES: tuple[Any, ...] = (
-    "-",
-    (0, (4, 1.5)),
-    (0, (1, 1.2)),
-)  # whole, dashed, dotted; taken once all colours are
+# Whole, dashed and dotted; the next is taken once all colours are.
+LINES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1.2)))
 INK = "#1f2933"
 LEGEND_CHARACTERS = 140  # that fit beside each other under the panels
 HEAT = "cividis"  # reads the same for the colour-blind, and in print

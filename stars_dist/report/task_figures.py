@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stars_dist.report.comparison import ComparedMethod, Comparison
-from stars_dist.report.curves import MOST_RUNS, at_common_moments, interval
+from stars_dist.report.curves import (
+    MOST_RUNS,
+    at_common_moments,
+    draw_estimate,
+    interval,
+)
 from stars_dist.report.figure_style import HEAT, add_legend, label_steps, line, wrapped
 from stars_dist.report.finished_run import Curve
 from stars_dist.report.statistics import Scores, mean
@@ -94,15 +99,9 @@ def _draw_task(axes: Axes, method: ComparedMethod, task: int, style: dict[str, A
         Curve(c.env_steps, c.minutes, c.scores[:, task : task + 1])
         for c in (r.evaluations for r in method.runs)
     ]
-    if len(curves) == 1:
-        axes.plot(curves[0].env_steps, curves[0].scores, **style, linewidth=1.6, label=method.label)
-        return
     for curve in curves if seeds else ():
         axes.plot(curve.env_steps, curve.scores, color=style["color"], linewidth=0.6, alpha=0.7)
-    moments, estimate = interval(curves, "env_steps", mean)
-    axes.plot(moments, estimate.value, **style, linewidth=1.6, label=method.label)
-    if len(moments):
-        axes.fill_between(moments, estimate.low, estimate.high, color=style["color"], alpha=0.15, linewidth=0)
+    draw_estimate(axes, *interval(curves, "env_steps", mean), style, method.label)
 
 
 def _mean_of_seeds(method: ComparedMethod) -> tuple[Scores, Scores]:

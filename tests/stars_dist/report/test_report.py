@@ -226,6 +226,7 @@ def test_of_many_runs_only_the_means_are_drawn_and_no_two_methods_look_alike(run
         lines = figure.axes[0].lines
         assert [line.get_label() for line in lines] == [method.label for method in comparison.methods]
         assert len({(line.get_color(), line.get_linestyle()) for line in lines}) == 9
+        assert all(line.get_marker() == "." for line in lines), "one evaluation is seen too"
 
 
 def test_the_interval_holds_the_mean_and_spans_what_all_seeds_cover() -> None:
@@ -240,7 +241,10 @@ def test_the_interval_holds_the_mean_and_spans_what_all_seeds_cover() -> None:
         and (estimate.high >= 0.25).all()
         and (estimate.low < estimate.high).all()
     )
-    assert not len(interval([first], "env_steps", mean)[0])
+    alone = interval([first], "env_steps", mean)[1]
+    np.testing.assert_array_equal(alone.value, [0.0, 0.0])
+    assert np.isnan(alone.low).all()
+    assert not len(interval([first._replace(scores=zero[:0])], "env_steps", mean)[0])
 
 
 def test_one_seed_has_neither_interval_nor_p(runs: list[Path]) -> None:
