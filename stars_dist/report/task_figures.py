@@ -50,13 +50,14 @@ def draw_heat_maps(figure: FigureBase, comparison: Comparison) -> None:
         )
         axes.grid(visible=False)
         axes.set(
-            title=wrapped(method.label, 44),
+            title=wrapped(method.label, 36),
             xlabel="environment steps, all tasks",
             ylim=(scores.shape[1] - 0.5, -0.5),
         )
         label_steps(axes)
+        axes.tick_params(axis="y", labelsize=8)
         _write_final(axes, method)
-    table[0].set_yticks(range(len(comparison.tasks)), comparison.tasks, fontsize=8)
+    table[0].set_yticks(range(len(comparison.tasks)), comparison.tasks)
     for axes in table[len(comparison.methods) :]:
         axes.set_visible(False)
     if image is not None:

@@ -8,15 +8,12 @@ import re
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
-from matplotlib.figure import Figure
 
 from stars_dist.monitor.metrics import read_metrics
-from stars_dist.report.comparison import Comparison, compare
-from stars_dist.report.curves import interval
+from stars_dist.report.comparison import compare
 from stars_dist.report.figures import FIGURES, drawn
-from stars_dist.report.finished_run import Curve, read_finished_run
+from stars_dist.report.finished_run import read_finished_run
 from stars_dist.report.markdown_page import markdown_page
 from stars_dist.report.methods import (
     check_one_budget,
@@ -25,25 +22,11 @@ from stars_dist.report.methods import (
     read_finished_runs,
     with_baseline,
 )
-from stars_dist.report.statistics import mean
 from stars_dist.report.words import setting, summary_header
 from stars_dist.run_files.directory import RunDirectory
-from tests.stars_dist.commands.conftest import Command, run_command
+from tests.stars_dist.commands.conftest import Command
 
 MEAN = "eval/mean_success"
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Two seeds of one method and one of another, in one process each."""
-    directory = tmp_path_factory.mktemp("runs")
-    short = ("launch", "--suite", "toy:2", "--steps", "600", "--eval-episodes", "2", "--serial")
-    paths = []
-    for presets, seed in ((("stars", "laptop"), 1), (("stars", "laptop"), 2), (("mtsac", "laptop"), 1)):
-        paths.append(directory / f"{presets[0]}-{seed}")
-        flags = [flag for preset in presets for flag in ("--preset", preset)]
-        assert run_command(*short, *flags, "--seed", str(seed), "--run-dir", paths[-1]) == 0
-    return paths
 
 
 def test_a_report_has_every_form_side_by_side(runs: list[Path], tmp_path: Path, stars_dist: Command) -> None:
@@ -149,7 +132,7 @@ def test_tasks_without_success_flags_are_compared_by_their_returns(runs: list[Pa
     assert comparison.measure.name == "return" and comparison.methods[0].estimates["mean"].value == 50.0
     assert "No task says what success is" in setting(comparison)
     assert "tasks at zero" not in summary_header(comparison)
-    assert curves_figure(comparison).axes[0].get_ylabel() == "return"
+    assert drawn(FIGURES[0], comparison).axes[0].get_ylabel() == "return"
 
 
 def test_a_method_is_named_by_what_tells_it_apart_in_this_report(runs: list[Path]) -> None:
@@ -189,62 +172,6 @@ def test_a_run_that_was_resumed_names_both_commands(
     launch, resume = read_finished_run(longer).command.split(" && ")
     assert "launch --suite toy:2" in launch and launch == read_finished_run(runs[0]).command
     assert resume.endswith(f"resume {longer} --steps 800")
-
-
-def curves_figure(comparison: Comparison) -> Figure:
-    return drawn(FIGURES[0], comparison)
-
-
-def test_a_legend_of_long_names_stays_within_the_picture(runs: list[Path]) -> None:
-    run = read_finished_run(runs[0])
-    names = [f"stars {'long ' * length}{i}" for length in (30, 50) for i in range(3)]
-    figure = curves_figure(compare({name: [run] for name in names}))
-    figure.draw_without_rendering()
-    (legend,) = figure.legends
-    box, whole = legend.get_window_extent(), figure.bbox
-    assert whole.x0 <= box.x0 and box.x1 <= whole.x1 and whole.y0 <= box.y0
-
-
-def test_the_picture_draws_every_seed_over_faint_rollouts_and_an_interval_only_of_several_seeds(
-    runs: list[Path],
-) -> None:
-    comparison = compare(group_by_method([read_finished_run(path) for path in runs]))
-    axes = curves_figure(comparison).axes[0]
-    faint = [line for line in axes.lines if line.get_alpha() == 0.3]
-    dotted = [line for line in axes.lines if line.get_marker() == "o"]
-    assert len(faint) == len(dotted) == 3
-    evaluated = [line[MEAN] for line in read_metrics(runs[0] / "metrics.jsonl") if MEAN in line]
-    np.testing.assert_allclose(np.asarray(dotted[0].get_ydata()), evaluated)
-    assert len(evaluated) > 1
-    assert len(axes.collections) == 1, "one band, of the method with two seeds"
-
-
-def test_of_many_runs_only_the_means_are_drawn_and_no_two_methods_look_alike(runs: list[Path]) -> None:
-    seeds = [read_finished_run(path) for path in runs[:2]]
-    comparison = compare({f"method {i}": seeds for i in range(9)})
-    for figure in (curves_figure(comparison), drawn(FIGURES[-1], comparison)):
-        lines = figure.axes[0].lines
-        assert [line.get_label() for line in lines] == [method.label for method in comparison.methods]
-        assert len({(line.get_color(), line.get_linestyle()) for line in lines}) == 9
-        assert all(line.get_marker() == "." for line in lines), "one evaluation is seen too"
-
-
-def test_the_interval_holds_the_mean_and_spans_what_all_seeds_cover() -> None:
-    zero, half = np.zeros((2, 2)), np.full((3, 2), 0.5)
-    first = Curve(np.array([100, 300]), np.array([1.0, 3.0]), zero)
-    second = Curve(np.array([200, 300, 400]), np.array([2.0, 3.0, 4.0]), half)
-    moments, estimate = interval([first, second], "env_steps", mean)
-    np.testing.assert_array_equal(moments, [200, 300])
-    np.testing.assert_allclose(estimate.value, 0.25)
-    assert (
-        (estimate.low <= 0.25).all()
-        and (estimate.high >= 0.25).all()
-        and (estimate.low < estimate.high).all()
-    )
-    alone = interval([first], "env_steps", mean)[1]
-    np.testing.assert_array_equal(alone.value, [0.0, 0.0])
-    assert np.isnan(alone.low).all()
-    assert not len(interval([first._replace(scores=zero[:0])], "env_steps", mean)[0])
 
 
 def test_one_seed_has_neither_interval_nor_p(runs: list[Path]) -> None:
