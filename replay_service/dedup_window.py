@@ -11,7 +11,7 @@ from replay_service.storage import Storage
 from replay_service.types import ChunkId
 
 MAX_ACTORS = 4096
-WINDOW = 64  # an actor has at most 32 chunks of a task in flight
+WINDOW = 64  # an actor sends nothing that is 32 or more chunks ahead of the oldest in flight
 _MASK = (1 << WINDOW) - 1
 ENTRY_DTYPE = np.dtype([("incarnation", "i8"), ("next_sequence", "i8"), ("seen", "u8")])
 

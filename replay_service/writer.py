@@ -46,7 +46,8 @@ class ReplayWriter:
     `incarnation` counts the actor's restarts. Shards that know a higher one, of the run before it was resumed,
     number this one higher still: otherwise its first chunks would be taken for duplicates of that run's.
 
-    At most max_unacknowledged_chunks of each task are in flight. An actor with several tasks steps those that
+    At most max_unacknowledged_chunks of each task are in flight, the oldest and those behind it: no chunk falls so far
+    behind that the shard would take it for a retry (see DedupWindow). An actor with several tasks steps those that
     `ready_tasks` names: then a task that waits for the limiter never keeps another from catching up.
     """
 
@@ -153,7 +154,9 @@ class ReplayWriter:
             wait.sleep(RETRY_PERIOD_S)
 
     def _has_room(self, task: int) -> bool:
-        return len(self._in_flight[task]) < self._plan.replay.max_unacknowledged_chunks
+        in_flight = self._in_flight[task]  # a sliding window: those stored before the oldest make no room
+        since_oldest = self._next_sequence[task] - in_flight[0].chunk.id.sequence if in_flight else 0
+        return since_oldest < self._plan.replay.max_unacknowledged_chunks
 
     def _ready(self) -> list[int]:
         gone = self._closed | self._left

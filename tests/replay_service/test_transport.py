@@ -126,7 +126,8 @@ def test_killed_shards_come_back_with_everything_and_the_clients_go_on(
     assert [stats.inserted.tolist() for stats in sampler.stats] == [[400], [400]]
     for task in (0, 1):
         serial = np.load(tmp_path / f"shard-{task}" / "transitions.npy", mmap_mode="r")["obs"][0, :400, 0]
-        assert len(np.unique(serial)) == 400 and set(range(380)) <= set(serial.tolist())
+        # one of the last two chunks, which were in flight together, may have been the one that used up the budget
+        assert len(np.unique(serial)) == 400 and set(range(396)) <= set(serial.tolist())
 
 
 @pytest.mark.cluster

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from replay_service.dedup_window import WINDOW
 from replay_service.plan import ReplayPlan
 from replay_service.shard import Shard
 from replay_service.transport import LocalTransport, Pending, ShardUnavailable
@@ -199,6 +200,27 @@ def test_a_shard_that_never_answers_does_not_make_chunks_pile_up(
         writer.write(make_transitions(0, 4), (), 0)
     with pytest.raises(TimeoutError, match=r"actor 4 gave up .* unacknowledged by task \{0: 2\}"):
         writer.write(make_transitions(0, 4), (), 0)
+
+
+def test_no_chunk_is_left_behind_while_others_are_stored(
+    make_plan: MakePlan, make_transitions: MakeTransitions
+) -> None:
+    """A shard takes what is far behind the newest for a retry: the writer waits for a chunk without an answer."""
+    plan = make_plan(1)
+    shard = open_shards(plan)[0]
+    transport = DelayedTransport(shard, lost=0)
+    writer = ReplayWriter(plan, transport, 0, 0, [0])
+    writer.write(make_transitions(0, 4), (), 0)
+    left_behind, transport.in_flight = transport.in_flight, []
+    written = 1
+    while writer.ready_tasks() and written < 2 * WINDOW:
+        writer.write(make_transitions(0, 4, 4 * written), (), 0)
+        transport.deliver([0])
+        written += 1
+    left_behind[0].deliver()
+    assert writer.flush(0.0) and writer.ready_tasks() == [0]
+    assert (shard.stats().inserted.tolist(), shard.stats().duplicate_chunks) == ([4 * written], 0)
+    assert written == plan.replay.max_unacknowledged_chunks
 
 
 class AnsweringTransport(DelayedTransport):
