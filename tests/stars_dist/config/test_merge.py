@@ -69,6 +69,10 @@ BAD = {
     "value for a section": (lambda: set_layer("sac=3"), "sac must be a mapping"),
     "no value": (lambda: set_layer("sac.gamma"), "--set must read key.subkey=value"),
     "no yaml": (lambda: set_layer("sac.gamma=[1"), "must be given a YAML value"),
+    "a budget without an update": (
+        lambda: set_layer("steps=7"),
+        "the first one is due 4 steps after the warm-up, got 7 steps with 4 of warm-up; raise --steps",
+    ),
     "no actors": (lambda: flag_layer("--actors", "actors.num_actors", 0), "--actors must be greater than"),
     "a boolean": (lambda: set_layer("sac.tau=true"), "--set sac.tau must be a number, got true"),
     "a boolean in a list": (
