@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from stars_dist.cluster.launches import Launches
 from stars_dist.cluster.node_room import NodeCores
-from stars_dist.cluster.placement import places, share_of_core
+from stars_dist.cluster.placement import Placement, places, share_of_core
 from stars_dist.cluster.running_clock import RunningClock
 
 LONGEST_START_S = 60.0  # of a process that has cores already; one that has no place after that has none
@@ -36,18 +36,19 @@ class CoreShares:
     def __init__(
         self,
         num_actors: int,
-        actor_cpus: float,
+        placement: Placement,
         wait_s: float | None,
         clock: RunningClock,
         log: Callable[[str], None],
         read_cores: Callable[[], Mapping[str, NodeCores]],
         read_launches: Callable[[], Launches],
     ) -> None:
-        """`read_cores` tells the cores of each living node; actors begin with `actor_cpus`.
+        """`read_cores` tells the cores of each living node; actors begin with what `placement` gives them.
 
         `wait_s` is how long they wait for a core of their own without a launch; None where no node comes or goes.
         """
-        self.actor_cpus = actor_cpus
+        self.actor_cpus = placement.actor_cpus
+        self.cluster_cpus = placement.cluster_cpus  # of the nodes that are there now
         self.is_waiting = False  # whether actors wait for a core of their own
         self._num_actors, self._wait_s, self._clock, self._log = num_actors, wait_s, clock, log
         self._read_cores, self._read_launches = read_cores, read_launches
@@ -66,6 +67,7 @@ class CoreShares:
             return []
         now, cores = self._clock.now, self._read_cores()
         longest_s = max((actor.waited_s for actor in actors if actor.node is None), default=0.0)
+        self.cluster_cpus = sum(node.installed for node in cores.values())
         self._note_nodes(now, set(cores))
         if longest_s == 0 or longest_s > LONGEST_START_S:
             self._note_taken(actors, cores)

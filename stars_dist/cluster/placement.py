@@ -36,8 +36,8 @@ class Room(NamedTuple):
 class Placement(NamedTuple):
     """Cores and GPUs of each kind of process."""
 
-    cluster_cpus: float
-    actor_cpus: float  # at the start; see CoreShares
+    cluster_cpus: float  # at the start, as the next; see CoreShares
+    actor_cpus: float
     service_cpus: float  # of each learner and of each shard
     learner_gpus: int  # of each learner
     is_own: bool = True  # of a cluster that was started for the run, to which no node comes

@@ -63,7 +63,7 @@ class Supervisor:
         limits, failures = deadlines(plan.config), run.failures_file
         self._shares = CoreShares(
             plan.num_actors,
-            cluster.placement.actor_cpus,
+            cluster.placement,
             None if cluster.placement.is_own else plan.config.wait_for_cores_s,
             heartbeat_clock,
             monitor.log,
@@ -160,7 +160,7 @@ class Supervisor:
         most = most_starting_actors(
             self._plan.num_actors,
             self._shares.actor_cpus,
-            self._cluster.placement.cluster_cpus,
+            self._shares.cluster_cpus,
             self._services.are_up,
         )
         starting = sum(actor.is_starting for actor in self.actors)

@@ -9,9 +9,11 @@ import pytest
 from stars_dist.cluster.core_shares import SETTLE_S, TOLD_EVERY_S, UNSEEN_S, ActorPlace, CoreShares
 from stars_dist.cluster.launches import Launches
 from stars_dist.cluster.node_room import NodeCores
+from stars_dist.cluster.placement import Placement
 from stars_dist.cluster.running_clock import RunningClock
 
 WAIT_S = 600.0
+JOINED = Placement(1.0, actor_cpus=1.0, service_cpus=0.25, learner_gpus=0, is_own=False)
 
 
 class Scene:
@@ -24,7 +26,7 @@ class Scene:
         self.clock = RunningClock(lambda: self.seconds)
         self.actors: list[ActorPlace] = []
         self.shares = CoreShares(
-            num_actors, 1.0, wait_s, self.clock, self.lines.append, self._cores, lambda: self.launches
+            num_actors, JOINED, wait_s, self.clock, self.lines.append, self._cores, lambda: self.launches
         )
         self.actors = [ActorPlace(actor, 1.0, None) for actor in range(num_actors)]
         self.started = 0
@@ -122,11 +124,22 @@ def test_actors_of_a_lost_node_move_and_draw_out_when_it_is_back() -> None:
     assert len(scene.placed) == 8 and scene.shares.actor_cpus == 1.0
 
 
+def test_the_cores_that_decide_how_many_start_at_a_time_are_those_that_are_there_now() -> None:
+    scene = Scene(8, head=0.0)
+    assert scene.shares.cluster_cpus == JOINED.cluster_cpus
+    scene.nodes |= {"a": 4.0, "b": 60.0}
+    scene.run(1)
+    assert scene.shares.cluster_cpus == 64.0
+    scene.lose("b")
+    scene.run(1)
+    assert scene.shares.cluster_cpus == 4.0
+
+
 def test_actors_that_take_long_to_start_are_not_taken_for_ones_without_a_core() -> None:
     """They have cores already, which nobody else has, and no place that is known."""
     free, lines, clock = [4.0], list[str](), RunningClock()
     shares = CoreShares(
-        4, 1.0, 0.0, clock, lines.append, lambda: {"head": NodeCores(5.0, free[0])}, lambda: Launches()
+        4, JOINED, 0.0, clock, lines.append, lambda: {"head": NodeCores(5.0, free[0])}, lambda: Launches()
     )
     free[0] = 0.0
     for seconds in range(1, 50):

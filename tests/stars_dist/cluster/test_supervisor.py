@@ -62,6 +62,8 @@ def test_few_actors_start_until_coordinator_and_shards_are_up(tmp_path: Path) ->
     for actor in supervisor.actors[:45]:
         actor.watch.record_answer()
     assert started() == 53, "beside the five that start, while the coordinator is away"
+    supervisor._shares.cluster_cpus = 10.0
+    assert started() == 85, "a cluster that has grown: four for each of ten cores"
 
 
 def test_no_actor_is_late_while_a_shard_starts(tmp_path: Path) -> None:
