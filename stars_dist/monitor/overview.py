@@ -40,6 +40,7 @@ LAYOUT = {
         "environment steps per second": ("Multiline", ["perf/env_steps_per_s$"]),
         "who waits": ("Multiline", ["perf/actor/waiting$", "perf/learner_wait_frac$"]),
         "samples per insert": ("Multiline", ["perf/samples_per_insert$"]),
+        "cores in use": ("Multiline", ["perf/busy_cores$"]),
     },
     "overview: losses": {
         "critics": ("Multiline", ["overview/critic_loss$"]),

@@ -22,6 +22,7 @@ from stars_dist.monitor.evaluation_metrics import evaluation_metrics, evaluation
 from stars_dist.monitor.health import Health
 from stars_dist.monitor.memory import ProcessTreeMemory
 from stars_dist.monitor.pace import Pace, duration_words, pace_words
+from stars_dist.monitor.processor import ProcessTreeCores
 from stars_dist.monitor.progress import Progress, TaskProgress
 from stars_dist.monitor.recorder import Recorder
 
@@ -53,6 +54,7 @@ class RunMonitor:
         self._recorded_at = time.monotonic()
         self._pace = Pace(plan.total_updates)
         self._memory, self._memory_gib = ProcessTreeMemory(), float("nan")
+        self._cores = ProcessTreeCores()
         self._learner_waits: list[float] = []  # shares of the time of each report
         self._quota = np.full(plan.num_tasks, np.nan)  # f64[T], rows of the newest batch
         self._evaluation: str | None = None
@@ -183,6 +185,7 @@ class RunMonitor:
             "perf/env_steps_per_s": self._pace.env_steps_per_s,
             "perf/actors_alive": float(self.actors_alive),
             "perf/memory_gib": self._memory_gib,
+            "perf/busy_cores": self._cores.busy(),
             "perf/samples_per_insert": self._samples_per_insert,
         }
         values |= {f"perf/restarts/{kind}": float(count) for kind, count in self._restarts.items()}

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from stars_dist.report.finished_run import RETURN, SUCCESS, FinishedRun, Measure
+from stars_dist.report.finished_run import RETURN, STEPS, SUCCESS, Clock, FinishedRun, Measure
 from stars_dist.report.methods import Methods
 from stars_dist.report.statistics import (
     Estimate,
@@ -27,6 +27,7 @@ from stars_dist.report.statistics import (
 )
 
 FEW_SEEDS = 5
+ALIKE = 1.1  # times as long, up to which runs count as equally long
 LEVELS = 101  # of a performance profile
 
 
@@ -70,7 +71,11 @@ class ComparedMethod(NamedTuple):
         data = {
             "method": self.name,
             "seeds": [run.seed for run in self.runs],
+            "env_steps": [run.budget for run in self.runs],
             "minutes": [round(run.minutes, 2) for run in self.runs],
+            "core_minutes": [
+                None if math.isnan(run.core_minutes) else round(run.core_minutes, 2) for run in self.runs
+            ],
             "probability_of_improvement": self.improvement and _estimate_json(self.improvement),
             "welch_p": None if math.isnan(self.p_value) else self.p_value,
         }
@@ -78,9 +83,10 @@ class ComparedMethod(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """Methods on one suite at one budget; the first is the baseline."""
+    """Methods on one suite, at one budget if they are compared by steps; the first is the baseline."""
 
     measure: Measure
+    clock: Clock
     tasks: tuple[str, ...]
     levels: Scores  # f64[LEVELS], of the profiles
     methods: tuple[ComparedMethod, ...]
@@ -96,6 +102,11 @@ class Comparison(NamedTuple):
         return [s for s in SUMMARIES if self.measure is SUCCESS or not s.is_success]
 
     @property
+    def has_one_budget(self) -> bool:
+        """Whether all runs took as many environment steps."""
+        return len({run.budget for run in self.runs}) == 1
+
+    @property
     def has_intervals(self) -> bool:
         """Whether any method has several seeds."""
         return any(len(method.runs) > 1 for method in self.methods)
@@ -108,7 +119,7 @@ class Comparison(NamedTuple):
     @property
     def notes(self) -> list[str]:
         """What a reader must know before they believe the figures."""
-        return list(filter(None, [self._seeds_note, self._test_note]))
+        return list(filter(None, [self._seeds_note, self._test_note, self._time_note]))
 
     @property
     def _seeds_note(self) -> str:
@@ -130,8 +141,15 @@ class Comparison(NamedTuple):
             return ""
         return f"{tests} methods are tested against one baseline; p is not corrected for that number."
 
+    @property
+    def _time_note(self) -> str:
+        least, most = min(run.minutes for run in self.runs), max(run.minutes for run in self.runs)
+        if self.clock is STEPS or most <= ALIKE * least:
+            return ""
+        return f"The runs took {least:.1f} to {most:.1f} minutes: the longer ones had more time to learn."
 
-def compare(methods: Methods) -> Comparison:
+
+def compare(methods: Methods, clock: Clock = STEPS) -> Comparison:
     """Compute everything that a report shows of the methods, the first of which is the baseline."""
     first = next(iter(methods.values()))[0].evaluation
     measure = SUCCESS if first.has_success_flag else RETURN
@@ -152,7 +170,7 @@ def compare(methods: Methods) -> Comparison:
                 math.nan if is_baseline else welch_p_value(table, baseline),
             )
         )
-    return Comparison(measure, tuple(task.name for task in first.tasks), levels, tuple(compared))
+    return Comparison(measure, clock, tuple(task.name for task in first.tasks), levels, tuple(compared))
 
 
 def final_scores(runs: Sequence[FinishedRun], measure: Measure) -> Scores:

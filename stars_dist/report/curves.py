@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stars_dist.report.comparison import ComparedMethod, Comparison
-from stars_dist.report.figure_style import add_legend, label_steps, line
-from stars_dist.report.finished_run import Curve
+from stars_dist.report.figure_style import add_legend, label_clock, line
+from stars_dist.report.finished_run import STEPS, TIME, Clock, Curve
 from stars_dist.report.statistics import Estimate, Scores, Statistic, mean, stratified_bootstrap, worst_five
 
 if TYPE_CHECKING:
@@ -31,31 +31,27 @@ class Panel(NamedTuple):
     """What is drawn against which clock."""
 
     statistic: Statistic
-    clock: str  # a field of Curve
-    x_label: str
+    clock: Clock
     title: str
 
 
-PANELS = (
-    Panel(mean, "env_steps", "environment steps, all tasks", "mean of the tasks"),
-    Panel(mean, "minutes", "minutes of wall clock", "mean of the tasks"),
-    Panel(worst_five, "env_steps", "environment steps, all tasks", "mean of the five worst tasks"),
-)
-
-
 def draw_curves(figure: FigureBase, comparison: Comparison) -> None:
-    """Draw mean and worst tasks against both clocks."""
-    table = figure.subplots(1, len(PANELS))
-    for axes, panel in zip(table, PANELS, strict=True):
+    """Draw the mean against both clocks, and the worst tasks against the one that the runs are compared by."""
+    panels = (
+        Panel(mean, STEPS, "mean of the tasks"),
+        Panel(mean, TIME, "mean of the tasks"),
+        Panel(worst_five, comparison.clock, "mean of the five worst tasks"),
+    )
+    table = figure.subplots(1, len(panels))
+    for axes, panel in zip(table, panels, strict=True):
         for index, method in enumerate(comparison.methods):
             if len(comparison.runs) <= MOST_RUNS:
                 _draw_seeds(axes, panel, line(index)["color"], method)
             _draw_method(axes, panel, line(index), method)
-        axes.set(xlabel=panel.x_label, title=panel.title, ylabel=comparison.measure.label)
+        axes.set(xlabel=panel.clock.label, title=panel.title, ylabel=comparison.measure.label)
         if comparison.measure.limits:
             axes.set_ylim(-0.03, 1.03)
-        if panel.clock == "env_steps":
-            label_steps(axes)
+        label_clock(axes)
     add_legend(figure, *table[0].get_legend_handles_labels())
 
 
@@ -76,11 +72,11 @@ def _draw_method(axes: Axes, panel: Panel, style: dict[str, Any], method: Compar
 def _of_run(curve: Curve, panel: Panel) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return a clock and a statistic of the tasks that are known."""
     scores = curve.scores if panel.statistic is mean else np.sort(curve.scores, axis=1)[:, :5]  # nan is last
-    return getattr(curve, panel.clock), np.nanmean(scores, axis=1)
+    return getattr(curve, panel.clock.name), np.nanmean(scores, axis=1)
 
 
 def interval(
-    curves: Sequence[Curve], clock: str, statistic: Statistic
+    curves: Sequence[Curve], clock: Clock, statistic: Statistic
 ) -> tuple[NDArray[np.float64], Estimate]:
     """Compute moments f64[N] and a statistic f64[N] with its 95 % interval over the seeds, nan for one seed."""
     if not all(len(curve.scores) for curve in curves):
@@ -99,13 +95,13 @@ def draw_estimate(
         axes.fill_between(moments, estimate.low, estimate.high, color=style["color"], alpha=0.15, linewidth=0)
 
 
-def at_common_moments(curves: Sequence[Curve], clock: str, most: int) -> tuple[NDArray[np.float64], Scores]:
+def at_common_moments(curves: Sequence[Curve], clock: Clock, most: int) -> tuple[NDArray[np.float64], Scores]:
     """Return moments f64[N], `most` of them at most, and the scores f64[N, S, T] of S seeds at each.
 
     Seeds are evaluated at moments of their own, so each is interpolated between its evaluations; the moments are of
     the time that all of them cover.
     """
-    clocks = [getattr(curve, clock) for curve in curves]
+    clocks = [getattr(curve, clock.name) for curve in curves]
     first, last = max(c[0] for c in clocks), min(c[-1] for c in clocks)
     moments = np.unique(np.clip(np.concatenate(clocks), first, last)).astype(np.float64)
     moments = moments[np.linspace(0, len(moments) - 1, min(most, len(moments))).round().astype(int)]

@@ -73,8 +73,8 @@ def wrapped(name: str, width: int) -> str:
     return wrapper.fill(name)
 
 
-def label_steps(axes: Axes, bins: int = 6) -> None:
-    """Write numbers of environment steps as 200k and 1.5M, at most as many as there is room for."""
+def label_clock(axes: Axes, bins: int = 6) -> None:
+    """Write steps and minutes as 40, 200k and 1.5M, at most as many as there is room for."""
     from matplotlib.ticker import EngFormatter, MaxNLocator
 
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))

@@ -58,7 +58,7 @@ FIGURES = (
     ReportFigure(
         "task-curves",
         "Learning curve of every task",
-        "Evaluations against environment steps over all tasks: the mean of the seeds, band: its 95 % interval; with at "
+        "Evaluations: the mean of the seeds, band: its 95 % interval; with at "
         f"most {curves.MOST_RUNS} runs every seed too, thin.",
         draw_task_curves,
         lambda c: 1.75 * curve_rows(c) + 0.3 + _legend(c),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,6 +33,17 @@ SUCCESS = Measure("success", "success rate", (0.0, 1.0))
 RETURN = Measure("return", "return", None)  # where no task says what success is
 
 
+class Clock(NamedTuple):
+    """What runs are compared by, and what their progress is drawn against."""
+
+    name: str  # a field of Curve
+    label: str  # of its axis
+
+
+STEPS = Clock("env_steps", "environment steps, all tasks")
+TIME = Clock("minutes", "minutes of wall clock")
+
+
 class Curve(NamedTuple):
     """Scores of T tasks at N moments, against both clocks."""
 
@@ -53,6 +65,7 @@ class FinishedRun(NamedTuple):
     versions: dict[str, str]
     budget: int  # environment steps over all tasks
     minutes: float  # wall clock from the first transition to the last metric
+    core_minutes: float  # of processors in use meanwhile on its machine; nan where the metrics do not tell
     evaluation: EvaluationResult  # the one at the end
     evaluations: Curve  # all of them, the last included
     rollouts: Curve  # the newest training episodes, whose actions are noisy
@@ -66,6 +79,7 @@ class FinishedRun(NamedTuple):
             "commit": self.commit,
             "versions": self.versions,
             "minutes": round(self.minutes, 2),
+            "core_minutes": None if math.isnan(self.core_minutes) else round(self.core_minutes, 2),
             "evaluation": self.evaluation.to_json(),
         }
 
@@ -92,6 +106,7 @@ def read_finished_run(path: Path) -> FinishedRun:
         record["versions"],
         plan.total_steps,
         max((line["wall_time_s"] for line in lines), default=0.0) / 60,
+        core_minutes(lines),
         evaluation,
         read_curve(lines, f"eval/{measure.name}/", tasks),
         read_curve(lines, f"rollout/{measure.name}/", tasks),
@@ -111,6 +126,14 @@ def _what_is_left(run: RunDirectory) -> str:
 
 def _keys_of_set(origins: Mapping[str, str]) -> list[str]:
     return [origin.removeprefix("--set ") for origin in origins.values() if origin.startswith("--set ")]
+
+
+def core_minutes(lines: Sequence[Mapping[str, float]]) -> float:
+    """Sum up the processor time that the lines of the clock tell of; nan if one of them does not."""
+    periodic = [line for line in lines if "perf/env_steps_per_s" in line]
+    ends_s = np.array([0.0, *(line["wall_time_s"] for line in periodic)])
+    cores = np.array([line.get("perf/busy_cores", np.nan) for line in periodic])
+    return float(cores @ np.diff(ends_s)) / 60 if periodic else math.nan
 
 
 def read_curve(lines: Sequence[Mapping[str, float]], prefix: str, tasks: Sequence[str]) -> Curve:

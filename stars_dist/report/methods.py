@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from actors.near_name import did_you_mean
-from stars_dist.report.finished_run import FinishedRun, read_finished_run
+from stars_dist.report.finished_run import STEPS, Clock, FinishedRun, read_finished_run
 
 _NOT_OF_THE_METHOD = ("seed", "evaluation.", "checkpoint.", "trackers")
 _MATCHED = "network.match_parameters"
@@ -15,17 +15,19 @@ Methods = Mapping[str, Sequence[FinishedRun]]
 """The runs of each method by its name; the first one is what the others are compared with."""
 
 
-def read_finished_runs(paths: Sequence[Path]) -> list[FinishedRun]:
-    """Read runs that can be compared.
+def read_finished_runs(paths: Sequence[Path], by: Clock = STEPS) -> list[FinishedRun]:
+    """Read runs that can be compared `by` a clock.
 
     Raises:
-        ValueError: one is not finished, they are of several suites or budgets, or two are the same seed of one method.
+        ValueError: one is not finished, they are of several suites, by steps they are of several budgets, or two are
+            the same seed of one method.
     """
     finished = [read_finished_run(path) for path in paths]
     suites = sorted({run.evaluation.suite for run in finished})
     if len(suites) > 1:
         raise ValueError(f"a report must compare runs of one suite, got {' and '.join(suites)}; write two")
-    check_one_budget(finished)
+    if by is STEPS:
+        check_one_budget(finished)
     for method, runs in group_by_method(finished).items():
         _check_seeds_differ(method, runs)
     return finished
@@ -38,7 +40,7 @@ def check_one_budget(runs: Sequence[FinishedRun]) -> None:
         raise ValueError(
             f"a report must compare runs of one budget, got {least.budget:,} environment steps ({least.path}) and "
             f"{most.budget:,} ({most.path}); go on with the shorter one: stars-dist resume {least.path} --steps "
-            f"{most.budget}, or leave one out"
+            f"{most.budget}, leave one out, or compare what they reach in their time: --by time"
         )
 
 

@@ -11,7 +11,7 @@ from stars_dist.output_place import check_output_place
 from stars_dist.report.comparison import Comparison, compare
 from stars_dist.report.csv_tables import write_csv_tables
 from stars_dist.report.figures import draw_all, picture_path
-from stars_dist.report.finished_run import FinishedRun
+from stars_dist.report.finished_run import STEPS, Clock, FinishedRun
 from stars_dist.report.html_page import html_page
 from stars_dist.report.markdown_page import markdown_page
 from stars_dist.report.methods import group_by_method, with_baseline
@@ -35,7 +35,12 @@ def check_place(out: Path) -> None:
 
 
 def write_report(
-    out: Path, title: str, runs: Sequence[FinishedRun], command: str, baseline: str | None = None
+    out: Path,
+    title: str,
+    runs: Sequence[FinishedRun],
+    command: str,
+    baseline: str | None = None,
+    by: Clock = STEPS,
 ) -> tuple[Comparison, list[Path]]:
     """Write all forms of a report; return its figures, and the files with the page to read first.
 
@@ -45,7 +50,7 @@ def write_report(
     methods = with_baseline(group_by_method(runs), baseline)
     check_place(out)
     out.parent.mkdir(parents=True, exist_ok=True)
-    comparison = compare(methods)
+    comparison = compare(methods, by)
     page, markdown, raw = (out.with_suffix(suffix) for suffix in (".html", ".md", ".json"))
     figures = [run.to_json(method.name) for method in comparison.methods for run in method.runs]
     write_text(raw, json.dumps(figures, indent=1) + "\n")

@@ -14,8 +14,8 @@ from stars_dist.report.curves import (
     draw_estimate,
     interval,
 )
-from stars_dist.report.figure_style import HEAT, add_legend, label_steps, line, wrapped
-from stars_dist.report.finished_run import Curve
+from stars_dist.report.figure_style import HEAT, add_legend, label_clock, line, wrapped
+from stars_dist.report.finished_run import Clock, Curve
 from stars_dist.report.statistics import Scores, mean
 
 if TYPE_CHECKING:
@@ -44,17 +44,17 @@ def draw_heat_maps(figure: FigureBase, comparison: Comparison) -> None:
     low, high = comparison.measure.limits or (None, None)
     image = None
     for axes, method in zip(table, comparison.methods, strict=False):
-        steps, scores = _mean_of_seeds(method)
+        moments, scores = _mean_of_seeds(method, comparison.clock)
         image = axes.pcolormesh(
-            _edges(steps), _edges(np.arange(scores.shape[1])), scores.T, cmap=HEAT, vmin=low, vmax=high
+            _edges(moments), _edges(np.arange(scores.shape[1])), scores.T, cmap=HEAT, vmin=low, vmax=high
         )
         axes.grid(visible=False)
         axes.set(
             title=wrapped(method.label, 36),
-            xlabel="environment steps, all tasks",
+            xlabel=comparison.clock.label,
             ylim=(scores.shape[1] - 0.5, -0.5),
         )
-        label_steps(axes)
+        label_clock(axes)
         axes.tick_params(axis="y", labelsize=8)
         _write_final(axes, method)
     table[0].set_yticks(range(len(comparison.tasks)), comparison.tasks)
@@ -72,9 +72,9 @@ def draw_task_curves(figure: FigureBase, comparison: Comparison) -> None:
     for task, (axes, name) in enumerate(zip(table, comparison.tasks, strict=False)):
         axes.set(xlim=limits[0], ylim=limits[1])
         for index, method in enumerate(comparison.methods):
-            _draw_task(axes, method, task, line(index), seeds=len(comparison.runs) <= MOST_RUNS)
+            _draw_task(axes, comparison, method, task, line(index))
         axes.set_title(name.removesuffix("-v3"), fontsize=9, fontweight="normal")
-        label_steps(axes, 3)
+        label_clock(axes, 3)
         axes.tick_params(labelleft=task % columns == 0, labelbottom=task + columns >= count)
     for axes in table[count:]:
         axes.set_visible(False)
@@ -84,7 +84,8 @@ def draw_task_curves(figure: FigureBase, comparison: Comparison) -> None:
 def _limits(comparison: Comparison) -> tuple[tuple[float, float], tuple[float, float]]:
     """Return the ends of both axes, the same for all tasks."""
     curves = [run.evaluations for run in comparison.runs]
-    last = max((float(curve.env_steps[-1]) for curve in curves if len(curve.env_steps)), default=1.0)
+    clocks = [getattr(curve, comparison.clock.name) for curve in curves]
+    last = max((float(clock[-1]) for clock in clocks if len(clock)), default=1.0)
     if comparison.measure.limits:
         return (0, 1.02 * last), (-0.05, 1.05)
     scores = np.concatenate(
@@ -95,22 +96,25 @@ def _limits(comparison: Comparison) -> tuple[tuple[float, float], tuple[float, f
     return (0, 1.02 * last), (low - room, high + room)
 
 
-def _draw_task(axes: Axes, method: ComparedMethod, task: int, style: dict[str, Any], *, seeds: bool) -> None:
+def _draw_task(
+    axes: Axes, comparison: Comparison, method: ComparedMethod, task: int, style: dict[str, Any]
+) -> None:
     curves = [
         Curve(c.env_steps, c.minutes, c.scores[:, task : task + 1])
         for c in (r.evaluations for r in method.runs)
     ]
-    for curve in curves if seeds else ():
-        axes.plot(curve.env_steps, curve.scores, color=style["color"], linewidth=0.6, alpha=0.7)
-    draw_estimate(axes, *interval(curves, "env_steps", mean), style, method.label)
+    clock = comparison.clock
+    for curve in curves if len(comparison.runs) <= MOST_RUNS else ():
+        axes.plot(getattr(curve, clock.name), curve.scores, color=style["color"], linewidth=0.6, alpha=0.7)
+    draw_estimate(axes, *interval(curves, clock, mean), style, method.label)
 
 
-def _mean_of_seeds(method: ComparedMethod) -> tuple[Scores, Scores]:
+def _mean_of_seeds(method: ComparedMethod, clock: Clock) -> tuple[Scores, Scores]:
     """Return moments f64[N] that all seeds cover, and the mean of the seeds at each, f64[N, T]."""
     curves = [run.evaluations for run in method.runs if len(run.evaluations.env_steps)]
     if not curves:
         return np.zeros(1), method.scores.mean(axis=0, keepdims=True)
-    moments, scores = at_common_moments(curves, "env_steps", MOMENTS)
+    moments, scores = at_common_moments(curves, clock, MOMENTS)
     return moments, scores.mean(axis=1)
 
 

@@ -20,9 +20,11 @@ def setting(comparison: Comparison) -> str:
     episodes = str(seen[0]) if len(seen) == 1 else f"{seen[0]} to {seen[-1]}"
     success = ", success at any step" if comparison.measure is SUCCESS else ""
     text = (
-        f"Suite {runs[0].evaluation.suite}, {len(comparison.tasks)} tasks, {runs[0].budget:,} environment steps over "
-        f"all tasks. Final evaluations of {episodes} episodes per task, mode action{success}."
+        f"Suite {runs[0].evaluation.suite}, {len(comparison.tasks)} tasks, {_budget(comparison)} environment steps "
+        f"over all tasks. Final evaluations of {episodes} episodes per task, mode action{success}."
     )
+    if not comparison.has_one_budget:
+        text += " Compared is what each reaches in its time, not in a number of steps."
     if comparison.measure is not SUCCESS:
         text += " No task says what success is: returns are compared."
     if comparison.has_intervals:
@@ -32,6 +34,12 @@ def setting(comparison: Comparison) -> str:
     if comparison.has_p_values:
         text += f" p: Welch's test on the seeds' means against {comparison.methods[0].name}."
     return text
+
+
+def _budget(comparison: Comparison) -> str:
+    budgets = [run.budget for run in comparison.runs]
+    least = f"{min(budgets):,}"
+    return least if comparison.has_one_budget else f"{least} to {max(budgets):,}"
 
 
 def findings(comparison: Comparison) -> list[str]:
@@ -64,10 +72,12 @@ def summary_header(comparison: Comparison) -> list[str]:
     return [
         "method",
         "seeds",
+        *([] if comparison.has_one_budget else ["steps"]),
         *(summary.label for summary in comparison.summaries),
         *(["P(better)"] if several else []),
         *(["p"] if comparison.has_p_values else []),
         "minutes",
+        *(["core minutes"] if _has_core_minutes(comparison) else []),
     ]
 
 
@@ -77,11 +87,27 @@ def summary_row(comparison: Comparison, method: ComparedMethod) -> list[str]:
     return [
         method.name,
         str(len(method.runs)),
+        *([] if comparison.has_one_budget else [_steps(method)]),
         *(_cell(summary, method.estimates[summary.key]) for summary in comparison.summaries),
         *([improvement] if len(comparison.methods) > 1 else []),
         *(["" if math.isnan(method.p_value) else f"{method.p_value:.2g}"] if comparison.has_p_values else []),
-        f"{sum(run.minutes for run in method.runs) / len(method.runs):.1f}",
+        _minutes([run.minutes for run in method.runs]),
+        *([_minutes([run.core_minutes for run in method.runs])] if _has_core_minutes(comparison) else []),
     ]
+
+
+def _has_core_minutes(comparison: Comparison) -> bool:
+    return any(not math.isnan(run.core_minutes) for run in comparison.runs)
+
+
+def _steps(method: ComparedMethod) -> str:
+    return " and ".join(f"{budget:,}" for budget in sorted({run.budget for run in method.runs}))
+
+
+def _minutes(of_seeds: Sequence[float]) -> str:
+    """Write the mean; nothing where one is unknown."""
+    mean = sum(of_seeds) / len(of_seeds)
+    return "" if math.isnan(mean) else f"{mean:.1f}"
 
 
 def _cell(summary: Summary, estimate: Estimate) -> str:

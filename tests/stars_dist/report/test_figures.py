@@ -11,7 +11,7 @@ from stars_dist.monitor.metrics import read_metrics
 from stars_dist.report.comparison import Comparison, compare
 from stars_dist.report.curves import interval
 from stars_dist.report.figures import FIGURES, drawn
-from stars_dist.report.finished_run import Curve, read_finished_run
+from stars_dist.report.finished_run import STEPS, TIME, Curve, read_finished_run
 from stars_dist.report.methods import group_by_method
 from stars_dist.report.statistics import mean
 
@@ -66,11 +66,23 @@ def test_of_many_runs_only_the_means_are_drawn_and_no_two_methods_look_alike(run
         assert all(line.get_marker() == "." for line in lines), "one evaluation is seen too"
 
 
+def test_by_time_all_but_the_first_panel_are_against_minutes(runs: list[Path]) -> None:
+    methods = group_by_method([read_finished_run(path) for path in runs])
+    for clock, others in ((STEPS, STEPS), (TIME, TIME)):
+        comparison = compare(methods, clock)
+        panels = curves_figure(comparison).axes
+        assert [axes.get_xlabel() for axes in panels] == [STEPS.label, TIME.label, others.label]
+        last = max(run.evaluations.minutes[-1] for run in comparison.runs)
+        heat, tasks = (figure for figure in FIGURES if figure.name in ("tasks", "task-curves"))
+        assert drawn(heat, comparison).axes[0].get_xlabel() == clock.label
+        assert (drawn(tasks, comparison).axes[0].get_xlim()[1] < 2 * last) == (clock is TIME)
+
+
 def test_the_interval_holds_the_mean_and_spans_what_all_seeds_cover() -> None:
     zero, half = np.zeros((2, 2)), np.full((3, 2), 0.5)
     first = Curve(np.array([100, 300]), np.array([1.0, 3.0]), zero)
     second = Curve(np.array([200, 300, 400]), np.array([2.0, 3.0, 4.0]), half)
-    moments, estimate = interval([first, second], "env_steps", mean)
+    moments, estimate = interval([first, second], STEPS, mean)
     np.testing.assert_array_equal(moments, [200, 300])
     np.testing.assert_allclose(estimate.value, 0.25)
     assert (
@@ -78,7 +90,7 @@ def test_the_interval_holds_the_mean_and_spans_what_all_seeds_cover() -> None:
         and (estimate.high >= 0.25).all()
         and (estimate.low < estimate.high).all()
     )
-    alone = interval([first], "env_steps", mean)[1]
+    alone = interval([first], STEPS, mean)[1]
     np.testing.assert_array_equal(alone.value, [0.0, 0.0])
     assert np.isnan(alone.low).all()
-    assert not len(interval([first._replace(scores=zero[:0])], "env_steps", mean)[0])
+    assert not len(interval([first._replace(scores=zero[:0])], STEPS, mean)[0])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import math
+import os
 import re
 import shutil
 from pathlib import Path
@@ -13,7 +15,7 @@ import pytest
 from stars_dist.monitor.metrics import read_metrics
 from stars_dist.report.comparison import compare
 from stars_dist.report.figures import FIGURES, drawn
-from stars_dist.report.finished_run import read_finished_run
+from stars_dist.report.finished_run import TIME, core_minutes, read_finished_run
 from stars_dist.report.markdown_page import markdown_page
 from stars_dist.report.methods import (
     check_one_budget,
@@ -22,7 +24,7 @@ from stars_dist.report.methods import (
     read_finished_runs,
     with_baseline,
 )
-from stars_dist.report.words import setting, summary_header
+from stars_dist.report.words import setting, summary_header, summary_row
 from stars_dist.run_files.directory import RunDirectory
 from tests.stars_dist.commands.conftest import Command
 
@@ -114,10 +116,54 @@ def test_runs_of_different_budgets_are_refused_with_the_command_that_evens_them(
     first, second, _ = (read_finished_run(path) for path in runs)
     assert first.budget == 600
     message = (
-        r"got 600 environment steps \(.*1\) and 900 \(.*2\); .*: stars-dist resume .*1 --steps 900, or leave"
+        r"got 600 environment steps \(.*1\) and 900 \(.*2\); .*: stars-dist resume .*1 --steps 900, leave one"
     )
     with pytest.raises(ValueError, match=message):
         check_one_budget([first, second._replace(budget=900)])
+
+
+def test_by_time_runs_of_different_budgets_are_compared(
+    runs: list[Path], tmp_path: Path, stars_dist: Command
+) -> None:
+    longer = tmp_path / "longer"
+    shutil.copytree(runs[2], longer)
+    assert stars_dist("resume", longer, "--steps", "900").code == 0
+    assert stars_dist("report", runs[0], longer).err.endswith(
+        "compare what they reach in their time: --by time\n"
+    )
+    page = tmp_path / "by-time.html"
+    done = stars_dist("report", runs[0], longer, "--by", "time", "--out", page, "--json")
+    assert done.code == 0, done.err
+    assert [method["env_steps"] for method in json.loads(done.out)["methods"]] == [[600], [900]]
+    text = page.with_suffix(".md").read_text()
+    assert "600 to 900 environment steps over all tasks" in text and "reaches in its time" in text
+    assert "| method | seeds | steps | mean |" in text and "| mtsac+laptop | 1 | 900 |" in text
+
+
+def test_by_time_a_run_that_took_longer_is_named(runs: list[Path]) -> None:
+    first, _, other = (read_finished_run(path)._replace(minutes=10.0) for path in runs)
+    assert not any("minutes" in note for note in compare(group_by_method([first, other]), TIME).notes)
+    by_time = compare(group_by_method([first, other._replace(minutes=11.5)]), TIME)
+    assert "The runs took 10.0 to 11.5 minutes: the longer ones had more time to learn." in by_time.notes
+
+
+def test_the_time_of_processors_is_summed_up_from_the_metrics_or_unknown(runs: list[Path]) -> None:
+    run = read_finished_run(runs[0])
+    assert 0 < run.core_minutes < (os.cpu_count() or 1) * run.minutes
+    clock = {"perf/env_steps_per_s": 1.0}
+    lines = [
+        clock | {"wall_time_s": 60.0, "perf/busy_cores": 0.5},
+        {"wall_time_s": 61.0, "eval/mean_success": 0.0},
+        clock | {"wall_time_s": 180.0, "perf/busy_cores": 2.0},
+    ]
+    assert core_minutes(lines) == 0.5 + 2 * 2.0
+    assert math.isnan(core_minutes([*lines, clock | {"wall_time_s": 190.0}]))  # as runs of older versions
+    comparison = compare(group_by_method([run, read_finished_run(runs[2])._replace(core_minutes=math.nan)]))
+    assert summary_header(comparison)[-1] == "core minutes"
+    assert [summary_row(comparison, method)[-1] for method in comparison.methods] == [
+        f"{run.core_minutes:.1f}",
+        "",
+    ]
 
 
 def test_tasks_without_success_flags_are_compared_by_their_returns(runs: list[Path]) -> None:
