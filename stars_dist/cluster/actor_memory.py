@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from stars_dist.config.count_words import counted
 
 GIB = 2**30
@@ -19,21 +21,54 @@ def fitting_actors(free_bytes: float) -> int:
     return int(max(0.0, free_bytes - SERVICES_BYTES) / ACTOR_BYTES)
 
 
+def least_bytes(num_actors: int) -> float:
+    """Return what so many actors hold before their environments."""
+    return num_actors * LEAST_ACTOR_BYTES
+
+
 def check_memory(num_actors: int, free_bytes: float) -> None:
     """Refuse actors that cannot fit, whatever their environments take.
 
     Raises:
         ValueError: their bare processes hold more than is free.
     """
-    least = num_actors * LEAST_ACTOR_BYTES
-    if least <= free_bytes:
+    if least_bytes(num_actors) <= free_bytes:
         return
-    fitting = max(1, fitting_actors(free_bytes))
-    fewer = (
-        f", or launch with --actors {fitting}: an actor serves several tasks" if fitting < num_actors else ""
-    )
     raise ValueError(
-        f"actors must fit into the memory that is free, got {counted(num_actors, 'actor')} of at least "
-        f"{LEAST_ACTOR_BYTES / 2**20:.0f} MiB, {least / GIB:.1f} GiB in all, with {free_bytes / GIB:.1f} GiB free for "
-        f"this program; free some{fewer}"
+        f"actors must fit into the memory that is free, got {_sizes(num_actors)}, with {free_bytes / GIB:.1f} GiB "
+        f"free for this program; free some{_fewer(num_actors, free_bytes)}"
     )
+
+
+def check_nodes_memory(num_actors: int, free_bytes: Sequence[float], may_grow: bool) -> str:
+    """Refuse actors that the nodes of a cluster cannot hold, each with so much free; "" if they can.
+
+    Where an autoscaler may add machines they are not refused; what to say of them is returned.
+
+    Raises:
+        ValueError: their bare processes hold more than is free.
+    """
+    room = sum(min(free, least_bytes(num_actors)) // LEAST_ACTOR_BYTES for free in free_bytes)
+    if num_actors <= room:
+        return ""
+    found = f"{sum(free_bytes) / GIB:.1f} GiB free on {counted(len(free_bytes), 'node')} of the cluster"
+    if may_grow:
+        return (
+            f"memory: {_sizes(num_actors)}, with {found}; the others need machines that the autoscaler adds"
+        )
+    raise ValueError(
+        f"actors must fit into the memory that is free, got {_sizes(num_actors)}, with {found}, room for {room:.0f}; "
+        f"free some, add nodes{_fewer(num_actors, sum(free_bytes))}"
+    )
+
+
+def _sizes(num_actors: int) -> str:
+    one, total = LEAST_ACTOR_BYTES / 2**20, least_bytes(num_actors) / GIB
+    return f"{counted(num_actors, 'actor')} of at least {one:.0f} MiB, {total:.1f} GiB in all"
+
+
+def _fewer(num_actors: int, free_bytes: float) -> str:
+    fitting = max(1, fitting_actors(free_bytes))
+    if fitting >= num_actors:
+        return ""
+    return f", or launch with --actors {fitting}: an actor serves several tasks"

@@ -92,6 +92,8 @@ def _tell(plan: RunPlan, placement: Placement, is_own_cluster: bool, console: Co
             f"on this node, beside the run directory, the learner and each shard have {placement.service_cpus:g} of a "
             "core reserved; each actor asks for a core"
         )
+    if placement.memory_note:
+        console.line(placement.memory_note)
     if (
         not placement.learner_gpus
         and plan.config.device == "auto"

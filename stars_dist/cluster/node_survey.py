@@ -9,12 +9,12 @@ from importlib import metadata
 from typing import Any, NamedTuple
 
 import ray
-from ray.exceptions import GetTimeoutError, RayError
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+from ray.exceptions import GetTimeoutError
 
 from actors.cores import num_cores
 from actors.free_memory import free_memory_bytes
 from stars_dist.cluster.connection import connect
+from stars_dist.cluster.node_questions import ask_nodes
 
 ANSWER_S = 60.0
 PACKAGES = ("stars-dist", "ray", "torch", "numpy", "metaworld", "mujoco")
@@ -46,10 +46,9 @@ def survey(address: str) -> list[SurveyedNode]:
     """Ask every living node of a cluster that runs already; ValueError where there is none."""
     connect(address, 0)
     here = ray.get_runtime_context().get_node_id()
-    nodes = [node for node in ray.nodes() if node["Alive"]]
-    asked = {node["NodeID"]: _ask(node["NodeID"]) for node in nodes}
-    ray.wait(list(asked.values()), num_returns=len(asked), timeout=ANSWER_S)
-    return [_surveyed(node, asked[node["NodeID"]], here) for node in nodes]
+    answers = ask_nodes(answer, ANSWER_S)
+    nodes = [node for node in ray.nodes() if node["NodeID"] in answers]
+    return [_surveyed(node, answers[node["NodeID"]], here) for node in nodes]
 
 
 def answer() -> NodeAnswer:
@@ -72,22 +71,13 @@ def _version(name: str) -> str:
         return "absent"
 
 
-def _ask(node_id: str) -> Any:
-    strategy = NodeAffinitySchedulingStrategy(node_id, soft=False)
-    return ray.remote(answer).options(num_cpus=0, scheduling_strategy=strategy, max_retries=0).remote()
+def _surveyed(node: dict[str, Any], found: NodeAnswer | Exception, here: str) -> SurveyedNode:
+    resources, address, is_here = node["Resources"], node["NodeManagerAddress"], node["NodeID"] == here
+    answered, failure = (None, _words(found)) if isinstance(found, Exception) else (found, "")
+    return SurveyedNode(address, resources.get("CPU", 0), resources.get("GPU", 0), is_here, answered, failure)
 
 
-def _surveyed(node: dict[str, Any], asked: Any, here: str) -> SurveyedNode:
-    resources = node["Resources"]
-    failure = ""
-    found: Any = None
-    try:
-        found = ray.get(asked, timeout=0.1)
-    except GetTimeoutError:
-        failure = f"no answer within {ANSWER_S:.0f} s"
-    except RayError as error:
-        failure = str(error).strip().splitlines()[-1]
-    address = node["NodeManagerAddress"]
-    return SurveyedNode(
-        address, resources.get("CPU", 0), resources.get("GPU", 0), node["NodeID"] == here, found, failure
-    )
+def _words(error: Exception) -> str:
+    if isinstance(error, GetTimeoutError):
+        return f"no answer within {ANSWER_S:.0f} s"
+    return str(error).strip().splitlines()[-1]

@@ -7,7 +7,7 @@ from math import inf
 from typing import NamedTuple
 
 from learner.update_cost import update_flop
-from stars_dist.cluster.actor_memory import check_memory
+from stars_dist.cluster.actor_memory import check_memory, check_nodes_memory
 from stars_dist.config.run_plan import RunPlan
 
 SPARE_CPUS = 0.5  # of a cluster of this run's own, left to services when actors share the cores
@@ -31,6 +31,8 @@ class Room(NamedTuple):
     cluster_cpus: float = 0.0  # installed, all nodes together
     cluster_gpus: float = 0.0
     free_bytes: float = inf  # memory that processes may still take here
+    nodes_free_bytes: tuple[float, ...] = ()  # the same of all nodes, if they were asked
+    may_grow: bool = False  # an autoscaler adds nodes, if they were asked
 
 
 class Placement(NamedTuple):
@@ -41,6 +43,7 @@ class Placement(NamedTuple):
     service_cpus: float  # of each learner and of each shard
     learner_gpus: int  # of each learner
     is_own: bool = True  # of a cluster that was started for the run, to which no node comes
+    memory_note: str = ""  # of actors for which machines must be added
 
     @property
     def shares_cores(self) -> bool:
@@ -56,13 +59,15 @@ def place(plan: RunPlan, room: Room) -> Placement:
     actors ask for a core each: those that find none wait for more machines.
 
     Raises:
-        ValueError: this node has not the cores or the GPU that learners and shards need, or not the memory for actors
-            that are all to run on it.
+        ValueError: this node has not the cores or the GPU that learners and shards need, or there is not the memory
+            for the actors.
     """
     learner_gpus = _learner_gpus(plan, room)
     services = plan.replay.num_shards + plan.num_learners
     if not room.is_own:
-        return Placement(room.cluster_cpus, 1.0, _service_share(plan, services, room), learner_gpus, False)
+        share = _service_share(plan, services, room)
+        note = check_nodes_memory(plan.num_actors, room.nodes_free_bytes or (room.free_bytes,), room.may_grow)
+        return Placement(room.cluster_cpus, 1.0, share, learner_gpus, False, note)
     check_memory(plan.num_actors, room.free_bytes)
     cpus = room.free_cpus
     if plan.num_actors + services <= cpus:

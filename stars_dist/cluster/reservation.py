@@ -13,6 +13,7 @@ import ray
 from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy, PlacementGroupSchedulingStrategy
 
+from stars_dist.cluster.actor_memory import least_bytes
 from stars_dist.cluster.node_room import read_room
 from stars_dist.cluster.placement import Placement, place
 from stars_dist.config.run_plan import RunPlan
@@ -61,7 +62,8 @@ def reserve(plan: RunPlan, is_own: bool) -> Reservation:
     """
     for tries_left in reversed(range(FREED_TRIES)):
         try:
-            return Reservation(place(plan, read_room(is_own)), plan.num_learners, plan.replay.num_shards)
+            room = read_room(is_own, least_bytes(plan.num_actors))
+            return Reservation(place(plan, room), plan.num_learners, plan.replay.num_shards)
         except ValueError:
             if not tries_left or is_own:
                 raise

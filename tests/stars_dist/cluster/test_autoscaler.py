@@ -40,6 +40,8 @@ COMMANDS = (  # all of which a cluster file must have
     "head_start_ray",
     "worker_start_ray",
 )
+# Of which the head has the memory for none: they are not refused where machines may come.
+LARGE_ACTORS = "from stars_dist.cluster import actor_memory; actor_memory.LEAST_ACTOR_BYTES = 2**50"
 TRIES = 3  # of a head that does not come up within Ray's own 30 s
 
 
@@ -146,12 +148,14 @@ def test_a_run_grows_its_cluster_and_leaves_nothing_behind_when_it_is_killed(
     cluster: str, cores: Callable[[], float], start: Callable[..., Run]
 ) -> None:
     suite = ["--suite", "toy:4", "--actors", "12", "--steps", "100000000", "--address", cluster]
-    run = start(*suite, "--set", "actors.hang_timeout_s=60", "--set", "answer_timeout_s=60")
+    deadlines = ["--set", "actors.hang_timeout_s=60", "--set", "answer_timeout_s=60"]
+    run = start(*suite, *deadlines, patch=LARGE_ACTORS)
     run.wait_for(lambda: "starting: actors 1/12 ready" in run.output, 240)
     run.wait_for(lambda: run.inserted().min() > 200, 240)  # with whoever is there, for the tasks of all
     run.wait_for(lambda: cores() == 14, 240)
     run.wait_for(lambda: metrics(run.path)[-1]["perf/actors_alive"] == 12, 240)
     assert "start anew" not in run.output
+    assert "on 1 node of the cluster; the others need machines that the autoscaler adds" in run.output
     run.process.send_signal(signal.SIGKILL)
     deadline = time.monotonic() + 240
     while cores() > 2 or demands(cluster):

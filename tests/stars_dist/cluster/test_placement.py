@@ -193,4 +193,14 @@ def test_actors_that_this_machine_has_no_memory_for_are_refused() -> None:
     with pytest.raises(ValueError, match="got 500 actors of at least 65 MiB"):
         place(plan, own(2.0)._replace(free_bytes=21.5 * 2**30))
     assert place(plan, own(2.0)._replace(free_bytes=40 * 2**30)).actor_cpus == 0.003
-    assert place(plan, joined(8.0)._replace(free_bytes=1.0)), "they run where machines are added"
+
+
+def test_actors_that_the_nodes_of_a_cluster_have_no_memory_for_are_refused_unless_more_may_come() -> None:
+    plan, gib = plan_of("actors.num_actors=500"), 2**30
+    room = joined(8.0, 8.0)._replace(free_bytes=10 * gib, nodes_free_bytes=(10 * gib, 11.5 * gib))
+    with pytest.raises(ValueError, match=r"got 500 actors .* with 21\.5 GiB free on 2 nodes of the cluster"):
+        place(plan, room)
+    with pytest.raises(ValueError, match=r"10\.0 GiB free on 1 node of the cluster"):
+        place(plan, room._replace(nodes_free_bytes=()))
+    assert "machines that the autoscaler adds" in place(plan, room._replace(may_grow=True)).memory_note
+    assert not place(plan, room._replace(nodes_free_bytes=(10 * gib, 30 * gib))).memory_note
