@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from replay_service.acknowledgement_log import AcknowledgementLog
+from replay_service.incarnation_call import IncarnationCall
 from replay_service.plan import ReplayPlan
 from replay_service.transport import Pending, ShardUnavailable, Transport
 from replay_service.types import (
@@ -57,8 +58,10 @@ class ReplayWriter:
         self._plan = plan
         self._transport = transport
         self._actor = actor
-        self._next_sequence = dict.fromkeys(task_ids, 0)
-        self._in_flight: dict[int, list[_Delivery]] = {task: [] for task in task_ids}
+        self._next_sequence: dict[int, int] = {}
+        self._in_flight: dict[int, list[_Delivery]] = {}
+        self._beginning: dict[int, IncarnationCall] = {}  # of tasks that take no chunk yet
+        self._incarnation: dict[int, int] = {}  # of the others
         self._closed: set[int] = set()
         self._left: set[int] = set()
         self._first_incarnation = incarnation
@@ -68,7 +71,12 @@ class ReplayWriter:
         self._insert_timeout_s = plan.replay.insert_timeout_s if transport.is_concurrent else 0.0
         place = plan.replay.acknowledgement_log
         self._log = None if place is None else AcknowledgementLog(Path(place), actor, plan.spec)
-        self._incarnation = {task: self._begin(task, incarnation) for task in task_ids}
+        for task in task_ids:
+            self._begin(task)
+        self._collect()
+        while self._beginning:
+            self._pause(LONGEST_PAUSE_S)
+            self._collect()
 
     @property
     def learner_steps(self) -> int:
@@ -124,10 +132,9 @@ class ReplayWriter:
         self._collect()
 
     def take_on(self, task: int) -> None:
-        """Accept chunks of one more task from now on."""
+        """Accept chunks of one more task, from when its shard has answered: that may be starting for minutes."""
         if task not in self._in_flight:
-            self._next_sequence[task], self._in_flight[task] = 0, []
-            self._incarnation[task] = self._begin(task, self._first_incarnation)
+            self._begin(task)
         self._left.discard(task)
 
     def leave(self, task: int) -> None:
@@ -138,22 +145,18 @@ class ReplayWriter:
         """Wait until every chunk is acknowledged; return whether all were within `timeout_s`."""
         return self._wait(lambda: not self.unacknowledged, timeout_s)
 
-    def _begin(self, task: int, incarnation: int) -> int:
-        shard = shard_of_task(task, self._plan.num_shards)
-        wait = Wait(logger, self._plan.replay.insert_deadline_s)
-        while True:
-            call = self._transport.submit(
-                shard, "begin_incarnation", self._actor, task, incarnation, self._name
-            )
-            try:
-                return call.result(self._plan.replay.call_timeout_s)
-            except (ShardUnavailable, TimeoutError) as error:
-                if wait.is_over:
-                    raise
-                wait.report(f"actor {self._actor} waits for its shard: {error}")
-            wait.sleep(RETRY_PERIOD_S)
+    def _begin(self, task: int) -> None:
+        self._next_sequence[task], self._in_flight[task] = 0, []
+        shard, call = shard_of_task(task, self._plan.num_shards), "begin_incarnation"
+        arguments = (self._actor, task, self._first_incarnation, self._name)
+        timeouts = (self._plan.replay.call_timeout_s, self._plan.replay.insert_deadline_s)
+        self._beginning[task] = IncarnationCall(
+            lambda: self._transport.submit(shard, call, *arguments), f"actor {self._actor}", *timeouts
+        )
 
     def _has_room(self, task: int) -> bool:
+        if task in self._beginning:
+            return False
         in_flight = self._in_flight[task]  # a sliding window: those stored before the oldest make no room
         since_oldest = self._next_sequence[task] - in_flight[0].chunk.id.sequence if in_flight else 0
         return since_oldest < self._plan.replay.max_unacknowledged_chunks
@@ -177,8 +180,9 @@ class ReplayWriter:
     def _pause(self, longest_s: float) -> None:
         """Sleep until an answer comes or a chunk is due to be sent again; fifty waiting actors must cost nothing."""
         deliveries = [delivery for of_task in self._in_flight.values() for delivery in of_task]
-        calls = [delivery.pending for delivery in deliveries if delivery.pending is not None]
-        if len(calls) < len(deliveries):
+        awaited = [*deliveries, *self._beginning.values()]
+        calls = [call.pending for call in awaited if call.pending is not None]
+        if len(calls) < len(awaited):
             longest_s = min(longest_s, RETRY_PERIOD_S)
         if calls:
             self._transport.wait(calls, min(longest_s, LONGEST_PAUSE_S))
@@ -187,6 +191,10 @@ class ReplayWriter:
 
     def _collect(self) -> None:
         """Take the answers that have come, and send again what was not stored."""
+        for task, call in list(self._beginning.items()):
+            if (incarnation := call.advance()) is not None:
+                self._incarnation[task] = incarnation
+                del self._beginning[task]
         for task, deliveries in self._in_flight.items():
             for delivery in list(deliveries):
                 if delivery.pending is None and time.monotonic() >= delivery.retry_at:
