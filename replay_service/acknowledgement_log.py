@@ -10,6 +10,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -51,7 +52,8 @@ class AcknowledgementLog:
         known = (round(time.time(), 3), os.getpid(), *chunk.id, task_id, chunk.weights_version)
         # The newline first: after a line that a kill cut short, this one is whole.
         line = f"\n{json.dumps([*known, digest.tobytes().hex()])}"
-        os.write(self._file, line.encode())
+        with suppress(OSError):  # a disk without room
+            os.write(self._file, line.encode())
 
 
 def read_acknowledged(path: Path, offset: int = 0) -> tuple[list[Acknowledged], int]:

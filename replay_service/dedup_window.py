@@ -63,8 +63,9 @@ class DedupWindow:
         return chunk.incarnation < self.entry(table, chunk.actor).incarnation
 
     def begin(self, table: int, actor: int, at_least: int, writer: str = "") -> int:
-        """Start a new incarnation of an actor; return its number: greater than all before, and `at_least`.
+        """Start a new incarnation of an actor; return its number: greater than all before, and than `at_least`.
 
+        Each process of an actor has a greater `at_least`, so the number is also none that a shard has given and lost.
         Calls may be repeated and overtake each other: a `writer` that has begun gets its number again, and one of an
         older process, whose `at_least` is lower, a number that is superseded.
         """
@@ -73,7 +74,7 @@ class DedupWindow:
             return newest.incarnation
         if newest is not None and writer and at_least < newest.at_least:
             return newest.incarnation - 1
-        incarnation = max(self.entry(table, actor).incarnation + 1, at_least)
+        incarnation = max(self.entry(table, actor).incarnation, at_least) + 1
         self._begun[table, actor] = _Begun(writer, at_least, incarnation)
         self.write(table, actor, DedupEntry(incarnation, 0, 0))
         return incarnation

@@ -36,10 +36,9 @@ class RateLimiter:
         """Return the greatest I that the rows drawn so far admit."""
         return math.floor(self.min_size + (self.samples + self.error_buffer) / self.samples_per_insert)
 
-    def forgive(self, cursor: float) -> None:
-        """Bring the cursor back to `cursor`: inserts since then refilled what was lost, and call for no samples."""
-        excess = self.cursor - max(cursor, -self.samples)
-        self.min_size += max(0, math.floor(excess / self.samples_per_insert))
+    def forgive(self, inserts: int) -> None:
+        """Leave out the inserts beyond the first `inserts`: they refilled what was lost, and call for no samples."""
+        self.min_size += max(0, self.inserts - max(inserts, self.min_size))
 
     def state_dict(self) -> dict[str, int]:
         """Return the counters."""

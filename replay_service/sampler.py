@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -47,7 +48,7 @@ class ReplaySampler:
         self._view = ServiceView(plan)
         self._updates = PriorityUpdates(plan, transport)
         self._quota, self._quota_rates = np.zeros(plan.num_tasks, np.int64), b""
-        self._cursor_at_loss: float | None = None  # until what was lost is refilled
+        self._inserts_at_loss: int | None = None  # until what was lost is refilled
         self._lock = threading.Lock()  # of all but the priority updates
         self.newest_group_sizes = np.zeros(plan.num_tasks, np.int64)  # i64[T], of the newest batch
         self.newest_effective_size = float("nan")  # share of the newest batch that its weights let count
@@ -93,10 +94,10 @@ class ReplaySampler:
         with self._lock:
             self._refresh(learner_steps, self._plan.replay.call_timeout_s)
 
-    def record(self, shard: int, stats: ShardStats) -> bool:
-        """Record counters that a shard has answered with; return whether it has lost transitions."""
+    def record(self, shard: int, stats: ShardStats, asked_at: float) -> bool:
+        """Record a shard's counters, asked for at a monotonic time; return whether it has lost transitions."""
         with self._lock:
-            return self._record(shard, stats)
+            return self._record(shard, stats, asked_at)
 
     def can_sample(self, num_batches: int) -> bool:
         """Return whether warm-up and limiter admit so many batches, by the newest counters of the shards."""
@@ -166,13 +167,13 @@ class ReplaySampler:
 
         `sampled` i64[T] are the rows drawn from the copy since the last call. Sends insert limits as `refresh` does.
         """
-        limit = self.insert_limit_per_task
+        limit, asked_at = self.insert_limit_per_task, time.monotonic()
         answers: list[ShardRows] = []
         for shard, rows in self._calls.ask(
             "rows_since", first_key, count, most_rows, sampled, learner_steps, limit
         ):
             with self._lock:
-                self._record(shard, rows.stats)
+                self._record(shard, rows.stats, asked_at)
             answers.append(rows)
         return answers
 
@@ -262,6 +263,7 @@ class ReplaySampler:
     def _draw(self, call: tuple[Any, ...], wait: Wait) -> list[ShardSample] | None:
         """Return the answers of all shards; None if one has lost its transitions meanwhile."""
         answers: list[ShardSample] = []
+        asked_at = time.monotonic()
         for shard, first_try in enumerate(self._calls.submit(*call)):
             try:
                 answer = self._calls.insist(shard, first_try, call, wait)
@@ -269,25 +271,25 @@ class ReplaySampler:
                 with self._lock:
                     self._refresh(call[2], self._calls.timeout_s(wait))
                 return None
-            if self.record(shard, answer.stats):
+            if self.record(shard, answer.stats, asked_at):
                 return None
             answers.append(answer)
         return answers
 
     def _refresh(self, learner_steps: int, timeout_s: float) -> None:
-        call = ("set_insert_limit", learner_steps, self.insert_limit_per_task)
+        call, asked_at = ("set_insert_limit", learner_steps, self.insert_limit_per_task), time.monotonic()
         for shard, stats in self._calls.ask(*call, timeout_s=timeout_s):
-            self._record(shard, stats)
+            self._record(shard, stats, asked_at)
 
-    def _record(self, shard: int, stats: ShardStats) -> bool:
+    def _record(self, shard: int, stats: ShardStats, asked_at: float) -> bool:
         """Record a shard's counters; return whether it has lost transitions, which it is then told to count."""
-        lost = self._view.record(shard, stats)
-        if lost and self._cursor_at_loss is None:
-            self._cursor_at_loss = self._limiter.cursor
+        lost = self._view.record(shard, stats, asked_at)
+        if lost and self._inserts_at_loss is None:
+            self._inserts_at_loss = self._limiter.inserts
         self._limiter.inserts = self.env_steps
-        if self._cursor_at_loss is not None and self._view.is_warm and not lost:
-            self._limiter.forgive(self._cursor_at_loss)
-            self._cursor_at_loss = None
+        if self._inserts_at_loss is not None and self._view.is_warm and not lost:
+            self._limiter.forgive(self._inserts_at_loss)
+            self._inserts_at_loss = None
         if lost:
             logger.warning(
                 "shard %d lost its transitions of tasks %s; sampling goes on when they hold the warm-up again",

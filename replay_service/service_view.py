@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,21 +17,24 @@ class ServiceView:
     def __init__(self, plan: ReplayPlan) -> None:
         self._plan = plan
         self.stats: list[ShardStats | None] = [None] * plan.num_shards
+        self._known_since = [0.0] * plan.num_shards  # when the shard's process first answered here
         self.inserted = np.zeros(plan.num_tasks, np.int64)  # i64[T], transitions ever stored; never falls
         self.size = np.zeros(plan.num_tasks, np.int64)  # i64[T]
         self.success_rate = np.full(plan.num_tasks, np.nan)  # f64[T]
 
-    def record(self, shard: int, stats: ShardStats) -> bool:
+    def record(self, shard: int, stats: ShardStats, asked_at: float) -> bool:
         """Record a shard's counters; return whether the shard has lost transitions that were known before.
 
-        Of calls in flight side by side one may be answered late: counters that a process has since passed are left out.
+        Of calls in flight side by side one may be answered late: counters that a process has since passed are left out,
+        as are those of a process before, whose call was sent, `asked_at` by the monotonic clock, before the newest one
+        was heard of.
         """
         task, newest = stats.task_id, self.stats[shard]
-        if (
-            newest is not None
-            and newest.process_name == stats.process_name
-            and (stats.inserted < newest.inserted).any()
-        ):
+        if newest is None or newest.process_name != stats.process_name:
+            if asked_at < self._known_since[shard]:
+                return False
+            self._known_since[shard] = time.monotonic()
+        elif (stats.inserted < newest.inserted).any():
             return False
         lost = bool((stats.inserted < self.inserted[task]).any())
         self.stats[shard] = stats

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
@@ -126,6 +127,7 @@ class SharedSampler:
         """Return the rows of all shards; None if one has lost rows that were to be drawn."""
         call = ("sample", quota, draw.learner_steps, draw.insert_limit_per_task)
         answers = []
+        asked_at = time.monotonic()
         for shard, first_try in enumerate(self._calls.submit(*call)):
             try:
                 answer: ShardSample = self._calls.insist(shard, first_try, call, wait)
@@ -133,7 +135,7 @@ class SharedSampler:
                 if self._leads:
                     self._sampler.refresh(draw.learner_steps)
                 return None
-            if self._leads and self._sampler.record(shard, answer.stats):
+            if self._leads and self._sampler.record(shard, answer.stats, asked_at):
                 return None
             answers.append(answer)
         return answers

@@ -101,6 +101,17 @@ def test_a_line_cut_short_costs_only_itself_and_reading_goes_on_where_it_ended(
     assert len(read_acknowledged(path)[0]) == 3
 
 
+def test_a_disk_without_room_costs_the_log_its_line_and_nothing_else(
+    make_plan: MakePlan, make_transitions: MakeTransitions, tmp_path: Path
+) -> None:
+    (tmp_path / "actor-0.jsonl").symlink_to("/dev/full")
+    plan = make_plan(2, {"acknowledgement_log": str(tmp_path)})
+    shard = Shard(0, plan)
+    writer = ReplayWriter(plan, LocalTransport([shard]), 0, 0, [0])
+    writer.write(make_transitions(0, 4), (), 0)
+    assert writer.unacknowledged == 0 and shard.stats().inserted[0] == 4
+
+
 @pytest.mark.parametrize("word", range(13))
 def test_digests_tell_rows_apart_that_differ_in_one_word(make_chunk: MakeChunk, word: int) -> None:
     rows = pack(make_chunk(0, 3).transitions, row_dtype(SPEC))

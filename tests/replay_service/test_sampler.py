@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -208,6 +209,60 @@ def test_a_refill_of_what_was_lost_calls_for_no_samples(
         service.sampler.load_state_dict(state)
     service.fill([4, 4])
     assert draw_all(service) == 8 * 4
+
+
+def test_rows_of_the_draw_that_finds_a_loss_are_drawn_later(
+    make_plan: MakePlan, make_service: MakeService
+) -> None:
+    """With spi 4 and a buffer of 48, 100 inserts after a warm-up of 60 admit 26 batches of 8 rows."""
+    service = make_service(
+        make_plan(2, {"num_shards": 2, "warmup_steps_per_task": 30, "capacity_per_task": 50})
+    )
+    service.fill([50, 50])
+    service.sample()
+    service.shards[1] = Shard(1, service.plan)
+    with pytest.raises(SampleTimeout):
+        service.sample()
+    service.fill([0, 30])
+    assert draw_all(service) == (26 - 1) * 8
+
+
+class RestartingTransport(LocalTransport):
+    """Restarts a shard before the sampler has taken its answer to a draw, of which another thread hears first."""
+
+    def submit(self, shard: int, method: str, *args: Any) -> Any:
+        answer = super().submit(shard, method, *args)
+        if method == "sample" and shard == len(self._shards) - 1:
+            self.meanwhile()
+        return answer
+
+    def meanwhile(self) -> None:
+        """Replaced by the test."""
+
+
+def test_an_answer_of_the_process_before_a_restart_makes_no_step_count_twice(
+    make_plan: MakePlan, make_chunk: MakeChunk, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    plan = make_plan(2, UNLIMITED | {"storage": "mapped", "num_shards": 2})
+    shards = [Shard(index, plan, tmp_path) for index in range(2)]
+    transport = RestartingTransport(shards)
+    sampler = ReplaySampler(plan, transport)
+    for sequence in range(2):
+        for task in (0, 1):
+            assert shards[task].insert(make_chunk(task, 4, sequence), 0.0).status == "stored"
+    sampler.refresh(0)
+
+    def restart() -> None:
+        shards[1].insert(make_chunk(1, 4, 2), 0.0)
+        shards[1]._storage.close()  # as a kill does
+        shards[1] = Shard(1, plan, tmp_path)
+        sampler.refresh(0)
+        shards[1].insert(make_chunk(1, 4, 3), 0.0)
+        sampler.refresh(0)
+
+    transport.meanwhile = restart
+    assert len(sampler.sample(1, 0, 0.4, 0.0)) == 1
+    assert shards[1].stats().inserted.tolist() == [16] and "lost its transitions" not in caplog.text
 
 
 def test_a_table_that_was_lost_near_the_end_does_not_hold_up_the_rest(
