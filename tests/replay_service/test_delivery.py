@@ -56,8 +56,8 @@ class Clock:
 
 
 class Call:
-    def __init__(self, execute: Callable[[], Pending], clock: Clock) -> None:
-        self._execute, self._clock = execute, clock
+    def __init__(self, execute: Callable[[], Pending]) -> None:
+        self._execute = execute
         self._answer: Pending | None = None
         self._is_cut = False
 
@@ -74,7 +74,6 @@ class Call:
         if self._is_cut:
             raise ShardUnavailable("the shard died under the call")
         if self._answer is None:
-            self._clock.sleep(timeout_s)
             raise TimeoutError("no answer yet")
         return self._answer.result(0.0)
 
@@ -91,7 +90,7 @@ class Network:
         self.fates: list[Fate] = []  # of the next calls that begin an incarnation
 
     def submit(self, shard: int, method: str, *args: Any) -> Pending:
-        call = Call(lambda: self._local.submit(shard, method, *args), self._clock)
+        call = Call(lambda: self._local.submit(shard, method, *args))
         if method == "insert":
             self.inserts.append(call)
         elif (fate := self.fates.pop() if self.fates else Fate.ANSWERED) is Fate.HELD:
@@ -279,7 +278,7 @@ def test_whatever_calls_and_processes_do_a_chunk_is_stored_once(
 ) -> None:
     (unacknowledged, num_shards, chunks_per_task), clock = sizes, Clock()
     with tempfile.TemporaryDirectory() as place, pytest.MonkeyPatch.context() as patch:
-        for module in ("writer", "wait"):
+        for module in ("writer", "incarnation_call", "wait"):
             patch.setattr(f"replay_service.{module}.time", clock)
         patch.setattr("os.fsync", lambda _: None)  # no host goes down
         replay = {"storage": "mapped", "capacity_per_task": 8192, "warmup_steps_per_task": 1}
