@@ -106,6 +106,12 @@ def restart_in_place(handle: Any) -> None:
     ray.kill(handle, no_restart=False)
 
 
+def restarts_of(handle: Any) -> int:
+    """Count how often Ray has started a process again behind its handle."""
+    known: Any = state.actors(handle._actor_id.hex())
+    return int(known.get("NumRestarts", 0))
+
+
 def has_place(process: RunningProcess) -> bool:
     """Return whether Ray has found a node with room for a process and has made it there."""
     return bool(find_places([process]))

@@ -68,7 +68,7 @@ class ServicePool:
         """Take the shards' counters, start again what is past a deadline; return heartbeats if some were collected.
 
         Raises:
-            RunFailedError: a service raised, or freezes again and again.
+            RunFailedError: a service raised, or freezes or dies at its start again and again.
         """
         for index, shard in enumerate(self._shards):
             stats = shard.advance()
@@ -85,6 +85,8 @@ class ServicePool:
     def _restart_if_overdue(self, service: SupervisedService[Any]) -> None:
         if (slow := service.watch.slow_start()) is not None:
             self._monitor.log(f"{service.name} {slow}")
+        if (death := service.died_at_start()) is not None:
+            self._monitor.log(f"{service.name} {death}; Ray starts it again")
         cause = service.restart_if_overdue()
         if cause is not None:
             self._monitor.log(f"{service.name} is frozen ({cause}); starting it again")

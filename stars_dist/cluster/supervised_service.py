@@ -8,13 +8,17 @@ from typing import Any, Generic, TypeVar
 
 import ray.exceptions
 
-from stars_dist.cluster.cluster import restart_in_place
+from stars_dist.cluster.cluster import restart_in_place, restarts_of
 from stars_dist.cluster.deadlines import Deadlines, Watch
 from stars_dist.cluster.failures import FailureLog, describe
 from stars_dist.cluster.periodic_call import PeriodicCall
 from stars_dist.cluster.running_clock import RunningClock
 
 Answer = TypeVar("Answer")
+
+LOOK_EVERY_S = (
+    10.0  # at the restarts of a service that starts; what it died of before is past by the first look
+)
 
 
 class SupervisedService(Generic[Answer]):
@@ -37,8 +41,9 @@ class SupervisedService(Generic[Answer]):
         self._handle = handle
         self._failures = FailureLog(name, failures_file, clock)
         self._kills = 0
+        self._clock = clock
         self.watch = Watch(limits, clock)
-        self.watch.record_placed()  # on the driver's node, where there is always room for it
+        self._await_start()
         self._call: PeriodicCall[Answer] = PeriodicCall(request, period_s, clock, self.watch)
 
     def advance(self) -> Answer | None:
@@ -55,8 +60,7 @@ class SupervisedService(Generic[Answer]):
         if answer is not None:
             self._failures.record_progress()
         if self._call.was_lost and self.watch.has_answered:
-            self.watch.restart()  # Ray starts it again, and its start has a deadline of its own
-            self.watch.record_placed()
+            self._await_start()  # Ray starts it again, and its start has a deadline of its own
         return answer
 
     def restart_if_overdue(self) -> str | None:
@@ -72,6 +76,29 @@ class SupervisedService(Generic[Answer]):
         self._call.forget()
         self._failures.record(cause, "killed by the supervisor", self._kills)
         self._kills += 1
-        self.watch.restart()
-        self.watch.record_placed()
+        self._await_start()
         return cause
+
+    def died_at_start(self) -> str | None:
+        """Say that it died before it answered: Ray starts such a one again without end, and no call tells of it.
+
+        Raises:
+            RunFailedError: that has happened too often.
+        """
+        if self.watch.has_answered or self._clock.now < self._look_at:
+            return None
+        self._look_at = self._clock.now + LOOK_EVERY_S
+        before, self._restarts = self._restarts, restarts_of(self._handle)
+        if before is None or self._restarts == before:
+            return None
+        times = self._restarts - before
+        cause = f"died before it answered{f', {times} times' if times > 1 else ''}"
+        self._failures.record(cause, "started again by Ray", self._kills, "infrastructure")
+        self._await_start()
+        return cause
+
+    def _await_start(self) -> None:
+        self.watch.restart()
+        self.watch.record_placed()  # on the driver's node, where there is always room for it
+        self._restarts: int | None = None
+        self._look_at = self._clock.now + LOOK_EVERY_S

@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 
+from stars_dist.cluster import failures, supervised_service
 from stars_dist.cluster.deadlines import Deadlines
 from stars_dist.cluster.running_clock import RunningClock
 from stars_dist.cluster.supervised_service import SupervisedService
 from stars_dist.errors import RunFailedError
 
 LIMITS = Deadlines(start_s=4.0, answer_s=2.0, progress_s=float("inf"))
+PATIENT = Deadlines(start_s=600.0, answer_s=20.0, progress_s=float("inf"))
 
 
 class Service:
@@ -25,6 +27,9 @@ class Service:
     def __init__(self, marker: Path, trouble: str = "") -> None:
         if trouble == "raises":
             raise ValueError("storage must be of this run, got another's")
+        if trouble == "dies" or (trouble == "dies once" and not marker.exists()):
+            marker.touch()
+            os._exit(1)
         if trouble == "freezes" and not marker.exists():
             marker.touch()
             os.kill(os.getpid(), signal.SIGSTOP)
@@ -67,8 +72,8 @@ def wait_for_answer(
         answer = service.advance()
         if answer is not None and answer != other_than:
             return answer, causes
-        if (cause := service.restart_if_overdue()) is not None:
-            causes.append(cause)
+        for cause in (service.died_at_start(), service.restart_if_overdue()):
+            causes += [cause] if cause is not None else []
         time.sleep(0.1)
     raise AssertionError(f"no answer, killed for {causes}")
 
@@ -108,9 +113,30 @@ def test_a_service_that_freezes_while_it_is_built_is_killed_and_built_again(
 
 @pytest.mark.cluster
 def test_a_service_that_cannot_be_built_ends_the_run_with_its_cause(cluster: None, tmp_path: Path) -> None:
-    service, clock = supervise(tmp_path, "raises")
+    service, clock = supervise(tmp_path, "raises", PATIENT)
     with pytest.raises(
         RunFailedError, match="shard 0 failed: ValueError: storage must be of this run, got another's; log"
     ):
         wait_for_answer(service, clock)
     assert "incarnation 0: ValueError: storage must be" in (tmp_path / "failures.log").read_text()
+
+
+@pytest.mark.cluster
+def test_a_service_that_dies_at_each_start_is_told_and_ends_the_run(
+    cluster: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray starts it again every second or so, and the call in flight waits on."""
+    monkeypatch.setattr(supervised_service, "LOOK_EVERY_S", 3.0)
+    monkeypatch.setattr(failures, "MAX_OUTAGES", 2)
+    service, clock = supervise(tmp_path, "dies", PATIENT)
+    with pytest.raises(RunFailedError, match="shard 0 failed 2 times in a row: died before it answered"):
+        wait_for_answer(service, clock)
+    assert "shard 0, incarnation 0: died before it answered" in (tmp_path / "failures.log").read_text()
+
+
+@pytest.mark.cluster
+def test_a_service_that_dies_at_a_start_and_then_answers_is_none_of_that(
+    cluster: None, tmp_path: Path
+) -> None:
+    service, clock = supervise(tmp_path, "dies once", PATIENT)
+    assert wait_for_answer(service, clock)[1] == []
