@@ -41,8 +41,7 @@ class ReplaySampler:
     """Draws batches at the configured ratio. Any method may be called in any thread, `sample` in several at once."""
 
     def __init__(self, plan: ReplayPlan, transport: Transport) -> None:
-        self._plan = plan
-        self._transport = transport
+        self._plan, self._transport = plan, transport
         self._calls = ShardCalls(plan, transport)
         self._limiter = plan.limiter()
         self._view = ServiceView(plan)
@@ -149,7 +148,7 @@ class ReplaySampler:
         """
         with self._lock:
             if not self.can_sample(num_batches):
-                self._check_not_finished()
+                self.check_not_finished()
                 return None
             self._limiter.samples += num_batches * self._plan.batch_size
             self.newest_group_sizes = self._next_quota()
@@ -249,12 +248,13 @@ class ReplaySampler:
             self._refresh(learner_steps, self._calls.timeout_s(wait))
             if self.can_sample(num_batches):
                 return
-            self._check_not_finished()
+            self.check_not_finished()
             wait.check(f"sampling waits: {self.blocker(num_batches)}")
             wait.sleep(poll_s)
             poll_s = min(2 * poll_s, LONGEST_POLL_S)
 
-    def _check_not_finished(self) -> None:
+    def check_not_finished(self) -> None:
+        """Raise ReplayFinished if, by the newest counters, nothing more will be drawn."""
         if self._view.is_complete and self._view.is_closed:
             raise ReplayFinished(f"all {self.env_steps} steps of the run are stored and sampled")
         if self._view.is_gone:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from replay_service.priority import importance_weights
-from replay_service.sampler import SampleTimeout
+from replay_service.sampler import ReplayFinished, SampleTimeout
 from replay_service.shared_draws import Draw, SharedSampler, share_of
 from replay_service.transport import LocalTransport
 from tests.learner.conftest import Replay
@@ -111,3 +111,14 @@ def test_a_draw_that_found_a_shard_empty_goes_on_and_is_posted_once() -> None:
     assert len(first.sample(1, 1, 0.5, 5.0)) == 1 and len(group.board.draws) == 2
     (batch,) = second.sample(1, 1, 0.5, 5.0)
     np.testing.assert_array_equal(batch.group_sizes, share_of(group.board.draws[1].quota, 1, 2)[0])
+
+
+def test_a_draw_whose_rows_are_lost_for_good_ends_the_run() -> None:
+    """Every task has stored its steps, so nothing fills the tables of a shard that has lost them."""
+    group = Group(2, Replay(total_steps=300))
+    group.replay.warm_up()
+    for sampler in group.samplers:
+        sampler.sample(1, 0, 0.5, 1.0)
+    group.replay.shards[1] = Replay(total_steps=300).shards[1]
+    with pytest.raises(ReplayFinished):
+        group.samplers[0].sample(1, 1, 0.5, 0.1)
