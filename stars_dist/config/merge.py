@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -11,6 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from learner.parameter_match import match_parameters
+from stars_dist.config.plan_checks import check_learns
 from stars_dist.config.preset_files import ConfigLayer, preset_layer, preset_names
 from stars_dist.config.run_config import RunConfig
 from stars_dist.config.run_plan import RunPlan, plan_run
@@ -85,7 +85,7 @@ def resolve(layers: Sequence[ConfigLayer]) -> ResolvedRun:
     _check_large_critics(layers, config, origins)
     plan = plan_run(config)
     _check_contrast(config, plan.num_tasks, origins)
-    _check_learns(plan)
+    check_learns(plan.replay)
     return ResolvedRun(_matched(plan, layers, origins), origins)
 
 
@@ -118,17 +118,6 @@ def _check_contrast(config: RunConfig, num_tasks: int, origins: Mapping[str, str
     keys = ("network.unique.objective", "network.unique.triplet_weight")
     if any(not origins[key].startswith("preset ") for key in keys if key in origins):
         config.network.check_tasks(num_tasks)
-
-
-def _check_learns(plan: RunPlan) -> None:
-    """Check that a new run has an update in it; one of an earlier version without any can still be read."""
-    if plan.total_updates == 0:
-        replay = plan.replay
-        least = math.ceil(replay.batch_size / replay.samples_per_insert)
-        raise ValueError(
-            f"a run must make an update, and the first one is due {least:,} steps after the warm-up, got "
-            f"{plan.total_steps:,} steps with {replay.total_warmup_steps:,} of warm-up; raise --steps"
-        )
 
 
 def _matched(plan: RunPlan, layers: Sequence[ConfigLayer], origins: dict[str, str]) -> RunPlan:

@@ -12,6 +12,7 @@ from learner.parameter_count import count_parameters
 from replay_service.plan import ReplayPlan
 from replay_service.types import TransitionSpec
 from stars_dist.config.count_words import counted
+from stars_dist.config.plan_checks import check_contrast, check_learners, check_rows
 from stars_dist.config.run_config import RunConfig
 
 EVALUATIONS_PER_RUN = 5
@@ -111,9 +112,9 @@ def plan_run(config: RunConfig) -> RunPlan:
     suite = parse_suite(config.suite, config.environment.horizon)
     config = _without_other_tasks(config) if len(suite.tasks) == 1 else config
     config.network.check_tasks(len(suite.tasks))
-    _check_contrast(config)
-    _check_rows(config, suite)
-    _check_learners(config, config.sampling.batch_size_per_task * len(suite.tasks))
+    check_contrast(config)
+    check_rows(config, suite)
+    check_learners(config, config.sampling.batch_size_per_task * len(suite.tasks))
     config = _resolved(config, suite)
     assert config.steps is not None, "just resolved"
     spec = TransitionSpec(len(suite.tasks), suite.obs_dim, suite.action_dim, suite.action_dims)
@@ -146,45 +147,6 @@ def _without_other_tasks(config: RunConfig) -> RunConfig:
     """Turn off what tells a task from others, where there is one."""
     unique = config.network.unique.model_copy(update={"triplet_weight": 0.0})
     return config.model_copy(update={"network": config.network.model_copy(update={"unique": unique})})
-
-
-def _check_contrast(config: RunConfig) -> None:
-    rows = config.sampling.batch_size_per_task
-    if config.network.unique.is_contrastive and rows < 2:
-        raise ValueError(
-            f"a contrastive loss needs two rows per task in a batch, got sampling.batch_size_per_task {rows}; raise it "
-            "or use --set network.unique.triplet_weight=0"
-        )
-
-
-def _check_rows(config: RunConfig, suite: Suite) -> None:
-    longest = max(task.horizon for task in suite.tasks)
-    longest = min(longest, config.actors.training_horizon or longest)
-    if config.sampling.n_step > longest:
-        raise ValueError(
-            f"a row can sum up at most the steps of an episode, got sampling.n_step={config.sampling.n_step} for "
-            f"training episodes of {longest} steps; lower sampling.n_step"
-        )
-
-
-def _check_learners(config: RunConfig, batch_size: int) -> None:
-    count = config.learner.num_learners
-    if count == 1:
-        return
-    if config.serial:
-        raise ValueError(
-            f"a serial run has one learner, got learner.num_learners {count}; leave out --serial or --learners"
-        )
-    if batch_size % count:
-        raise ValueError(
-            f"each learner must have as many rows of a batch, got learner.num_learners {count} for batches of "
-            f"{batch_size} rows; use a divisor of {batch_size}, or another sampling.batch_size_per_task"
-        )
-    if config.learner.prefetch_calls > 1:
-        raise ValueError(
-            "several learners draw one call after another, got learner.prefetch_calls "
-            f"{config.learner.prefetch_calls}; use --set learner.prefetch_calls=1"
-        )
 
 
 def _resolved(config: RunConfig, suite: Suite) -> RunConfig:
