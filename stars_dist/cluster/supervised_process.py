@@ -136,6 +136,7 @@ class SupervisedProcess:
         self.incarnation += 1
 
     def _forget(self) -> None:
+        if self.is_alive:  # a start that came to nothing leaves it away
+            self._away_since = self._clock.now
         self.process = self.node = None
         self.watch.restart()
-        self._away_since = self._clock.now

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from stars_dist.cluster import supervised_process
 from stars_dist.cluster.cluster import RunningProcess
 from stars_dist.cluster.deadlines import Deadlines
 from stars_dist.cluster.running_clock import RunningClock
@@ -32,6 +33,29 @@ def test_it_is_started_once_and_is_alive_when_it_has_answered(tmp_path: Path) ->
     assert process.is_running and not process.is_alive and process.away_since is not None
     process.watch.record_answer()
     assert process.is_alive and process.away_since is None
+
+
+def test_it_is_away_from_its_last_answer_on_however_often_it_fails_at_its_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An outage of minutes has its task given to another: it had been away since its newest try alone."""
+    monkeypatch.setattr(supervised_process, "kill", lambda process: None)  # there is none
+    process = process_of(tmp_path, [])
+
+    def fail_at(seconds: float) -> float | None:
+        process._clock.now = seconds
+        process.record_failure("no shard answers", "", "infrastructure")
+        process._clock.now += 60.0
+        process.start_if_due()
+        return process.away_since
+
+    assert (fail_at(50.0), fail_at(120.0)) == (0.0, 0.0)
+    process.watch.record_answer()
+    assert (fail_at(200.0), fail_at(270.0), fail_at(340.0)) == (200.0, 200.0, 200.0)
+    process.watch.record_answer()
+    process._clock.now = 500.0
+    process.start_anew()
+    assert process.away_since == 500.0
 
 
 def test_a_failure_is_written_down_and_the_next_start_is_another_incarnation(tmp_path: Path) -> None:
