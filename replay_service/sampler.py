@@ -148,7 +148,7 @@ class ReplaySampler:
         """
         with self._lock:
             if not self.can_sample(num_batches):
-                self.check_not_finished()
+                self._check_not_finished()
                 return None
             self._limiter.samples += num_batches * self._plan.batch_size
             self.newest_group_sizes = self._next_quota()
@@ -248,15 +248,18 @@ class ReplaySampler:
             self._refresh(learner_steps, self._calls.timeout_s(wait))
             if self.can_sample(num_batches):
                 return
-            self.check_not_finished()
+            self._check_not_finished()
             wait.check(f"sampling waits: {self.blocker(num_batches)}")
             wait.sleep(poll_s)
             poll_s = min(2 * poll_s, LONGEST_POLL_S)
 
-    def check_not_finished(self) -> None:
-        """Raise ReplayFinished if, by the newest counters, nothing more will be drawn."""
+    def _check_not_finished(self) -> None:
         if self._view.is_complete and self._view.is_closed:
             raise ReplayFinished(f"all {self.env_steps} steps of the run are stored and sampled")
+        self.check_not_gone()
+
+    def check_not_gone(self) -> None:
+        """Raise ReplayFinished if, by the newest counters, the rows of a task are lost for good."""
         if self._view.is_gone:
             raise ReplayFinished("a task has stored its steps and lost them all: there is nothing to draw")
 

@@ -134,7 +134,7 @@ class SharedSampler:
             except TableEmpty:
                 if self._leads:
                     self._sampler.refresh(draw.learner_steps)
-                    self._sampler.check_not_finished()
+                    self._sampler.check_not_gone()
                 return None
             if self._leads and self._sampler.record(shard, answer.stats, asked_at):
                 return None

@@ -9,6 +9,7 @@ from replay_service.priority import importance_weights
 from replay_service.sampler import ReplayFinished, SampleTimeout
 from replay_service.shared_draws import Draw, SharedSampler, share_of
 from replay_service.transport import LocalTransport
+from replay_service.types import ShardStats
 from tests.learner.conftest import Replay
 
 
@@ -122,3 +123,21 @@ def test_a_draw_whose_rows_are_lost_for_good_ends_the_run() -> None:
     group.replay.shards[1] = Replay(total_steps=300).shards[1]
     with pytest.raises(ReplayFinished):
         group.samplers[0].sample(1, 1, 0.5, 0.1)
+
+
+def test_a_draw_goes_on_if_a_last_chunk_is_stored_before_the_loss_is_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Every task has stored its steps, but the run has updates to make from what there is."""
+    group, lost = Group(2, Replay(total_steps=300)), Replay(total_steps=300)
+    group.replay.warm_up()
+    group.leads.refresh(0)
+    shard = group.replay.shards[1] = lost.shards[1]
+    answer = shard.set_insert_limit
+
+    def after_a_chunk(*limit: int) -> ShardStats:
+        lost.insert()
+        return answer(*limit)
+
+    monkeypatch.setattr(shard, "set_insert_limit", after_a_chunk)
+    assert len(group.samplers[0].sample(1, 1, 0.5, 5.0)) == 1
