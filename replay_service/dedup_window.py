@@ -28,7 +28,7 @@ class _Begun(NamedTuple):
     """The newest process of an actor that has begun since this one of the shard."""
 
     writer: str
-    at_least: int
+    restarts: int
     incarnation: int
 
 
@@ -62,20 +62,20 @@ class DedupWindow:
         """Return whether a newer incarnation of the actor has begun on this task."""
         return chunk.incarnation < self.entry(table, chunk.actor).incarnation
 
-    def begin(self, table: int, actor: int, at_least: int, writer: str = "") -> int:
-        """Start a new incarnation of an actor; return its number: greater than all before, and than `at_least`.
+    def begin(self, table: int, actor: int, restarts: int, writer: str = "") -> int:
+        """Start a new incarnation of an actor; return its number: greater than all before, and than `restarts`.
 
-        Each process of an actor has a greater `at_least`, so the number is also none that a shard has given and lost.
+        Each process of an actor has more `restarts`, so the number is also none that a shard has given and lost.
         Calls may be repeated and overtake each other: a `writer` that has begun gets its number again, and one of an
-        older process, whose `at_least` is lower, a number that is superseded.
+        older process, whose `restarts` are fewer, a number that is superseded.
         """
         newest = self._begun.get((table, actor))
         if newest is not None and writer and writer == newest.writer:
             return newest.incarnation
-        if newest is not None and writer and at_least < newest.at_least:
+        if newest is not None and writer and restarts < newest.restarts:
             return newest.incarnation - 1
-        incarnation = max(self.entry(table, actor).incarnation, at_least) + 1
-        self._begun[table, actor] = _Begun(writer, at_least, incarnation)
+        incarnation = max(self.entry(table, actor).incarnation, restarts) + 1
+        self._begun[table, actor] = _Begun(writer, restarts, incarnation)
         self.write(table, actor, DedupEntry(incarnation, 0, 0))
         return incarnation
 

@@ -89,14 +89,14 @@ class Shard:
             store = SnapshotStore(Path(snapshots), keep_last=1)
             restore_unused(self._content, self.task_ids, store, plan.spec, index)
 
-    def begin_incarnation(self, actor: int, task_id: int, at_least: int, writer: str = "") -> int:
+    def begin_incarnation(self, actor: int, task_id: int, restarts: int, writer: str = "") -> int:
         """Return the number under which a new process of an actor sends its chunks of a task.
 
-        It is at least `at_least` and greater than all before, whose chunks are refused from now on. The `writer` that
-        calls again, as its first call may be late or lost, gets the same number.
+        It is greater than the actor's `restarts` and than all before, whose chunks are refused from now on. The
+        `writer` that calls again, as its first call may be late or lost, gets the same number.
         """
         with self._changed:
-            number = self._content.dedup.begin(self._table_of(task_id, actor), actor, at_least, writer)
+            number = self._content.dedup.begin(self._table_of(task_id, actor), actor, restarts, writer)
             self._changed.notify_all()  # inserts of the process before are to be refused
             return number
 

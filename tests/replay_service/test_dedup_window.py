@@ -47,18 +47,18 @@ def test_a_new_incarnation_starts_over_and_supersedes_the_old_one() -> None:
 
 def test_a_begun_incarnation_is_new_even_if_the_actor_counts_from_zero_again() -> None:
     dedup = DedupWindow(1, Storage(None))
-    first = dedup.begin(0, 3, at_least=0)
+    first = dedup.begin(0, 3, restarts=0)
     store(dedup, first, 0)
-    second = dedup.begin(0, 3, at_least=0)
+    second = dedup.begin(0, 3, restarts=0)
     assert second > first and not is_stored(dedup, second, 0)
-    assert dedup.begin(0, 3, at_least=9) > 9
+    assert dedup.begin(0, 3, restarts=9) > 9
 
 
 def test_a_number_is_not_given_again_by_a_shard_that_has_lost_it() -> None:
     """A chunk of the process before may still be on its way, and the new one's would be taken for its retries."""
-    before = DedupWindow(1, Storage(None)).begin(0, 3, at_least=0, writer="before")
+    before = DedupWindow(1, Storage(None)).begin(0, 3, restarts=0, writer="before")
     dedup = DedupWindow(1, Storage(None))
-    number = dedup.begin(0, 3, at_least=1, writer="new")
+    number = dedup.begin(0, 3, restarts=1, writer="new")
     assert dedup.is_superseded(0, ChunkId(3, before, WINDOW))
     assert not dedup.is_superseded(0, ChunkId(3, number, 0)) and not is_stored(dedup, number, 0)
 
@@ -72,16 +72,16 @@ def test_actors_and_tables_are_apart() -> None:
 def test_a_begin_that_is_repeated_late_ends_nobody() -> None:
     """The writer has its answer from the second call, the first one arrives when it has sent chunks already."""
     dedup = DedupWindow(1, Storage(None))
-    number = dedup.begin(0, 3, at_least=4, writer="one")
+    number = dedup.begin(0, 3, restarts=4, writer="one")
     store(dedup, number, 0)
-    assert dedup.begin(0, 3, at_least=4, writer="one") == number > 4
+    assert dedup.begin(0, 3, restarts=4, writer="one") == number > 4
     assert is_stored(dedup, number, 0) and not dedup.is_superseded(0, ChunkId(3, number, 1))
 
 
 def test_a_begin_of_a_process_that_died_does_not_end_its_successor() -> None:
     dedup = DedupWindow(1, Storage(None))
-    number = dedup.begin(0, 3, at_least=5, writer="successor")
-    late = dedup.begin(0, 3, at_least=4, writer="dead")
+    number = dedup.begin(0, 3, restarts=5, writer="successor")
+    late = dedup.begin(0, 3, restarts=4, writer="dead")
     assert not dedup.is_superseded(0, ChunkId(3, number, 0))
     assert dedup.is_superseded(0, ChunkId(3, late, 0))
-    assert dedup.begin(0, 3, at_least=5, writer="of a run whose record of resumes was lost") == number + 1
+    assert dedup.begin(0, 3, restarts=5, writer="of a run whose record of resumes was lost") == number + 1
