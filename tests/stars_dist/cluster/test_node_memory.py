@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ import pytest
 import ray
 
 from actors.free_memory import free_memory_bytes
-from stars_dist.cluster import actor_memory, reservation
+from stars_dist.cluster import actor_memory, node_memory, reservation
 from stars_dist.cluster.node_memory import look
 from stars_dist.cluster.node_room import read_room
 from stars_dist.cluster.reservation import reserve
@@ -35,6 +36,7 @@ def two_nodes() -> Iterator[None]:
 def test_all_nodes_are_asked_where_one_is_too_small_and_actors_that_none_holds_are_refused(
     two_nodes: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(node_memory, "ANSWER_S", 120.0)  # of a machine with much else to do
     assert read_room(False, 1.0).nodes_free_bytes == (), "this node holds them all"
     room = read_room(False, inf)
     assert room.nodes_free_bytes == pytest.approx([free_memory_bytes()] * 2, rel=0.5) and not room.may_grow
@@ -48,7 +50,11 @@ def test_all_nodes_are_asked_where_one_is_too_small_and_actors_that_none_holds_a
     assert ray.available_resources()["CPU"] == 3.0, "nothing is reserved"
 
 
-def test_an_autoscaler_that_has_launched_nothing_yet_is_known_by_its_process() -> None:
+def test_an_autoscaler_that_has_launched_nothing_yet_is_known_by_its_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    option = f"--of-test-{os.getpid()}-config="  # and of no cluster
+    monkeypatch.setattr(node_memory, "AUTOSCALING", option)
     assert not look().has_autoscaler
-    with subprocess.Popen([sys.executable, "-c", "input()", "--autoscaling-config=x"], stdin=subprocess.PIPE):
+    with subprocess.Popen([sys.executable, "-c", "input()", option], stdin=subprocess.PIPE):
         assert look().has_autoscaler
