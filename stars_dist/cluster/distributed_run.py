@@ -74,7 +74,8 @@ def train_distributed(
         interruption.check()  # after the first entries, so that `resume` can go on
         mirrors = open_mirrors(run, config, console.line)
         with closing(Recorder(run, console.line, start.metrics_end, mirrors)) as recorder:
-            monitor = RunMonitor(plan, recorder, console, start.learner_steps, start.env_steps)
+            goes_on_at = start.learner_steps, start.env_steps
+            monitor = RunMonitor(plan, recorder, console, *goes_on_at, owns_processes=is_own_cluster)
             interruption.learner_steps = lambda: monitor.learner_steps
             return _train(run, plan, console, start, reservation, monitor, interruption)
     finally:

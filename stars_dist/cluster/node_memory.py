@@ -13,9 +13,8 @@ from stars_dist.cluster.launches import read_launches
 from stars_dist.cluster.node_questions import ask_nodes
 
 ANSWER_S = 10.0
-AUTOSCALING = (
-    "--autoscaling-config="  # of Ray's monitor, which every cluster has, where it may launch machines
-)
+# Of Ray's monitor, which every cluster has, where it may launch machines.
+AUTOSCALING = "--autoscaling-config="
 
 
 class NodeMemory(NamedTuple):

@@ -16,9 +16,8 @@ from stars_dist.cluster.running_clock import RunningClock
 
 Answer = TypeVar("Answer")
 
-LOOK_EVERY_S = (
-    10.0  # at the restarts of a service that starts; what it died of before is past by the first look
-)
+# At the restarts of a service that starts; that of the death before is counted by the first look.
+LOOK_EVERY_S = 10.0
 
 
 class SupervisedService(Generic[Answer]):

@@ -133,7 +133,7 @@ DESCRIPTIONS: Mapping[str, Meaning] = {
     "perf/actors_alive": Meaning("actors that are there", "actors", "all of them, but for seconds"),
     "perf/memory_gib": Meaning("memory of the run's processes on this machine", "GiB", "should level off"),
     "perf/busy_cores": Meaning(
-        "cores that the run's processes on this machine kept busy since the last line",
+        "cores that the run's processes kept busy since the last line, unless it has joined a cluster",
         "cores",
         "near the machine's cores; far below, something waits",
     ),

@@ -39,8 +39,12 @@ class RunMonitor:
         console: Console,
         learner_steps: int = 0,
         env_steps: int = 0,
+        owns_processes: bool = True,
     ) -> None:
-        """`learner_steps` and `env_steps` are where the run goes on."""
+        """`learner_steps` and `env_steps` are where the run goes on.
+
+        On a Ray cluster that ran before, the run's processes are not below this one, which does not own them.
+        """
         self.actors_alive = 0
         self.peak_memory_gib = 0.0
         self.learner_steps = learner_steps
@@ -54,7 +58,7 @@ class RunMonitor:
         self._recorded_at = time.monotonic()
         self._pace = Pace(plan.total_updates)
         self._memory, self._memory_gib = ProcessTreeMemory(), float("nan")
-        self._cores = ProcessTreeCores()
+        self._cores = ProcessTreeCores() if owns_processes else None
         self._learner_waits: list[float] = []  # shares of the time of each report
         self._quota = np.full(plan.num_tasks, np.nan)  # f64[T], rows of the newest batch
         self._evaluation: str | None = None
@@ -185,7 +189,7 @@ class RunMonitor:
             "perf/env_steps_per_s": self._pace.env_steps_per_s,
             "perf/actors_alive": float(self.actors_alive),
             "perf/memory_gib": self._memory_gib,
-            "perf/busy_cores": self._cores.busy(),
+            "perf/busy_cores": self._cores.busy() if self._cores else float("nan"),
             "perf/samples_per_insert": self._samples_per_insert,
         }
         values |= {f"perf/restarts/{kind}": float(count) for kind, count in self._restarts.items()}

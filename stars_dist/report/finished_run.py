@@ -65,7 +65,7 @@ class FinishedRun(NamedTuple):
     versions: dict[str, str]
     budget: int  # environment steps over all tasks
     minutes: float  # wall clock from the first transition to the last metric
-    core_minutes: float  # of processors in use meanwhile on its machine; nan where the metrics do not tell
+    core_minutes: float  # of processors, but for the final evaluation; nan where the metrics do not tell
     evaluation: EvaluationResult  # the one at the end
     evaluations: Curve  # all of them, the last included
     rollouts: Curve  # the newest training episodes, whose actions are noisy

@@ -87,7 +87,7 @@ def summary_row(comparison: Comparison, method: ComparedMethod) -> list[str]:
     return [
         method.name,
         str(len(method.runs)),
-        *([] if comparison.has_one_budget else [_steps(method)]),
+        *([] if comparison.has_one_budget else [f"{method.runs[0].budget:,}"]),
         *(_cell(summary, method.estimates[summary.key]) for summary in comparison.summaries),
         *([improvement] if len(comparison.methods) > 1 else []),
         *(["" if math.isnan(method.p_value) else f"{method.p_value:.2g}"] if comparison.has_p_values else []),
@@ -98,10 +98,6 @@ def summary_row(comparison: Comparison, method: ComparedMethod) -> list[str]:
 
 def _has_core_minutes(comparison: Comparison) -> bool:
     return any(not math.isnan(run.core_minutes) for run in comparison.runs)
-
-
-def _steps(method: ComparedMethod) -> str:
-    return " and ".join(f"{budget:,}" for budget in sorted({run.budget for run in method.runs}))
 
 
 def _minutes(of_seeds: Sequence[float]) -> str:

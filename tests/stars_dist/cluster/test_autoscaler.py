@@ -153,6 +153,7 @@ def test_a_run_grows_its_cluster_and_leaves_nothing_behind_when_it_is_killed(
     run.wait_for(lambda: run.inserted().min() > 200, 240)  # with whoever is there, for the tasks of all
     run.wait_for(lambda: cores() == 14, 240)
     run.wait_for(lambda: metrics(run.path)[-1]["perf/actors_alive"] == 12, 240)
+    assert "perf/busy_cores" not in metrics(run.path)[-1], "they are the cluster's processes"
     assert "start anew" not in run.output
     assert "on 1 node of the cluster; the others need machines that the autoscaler adds" in run.output
     run.process.send_signal(signal.SIGKILL)

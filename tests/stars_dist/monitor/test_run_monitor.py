@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from learner.loop import LearnerReport
 from replay_service.shard import Shard
@@ -52,3 +53,22 @@ def test_reports_of_updates_that_are_made_again_are_not_recorded_again(tmp_path:
         monitor.record_learner(310, reports(200, 300))
     console.close()
     assert [line["learner_steps"] for line in read_metrics(run.metrics_file)] == [100, 200, 300]
+
+
+@pytest.mark.parametrize("owns_processes", [True, False], ids=["its own Ray", "a joined cluster"])
+def test_the_cores_in_use_are_told_where_all_processes_are_known(
+    tmp_path: Path, owns_processes: bool
+) -> None:
+    plan, run = (
+        resolve([set_layer("suite=toy:2"), set_layer("replay.storage=memory")]).plan,
+        RunDirectory(tmp_path),
+    )
+    run.write_config(plan.config)
+    console = Console()
+    with closing(Recorder(run, console.line)) as recorder:
+        monitor = RunMonitor(plan, recorder, console, owns_processes=owns_processes)
+        monitor.record_shard(0, Shard(0, plan.replay).stats())
+        monitor.write_metrics()
+    console.close()
+    (line,) = read_metrics(run.metrics_file)
+    assert ("perf/busy_cores" in line) == owns_processes
