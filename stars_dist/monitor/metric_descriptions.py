@@ -131,7 +131,11 @@ DESCRIPTIONS: Mapping[str, Meaning] = {
         "rows learned from per transition stored", "rows", "should meet the configured ratio"
     ),
     "perf/actors_alive": Meaning("actors that are there", "actors", "all of them, but for seconds"),
-    "perf/memory_gib": Meaning("memory of the run's processes on this machine", "GiB", "should level off"),
+    "perf/memory_gib": Meaning(
+        "memory of the run's processes on this machine; on a cluster that it joined of the launching program alone",
+        "GiB",
+        "should level off",
+    ),
     "perf/busy_cores": Meaning(
         "cores that the run's processes kept busy since the last line, unless it has joined a cluster",
         "cores",
