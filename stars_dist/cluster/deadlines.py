@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from math import inf
 from typing import Literal, NamedTuple
 
-from stars_dist.cluster.running_clock import RunningClock
+from stars_dist.cluster.running_clock import LONGEST_TICK_S, RunningClock
 from stars_dist.config.run_config import RunConfig
 
 Kind = Literal["actor", "learner", "shard", "coordinator", "evaluator"]
@@ -40,6 +42,12 @@ def deadlines(config: RunConfig) -> dict[Kind, Deadlines]:
         "coordinator": Deadlines(60.0, answer_s, inf),
         "evaluator": Deadlines(120.0, step_s, step_s),
     }
+
+
+def running_clock(config: RunConfig, read: Callable[[], float] = time.monotonic) -> RunningClock:
+    """Return a clock by which a pause alone takes nobody past a deadline, however soon that is."""
+    soonest_s = min(min(limits) for limits in deadlines(config).values())
+    return RunningClock(read, min(LONGEST_TICK_S, soonest_s / 2))
 
 
 class Watch:

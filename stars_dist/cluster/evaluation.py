@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 from actors.evaluation_result import EvaluationResult
 from actors.policy_weights import PolicyWeights, find_policy_file, read_policy
+from stars_dist.cluster.deadlines import running_clock
 from stars_dist.cluster.evaluator_pool import EvaluatorPool
 from stars_dist.cluster.newest_weights import NewestWeights
 from stars_dist.cluster.ray_processes import check_ray
-from stars_dist.cluster.running_clock import RunningClock
 from stars_dist.config.run_plan import RunPlan
 from stars_dist.interruption import Interruption
 from stars_dist.monitor.console import Console
@@ -37,7 +37,7 @@ class Evaluation:
     ) -> None:
         self._plan, self._version, self._episodes, self._log = plan, weights.version, episodes, log
         self.env_steps = env_steps
-        self._clock = RunningClock()
+        self._clock = running_clock(plan.config)
         self._pool = EvaluatorPool(run, plan, weights, episodes, num_processes, self._clock, log)
 
     @property

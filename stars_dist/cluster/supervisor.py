@@ -20,7 +20,7 @@ from replay_service.full_disk import PlaceGoneError
 from stars_dist.cluster.actor_pool import ActorPool
 from stars_dist.cluster.cluster import Cluster, RunningProcess
 from stars_dist.cluster.core_shares import CoreShares
-from stars_dist.cluster.deadlines import deadlines
+from stars_dist.cluster.deadlines import deadlines, running_clock
 from stars_dist.cluster.evaluation import PeriodicEvaluation
 from stars_dist.cluster.launches import read_launches
 from stars_dist.cluster.node_room import read_cores
@@ -28,7 +28,6 @@ from stars_dist.cluster.periodic_call import PeriodicCall
 from stars_dist.cluster.placement import most_starting_actors
 from stars_dist.cluster.processes import LearnerStatus
 from stars_dist.cluster.ray_processes import check_ray, lost_process
-from stars_dist.cluster.running_clock import RunningClock
 from stars_dist.cluster.service_pool import CALL_PERIOD_S, ServicePool
 from stars_dist.cluster.supervised_process import SupervisedProcess
 from stars_dist.config.run_plan import RunPlan
@@ -58,8 +57,8 @@ class Supervisor:
         first_incarnation: int,
     ) -> None:
         self._run, self._plan, self._cluster, self._monitor = run, plan, cluster, monitor
-        self.clock = RunningClock()
-        heartbeat_clock = RunningClock()
+        self.clock = running_clock(plan.config)
+        heartbeat_clock = running_clock(plan.config)  # stands still while the coordinator is away
         limits, failures = deadlines(plan.config), run.failures_file
         self._shares = CoreShares(
             plan.num_actors,

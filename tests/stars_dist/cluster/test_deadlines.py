@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from stars_dist.cluster.deadlines import SLOW_START_S, Deadlines, Kind, Watch, deadlines
+from stars_dist.cluster.deadlines import SLOW_START_S, Deadlines, Kind, Watch, deadlines, running_clock
 from stars_dist.cluster.running_clock import RunningClock
 from stars_dist.config.run_config import RunConfig
 
@@ -30,6 +30,22 @@ def test_every_kind_of_process_has_deadlines_and_is_found_within_a_minute() -> N
     assert SLOW_START_S < 60
     soon = deadlines(RunConfig.model_validate({"answer_timeout_s": 3.0}))
     assert {soon[kind].answer_s for kind in ("learner", "shard", "coordinator")} == {3.0}
+
+
+@pytest.mark.parametrize("seconds", [0.5, 3.0, 45.0])
+def test_a_pause_alone_takes_nobody_past_a_deadline_however_soon_that_is(seconds: float) -> None:
+    """As while the coordinator is frozen: the first heartbeats that its successor tells of are those of a few."""
+    actors = {"hang_timeout_s": seconds, "weights_poll_s": 0.1}
+    config = RunConfig.model_validate({"actors": actors, "answer_timeout_s": seconds})
+    time = iter([0.0, 11.0])
+    clock = running_clock(config, lambda: next(time))
+    watches = [Watch(limits, clock) for limits in deadlines(config).values()]
+    for watch in watches:
+        watch.record_placed()
+        watch.record_answer()
+        watch.record_question()
+    clock.tick()
+    assert [watch.overdue() for watch in watches] == [None] * len(watches)
 
 
 def test_a_process_that_waits_for_a_core_is_not_late(watch: Watch, clock: RunningClock) -> None:
