@@ -109,7 +109,7 @@ class Shard:
         task = check_chunk(chunk, self._plan.spec, self._plan.replay.capacity_per_task)
         table = self._table_of(task, chunk.id.actor)
         wait = Wait(logger, timeout_s)
-        with self._changed:
+        with self._changed.insert():
             while (status := self._status(chunk, table)) is InsertStatus.WAIT and not wait.is_over:
                 self._changed.wait(self._admission.count_after(chunk, table), wait.remaining_s)
             if status is InsertStatus.STORED:

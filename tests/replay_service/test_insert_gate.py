@@ -20,7 +20,7 @@ class Waiters:
             time.sleep(0.001)
 
     def _wait(self, limit: int) -> None:
-        with self.gate:
+        with self.gate.insert():
             self.gate.wait(limit, timeout_s=60.0)
             self.woken.append(limit)
 
@@ -42,6 +42,30 @@ def test_only_those_that_are_let_through_wake() -> None:
 
 def test_a_wait_ends_at_its_deadline() -> None:
     gate = InsertGate()
-    with gate:
+    with gate.insert():
         gate.wait(10, timeout_s=0.01)
+        gate.wait(10, timeout_s=-0.01)
     assert not gate._waiting
+
+
+def test_the_sampler_stands_behind_a_few_inserts_and_not_behind_all_of_them() -> None:
+    gate, order = InsertGate(), list[str]()
+
+    def insert() -> None:
+        with gate.insert():
+            time.sleep(0.002)
+            order.append("insert")
+
+    def sample() -> None:
+        with gate:
+            order.append("sample")
+
+    threads = [threading.Thread(target=insert) for _ in range(100)]
+    threads.append(threading.Thread(target=sample))
+    with gate:
+        for thread in threads:
+            thread.start()
+        time.sleep(0.2)  # all of them ask by now
+    for thread in threads:
+        thread.join(60)
+    assert len(order) == 101 and order.index("sample") < 20
