@@ -100,8 +100,7 @@ class ReplaySampler:
 
     def can_sample(self, num_batches: int) -> bool:
         """Return whether warm-up and limiter admit so many batches, by the newest counters of the shards."""
-        rows = num_batches * self._plan.batch_size
-        return self._view.is_warm and self._limiter.can_sample(rows)
+        return self._view.is_warm and self._limiter.can_sample(num_batches * self._plan.batch_size)
 
     def sample(
         self, num_batches: int, learner_steps: int, is_exponent: float, timeout_s: float
@@ -171,8 +170,7 @@ class ReplaySampler:
         for shard, rows in self._calls.ask(
             "rows_since", first_key, count, most_rows, sampled, learner_steps, limit
         ):
-            with self._lock:
-                self._record(shard, rows.stats, asked_at)
+            self.record(shard, rows.stats, asked_at)
             answers.append(rows)
         return answers
 
@@ -265,8 +263,7 @@ class ReplaySampler:
 
     def _draw(self, call: tuple[Any, ...], wait: Wait) -> list[ShardSample] | None:
         """Return the answers of all shards; None if one has lost its transitions meanwhile."""
-        answers: list[ShardSample] = []
-        asked_at = time.monotonic()
+        answers, asked_at = list[ShardSample](), time.monotonic()
         for shard, first_try in enumerate(self._calls.submit(*call)):
             try:
                 answer = self._calls.insist(shard, first_try, call, wait)
